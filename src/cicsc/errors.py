@@ -1,0 +1,75 @@
+"""Every error this product raises, and the description of a defect inside a document.
+
+    CicscError            code, message, hint, exit code
+    ├── UsageError        the call is wrong                                   (exit 2)
+    ├── InputError        an input cannot be opened or decoded                (exit 2)
+    ├── BundleError       a decoded bundle has defects; lists every one       (exit 1)
+    └── WorkError         the work could not be done: disk full, unwritable   (exit 3)
+
+A bad history is a finding and is returned; an error means that the work could not be done. This
+module imports nothing of the package, so every layer may raise from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One defect inside a decoded document: where it is (a JSON path such as ``$.core_ir``) and what it is."""
+
+    path: str
+    message: str
+
+
+class CicscError(Exception):
+    """The base of every error; `code` is stable, `message` is for people, `hint` says what to do next."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by fields, so that an error crosses a process boundary whole."""
+        return (_rebuild, (type(self), self.__dict__.copy()))
+
+
+class UsageError(CicscError):
+    """The call itself is wrong: a flag is missing, unknown or contradicts another."""
+
+    exit_code = 2
+
+
+class InputError(CicscError):
+    """An input cannot be opened or is not what its format says."""
+
+    exit_code = 2
+
+
+class BundleError(CicscError):
+    """A bundle was decoded but is not valid; `problems` lists every defect."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, problems: tuple[Problem, ...], *, hint: str | None = None) -> None:
+        super().__init__("BUNDLE_INVALID", message, hint=hint)
+        self.problems = problems
+
+
+class WorkError(CicscError):
+    """The work could not be done although the call and its inputs are right."""
+
+    exit_code = 3
+
+
+def _rebuild(kind: type[CicscError], fields: dict[str, object]) -> CicscError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, fields["message"])
+    error.__dict__.update(fields)
+    return error
