@@ -1,0 +1,242 @@
+"""What expressions mean: truth, equality, order, arithmetic, paths and text of JSON values.
+
+These functions are what compiled expressions call. They take and return JSON values (None, bool,
+int, float, str, list, dict), never raise on any of them, and return None where the language says
+null (`formats`, section 3). Truth needs no function: Python's own truth of a JSON value is the
+language's. Compiled functions come from `compile`; nothing here knows of bundles or events.
+"""
+
+from __future__ import annotations
+
+from math import isfinite, trunc
+from typing import TYPE_CHECKING, TypeGuard
+
+from cicsc.canonical import canonical_bytes
+from cicsc.expression.limits import INTEGER_LIMIT, VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_INDEX_DIGITS_MAX = 9
+_CHARACTERS_PER_WEIGHT = 64
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether `value` is a number; a boolean is none."""
+    kind = type(value)
+    return kind is int or kind is float
+
+
+def equal(left: object, right: object) -> bool:
+    """Compare deeply without coercion: 1 is 1.0, but neither "1" nor true; key order is irrelevant."""
+    kind, other = type(left), type(right)
+    if kind is bool or other is bool:
+        return left is right
+    if kind is dict and other is dict:
+        return _equal_objects(left, right)  # type: ignore[arg-type]
+    if kind is list and other is list:
+        return _equal_lists(left, right)  # type: ignore[arg-type]
+    return left == right
+
+
+def _equal_objects(left: dict[str, object], right: dict[str, object]) -> bool:
+    if len(left) != len(right):
+        return False
+    return all(key in right and equal(value, right[key]) for key, value in left.items())
+
+
+def _equal_lists(left: list[object], right: list[object]) -> bool:
+    return len(left) == len(right) and all(map(equal, left, right))
+
+
+def not_equal(left: object, right: object) -> bool:
+    """Negate `equal`."""
+    return not equal(left, right)
+
+
+def less(left: object, right: object) -> bool | None:
+    """Compare two numbers exactly; null for anything else."""
+    if is_number(left) and is_number(right):
+        return left < right
+    return None
+
+
+def less_or_equal(left: object, right: object) -> bool | None:
+    """Compare two numbers exactly; null for anything else."""
+    if is_number(left) and is_number(right):
+        return left <= right
+    return None
+
+
+def greater(left: object, right: object) -> bool | None:
+    """Compare two numbers exactly; null for anything else."""
+    return less(right, left)
+
+
+def greater_or_equal(left: object, right: object) -> bool | None:
+    """Compare two numbers exactly; null for anything else."""
+    return less_or_equal(right, left)
+
+
+def contains(needle: object, haystack: object) -> bool | None:
+    """Tell whether a list holds a value equal to `needle`; null where `haystack` is no list."""
+    if type(haystack) is not list:
+        return None
+    return any(equal(needle, item) for item in haystack)
+
+
+def number(value: float) -> int | float | None:
+    """Normalise a result: integral values become integers; overflow becomes null."""
+    if type(value) is float:
+        if not isfinite(value):
+            return None
+        if not value.is_integer():
+            return value
+        return int(value)
+    return value if -INTEGER_LIMIT < value < INTEGER_LIMIT else None
+
+
+def add(left: object, right: object) -> int | float | None:
+    """Add two numbers; null for anything else, and on overflow."""
+    if is_number(left) and is_number(right):
+        try:
+            return number(left + right)
+        except OverflowError:
+            return None
+    return None
+
+
+def subtract(left: object, right: object) -> int | float | None:
+    """Subtract two numbers; null for anything else, and on overflow."""
+    if is_number(left) and is_number(right):
+        try:
+            return number(left - right)
+        except OverflowError:
+            return None
+    return None
+
+
+def multiply(left: object, right: object) -> int | float | None:
+    """Multiply two numbers; null for anything else, and on overflow."""
+    if is_number(left) and is_number(right):
+        try:
+            return number(left * right)
+        except OverflowError:
+            return None
+    return None
+
+
+def divide(left: object, right: object) -> int | float | None:
+    """Divide two numbers: exact where integers divide evenly, else the nearest double; by zero gives null."""
+    if not (is_number(left) and is_number(right)) or right == 0:
+        return None
+    try:
+        if type(left) is int and type(right) is int and left % right == 0:
+            return left // right
+        return number(left / right)
+    except OverflowError:
+        return None
+
+
+def time_between(start: object, end: object) -> int | None:
+    """Whole milliseconds from `start` to `end`, truncated towards zero; null unless both are numbers."""
+    return to_integer(subtract(end, start))
+
+
+def to_integer(value: object) -> int | None:
+    """Truncate a number towards zero; null for anything else (text is not parsed)."""
+    if is_number(value):
+        return trunc(value)
+    return None
+
+
+def to_float(value: object) -> int | float | None:
+    """Round a number to the nearest double; null for anything else (text is not parsed), and on overflow."""
+    if is_number(value):
+        try:
+            return number(float(value))
+        except OverflowError:
+            return None
+    return None
+
+
+def length(value: object) -> int | None:
+    """Count the code points of a text or the items of a list; null for anything else."""
+    if type(value) is str or type(value) is list:
+        return len(value)
+    return None
+
+
+def text(value: object) -> str | None:
+    """Turn a value into text: text stays, null stays null, the rest becomes its canonical form."""
+    if value is None or isinstance(value, str):
+        return value
+    return canonical_bytes(value).decode()
+
+
+def mapped(value: object, mapping: Mapping[str, int | float]) -> int | float | None:
+    """Look text up in a map of numbers; null where it is not listed or no text."""
+    return mapping.get(value) if type(value) is str else None
+
+
+def path_steps(path: str) -> tuple[str, ...]:
+    """Split a path on its dots; empty segments are ignored."""
+    return tuple(step for step in path.split(".") if step)
+
+
+_MISSING = object()
+
+
+def _follow(value: object, steps: tuple[str, ...]) -> object:
+    for step in steps:
+        if type(value) is dict:
+            value = value.get(step, _MISSING)
+        elif type(value) is list and step.isascii() and step.isdigit() and len(step) <= _INDEX_DIGITS_MAX:
+            index = int(step)
+            value = value[index] if index < len(value) else _MISSING
+        else:
+            return _MISSING
+    return value
+
+
+def get_path(value: object, steps: tuple[str, ...]) -> object:
+    """Follow a path into objects and lists; null where it leads nowhere."""
+    found = _follow(value, steps)
+    return None if found is _MISSING else found
+
+
+def has_path(value: object, steps: tuple[str, ...]) -> bool:
+    """Tell whether a path leads to a value, be it null."""
+    return _follow(value, steps) is not _MISSING
+
+
+def lookup(environment: Mapping[str, object], name: str, field: str) -> object:
+    """Read one field of a part of an environment; null where either is absent."""
+    part = environment.get(name)
+    return part.get(field) if type(part) is dict else None
+
+
+def bounded(value: object) -> object:
+    """Return `value`, or null where it is deeper or heavier than an expression may build."""
+    return value if _weight(value, VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX) >= 0 else None
+
+
+def _weight(value: object, depth: int, left: int) -> int:
+    """Return what is left of the weight after `value`, negative when it, or the depth, is exceeded."""
+    left -= 1
+    if type(value) is str:
+        return left - len(value) // _CHARACTERS_PER_WEIGHT
+    if type(value) is list:
+        items: object = value
+    elif type(value) is dict:
+        left -= sum(map(len, value)) // _CHARACTERS_PER_WEIGHT
+        items = value.values()
+    else:
+        return left
+    if depth == 0:
+        return -1
+    for item in items:  # type: ignore[attr-defined]
+        if left < 0:
+            return left
+        left = _weight(item, depth - 1, left)
+    return left
