@@ -1,0 +1,303 @@
+"""The records of a valid bundle: one version of an application, as replay and migration read it.
+
+    Bundle
+    ├── types        {name: EntityType}     states, attributes, shadows, commands, reducer of Op
+    ├── constraints  {id: Constraint}       SnapshotConstraint | QueryConstraint (holds a Query)
+    └── migrations   {id: Migration}        per entity type a TypeMigration of Transforms
+
+A record exists only after every check has passed, so readers need not look twice. Expressions stay
+as the decoded JSON nodes they came as; compiling them is the business of replay and migration.
+Mappings keep the order of the document and must not be changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from cicsc.expression import Node
+
+AttributeType: TypeAlias = Literal["string", "int", "float", "bool", "time", "enum", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One version of an application.
+
+    `document` is the whole decoded document with the keys that nobody knows, `digest` the SHA-256
+    of its canonical bytes in hexadecimal, `version` the application's own version if it has one.
+    """
+
+    document: Mapping[str, object]
+    digest: str
+    version: int | None
+    types: Mapping[str, EntityType]
+    constraints: Mapping[str, Constraint]
+    migrations: Mapping[str, Migration]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityType:
+    """One kind of entity: what it stores, which commands it takes, how events change it."""
+
+    name: str
+    states: tuple[str, ...]
+    initial_state: str
+    attrs: Mapping[str, Attribute]
+    shadows: Mapping[str, Shadow]
+    commands: Mapping[str, Command]
+    reducer: Mapping[str, tuple[Op, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A declared attribute or input; without a type it holds any JSON value."""
+
+    name: str
+    type: AttributeType | None
+    optional: bool
+    default: object
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A declared shadow; `expr` is kept for hosts that compute it, replay only knows set_shadow."""
+
+    name: str
+    type: AttributeType | None
+    expr: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What an application may ask of an entity: allowed by the guard, answered by events."""
+
+    name: str
+    input: Mapping[str, Attribute]
+    guard: Node
+    emits: tuple[CommandEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEvent:
+    """An event that a command emits; `payload` maps each key to an expression."""
+
+    event_type: str
+    payload: Mapping[str, Node]
+
+
+@dataclass(frozen=True, slots=True)
+class SetState:
+    """Move the entity to the state that `expr` names; what is no string leaves it where it is."""
+
+    expr: Node
+
+
+@dataclass(frozen=True, slots=True)
+class SetAttr:
+    """Give the attribute `name` the value of `expr`."""
+
+    name: str
+    expr: Node
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAttr:
+    """Remove the value of the attribute `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetShadow:
+    """Give the shadow `name` the value of `expr`."""
+
+    name: str
+    expr: Node
+
+
+Op: TypeAlias = SetState | SetAttr | ClearAttr | SetShadow
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotConstraint:
+    """An expression that must be true for every entity of `on_type`."""
+
+    id: str
+    on_type: str
+    expr: Node
+
+
+@dataclass(frozen=True, slots=True)
+class QueryConstraint:
+    """An expression, `assertion`, that must be true over the rows of `query`."""
+
+    id: str
+    on_type: str
+    args: Mapping[str, Attribute]
+    query: Query
+    assertion: Node
+
+
+Constraint: TypeAlias = SnapshotConstraint | QueryConstraint
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Rows of a source, sent through the steps of a pipeline in order."""
+
+    source: Source
+    pipeline: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snap:
+    """The snapshots of one entity type, named by `type`."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Pairs of snapshots of the types `left` and `right` whose two fields are equal."""
+
+    left: str
+    right: str
+    left_field: str
+    right_field: str
+
+
+Source: TypeAlias = Snap | Join
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Keep the rows for which `expr` is true."""
+
+    expr: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Having:
+    """Keep the rows for which `expr` is true; after a group_by, by custom."""
+
+    expr: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Make rows of exactly the named columns."""
+
+    fields: tuple[tuple[str, Node], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBy:
+    """Make one row per combination of the keys, holding these and the aggregates."""
+
+    keys: tuple[tuple[str, Node], ...]
+    aggs: Mapping[str, Aggregate]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    """Sort the rows, stable; each key is an expression and whether it descends."""
+
+    keys: tuple[tuple[Node, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Keep the first `count` rows."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Leave out the first `count` rows."""
+
+    count: int
+
+
+Step: TypeAlias = Filter | Having | Project | GroupBy | OrderBy | Limit | Offset
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows the group has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of the numbers that `expr` gives, null if there is none."""
+
+    expr: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Min:
+    """The smallest of the numbers that `expr` gives, null if there is none."""
+
+    expr: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Max:
+    """The largest of the numbers that `expr` gives, null if there is none."""
+
+    expr: Node
+
+
+Aggregate: TypeAlias = Count | Sum | Min | Max
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """How histories of `from_version` become histories of `to_version`; `types` by entity type.
+
+    The form `on_type` of a document is a `types` of one entry here, in `inverse` as well.
+    """
+
+    id: str
+    from_version: int
+    to_version: int
+    types: Mapping[str, TypeMigration]
+    inverse: Mapping[str, TypeMigration] | None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeMigration:
+    """The migration of one entity type.
+
+    `event_transforms` goes by source event type, `state_map` from source to target state,
+    `attrs_map` from target attribute (or shadow) to an expression over the source snapshot.
+    """
+
+    event_transforms: Mapping[str, Transform]
+    state_map: Mapping[str, str]
+    attrs_map: Mapping[str, Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """What becomes of one event; `drop` wins over everything, `fan_out` excludes the first two.
+
+    `payload_map` is None where the payload is kept, which an empty map in the document means too.
+    """
+
+    emit_as: str | None
+    payload_map: Mapping[str, Node] | None
+    drop: bool
+    fan_out: tuple[Emission, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """One event of a fan_out, emitted where `condition` is true or absent."""
+
+    emit_as: str
+    payload_map: Mapping[str, Node] | None
+    condition: Node | None
