@@ -1,0 +1,167 @@
+"""The one canonical encoding of a JSON value, and the one digest of a history.
+
+The encoding is RFC 8785 (JSON Canonicalization Scheme) with two deliberate deviations: keys sort by
+code point instead of by UTF-16 unit, and a number with an integral value is written as plain
+digits, exact at any size, so that ``2``, ``2.0`` and ``2e0`` are one value.
+
+This module knows neither files nor bundles; it sees an event only as an object with eight named
+fields. Values come in as decoded by `cicsc.decoding` (finite numbers, text without lone
+surrogates, string keys). Its digests go into reports, artifacts and the checks of a rollback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EVENT_FIELDS: Final = (
+    "tenant_id",
+    "entity_type",
+    "entity_id",
+    "seq",
+    "event_type",
+    "payload",
+    "ts",
+    "actor_id",
+)
+"""The fields of an event that its digest covers, in the order in which events are written."""
+
+_LEAF_PREFIX: Final = b"\x00"
+_ROOT_PREFIX: Final = b"\x01"
+
+_encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+_encode_text: Final = msgspec.json.Encoder().encode
+
+# The fast encoder differs from the canonical form in floats only: it writes 2.0 and 1e16, where plain
+# digits are due, and 3e-6 where ECMAScript writes 0.000003. All of these end in a zero fraction or
+# in an exponent. Text can look the same; then the exact encoder yields the same bytes, later.
+_search_exponent: Final = re.compile(rb"e-?[0-9]+(?:[,\]}]|\Z)").search
+
+
+class DigestedEvent(Protocol):
+    """What the digest reads of an event; `extra` tells only whether more fields travel along."""
+
+    @property
+    def tenant_id(self) -> str: ...
+    @property
+    def entity_type(self) -> str: ...
+    @property
+    def entity_id(self) -> str: ...
+    @property
+    def extra(self) -> object: ...
+
+
+def canonical_bytes(value: object) -> bytes:
+    """Encode a JSON value canonically, as UTF-8. Source: RFC 8785 and formats.md, section 1."""
+    data = _encode_sorted(value)
+    if b".0" in data or _search_exponent(data):
+        return _exact(value).encode()
+    return data
+
+
+def canonical_event(event: DigestedEvent) -> bytes:
+    """Encode the eight fields of an event canonically; extra fields take no part."""
+    if event.extra is msgspec.UNSET:
+        data = _encode_sorted(event)
+        if b".0" not in data and not _search_exponent(data):
+            return data
+    return canonical_bytes({name: getattr(event, name) for name in EVENT_FIELDS})
+
+
+def sha256_hex(data: bytes) -> str:
+    """Return the SHA-256 of the bytes in lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class LeafHasher:
+    """The digest of one stream, fed with its events in order.
+
+    Leaf = SHA-256 over 0x00, then each canonical event and LF (formats.md, section 1).
+    """
+
+    __slots__ = ("_hash", "count")
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256(_LEAF_PREFIX)
+        self.count = 0
+
+    def update(self, event: DigestedEvent) -> None:
+        """Add the next event, by seq (equal seqs: by canonical bytes)."""
+        self._hash.update(canonical_event(event) + b"\n")
+        self.count += 1
+
+    def hexdigest(self) -> str:
+        """Return the leaf of the events so far."""
+        return self._hash.hexdigest()
+
+
+class RootHasher:
+    """The digest of a history, fed with the leaves of its streams in code-point order of their keys.
+
+    Root = SHA-256 over 0x01, then canonical ``[tenant, type, id, count, leaf]`` and LF per stream
+    (formats.md, section 1). Holds one key, however many streams there are.
+    """
+
+    __slots__ = ("_hash", "_last")
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256(_ROOT_PREFIX)
+        self._last: tuple[str, str, str] | None = None
+
+    def update(self, key: tuple[str, str, str], count: int, leaf_hex: str) -> None:
+        """Add the leaf of the next stream; raises ValueError when its key does not ascend."""
+        if self._last is not None and key <= self._last:
+            raise ValueError(f"stream {key!r} follows {self._last!r}: leaves must ascend by key, each once")
+        self._last = key
+        self._hash.update(_encode_text([*key, count, leaf_hex]) + b"\n")
+
+    def hexdigest(self) -> str:
+        """Return the root of the streams so far."""
+        return self._hash.hexdigest()
+
+
+def history_root(leaves: Iterable[tuple[tuple[str, str, str], int, str]]) -> str:
+    """Return the digest of a history from ``(key, count, leaf hex)`` of its streams, in any order."""
+    root = RootHasher()
+    for key, count, leaf_hex in sorted(leaves):
+        root.update(key, count, leaf_hex)
+    return root.hexdigest()
+
+
+def _exact(value: object) -> str:
+    match value:
+        case float():
+            return _number(value)
+        case dict():
+            return "{" + ",".join(f"{_text(key)}:{_exact(value[key])}" for key in sorted(value)) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(_exact, value)) + "]"
+        case _:
+            return _text(value)
+
+
+def _text(value: object) -> str:
+    return _encode_text(value).decode()
+
+
+def _number(value: float) -> str:
+    """Write a double as RFC 8785 does (ECMAScript, Number::toString), but integral ones as plain digits."""
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a JSON number")
+    if value.is_integer():
+        return str(int(value))
+    # A double with a fraction is below 2**53, so the shortest text has an exponent only when it is small.
+    mantissa, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return mantissa
+    if int(exponent) < -6:
+        return f"{mantissa}e{int(exponent)}"
+    sign = "-" if value < 0 else ""
+    return f"{sign}0.{'0' * (-int(exponent) - 1)}{mantissa.lstrip('-').replace('.', '')}"

@@ -1,0 +1,1 @@
+"""Histories: events, their files in and out, their order and their integrity."""
