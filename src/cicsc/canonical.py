@@ -46,16 +46,11 @@ _search_exponent: Final = re.compile(rb"e-?[0-9]+(?:[,\]}]|\Z)").search
 
 
 class DigestedEvent(Protocol):
-    """What the digest reads of an event; `extra` tells only whether more fields travel along."""
+    """What the digest asks of an event beside its eight fields: whether more fields travel along."""
 
     @property
-    def tenant_id(self) -> str: ...
-    @property
-    def entity_type(self) -> str: ...
-    @property
-    def entity_id(self) -> str: ...
-    @property
-    def extra(self) -> object: ...
+    def extra(self) -> object:
+        """UNSET where no more fields travel along."""
 
 
 def canonical_bytes(value: object) -> bytes:

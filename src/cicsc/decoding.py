@@ -1,0 +1,243 @@
+"""Strict decoding of JSON text, for bundles, artifacts and events alike.
+
+Strict means that text which parsers read differently is refused: NaN and Infinity, a repeated key,
+a lone surrogate, invalid UTF-8, a number beyond a double. Integers are exact up to a cap of digits.
+
+The fast way decodes and encodes again with a C library: equal bytes prove that the text holds none
+of the above. Only text that differs (spaces and escapes are the usual reasons) is looked at closer,
+with the standard library's parser and its hooks. This module knows neither files nor events; what
+it returns goes to the bundle's loader and the history's reader.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import re
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
+
+from cicsc.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_INTEGER_DIGITS: Final = 1_000
+"""Decimal digits of an integer literal."""
+
+MAX_NESTING: Final = 128
+"""Levels of arrays and objects inside each other."""
+
+_EXCERPT_CHARACTERS_MAX: Final = 24
+_REPEATED_DIGITS: Final = b"0" * (MAX_INTEGER_DIGITS + 1)
+_DIGITS_AS_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
+
+_decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
+_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]:,]|[^\s"{}\[\]:,]++', re.DOTALL)
+_search_surrogate: Final = re.compile(r"\\u[dD][89a-fA-F]").search
+
+_EXPECTED: Final = {
+    "Expecting value": "a value",
+    "Expecting property name enclosed in double quotes": "a key in double quotes",
+    "Expecting ',' delimiter": "',' or the closing bracket",
+    "Expecting ':' delimiter": "':'",
+    "Extra data": "nothing more",
+    "Unterminated string starting at": "a closing quote for the string that begins here",
+    "Invalid control character at": "an escape such as \\n, since control characters may not stand in a string",
+    "Invalid \\escape": "one of the escapes of JSON",
+    "Invalid \\uXXXX escape": "four hexadecimal digits",
+    "Illegal trailing comma before end of object": "another key",
+    "Illegal trailing comma before end of array": "another value",
+}
+"""What the standard library's messages expect, in our words."""
+
+
+class _TextError(Exception):
+    """What is wrong with a text, and at which character; raised and caught in this module only."""
+
+    def __init__(self, code: str, what: str, before: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.code = code
+        self.what = what
+        self.before = before
+        self.hint = hint
+
+
+def decode_json(data: bytes, origin: str) -> object:
+    """Decode a whole JSON document; `origin` names it in errors. A byte order mark is accepted.
+
+    Raises InputError, which names the line and column, what was found and what was expected.
+    """
+    return decode_value(data.removeprefix(codecs.BOM_UTF8), origin)
+
+
+def decode_value(data: bytes, origin: str, *, line: int = 1, column: int = 1) -> object:
+    """Decode one JSON value out of a larger text, where it begins at `line` and `column` (from 1).
+
+    Raises InputError, with a code that begins with ``JSON_``.
+    """
+    try:
+        if not exceeds_cheap_bounds(data):
+            value = _round_trip(data)
+            if value is not _round_trip:
+                return value
+        return _exact(data)
+    except _TextError as fault:
+        raise _located(fault, origin, line, column) from None
+
+
+def exceeds_cheap_bounds(data: bytes) -> bool:
+    """Tell whether the text might hold a too long integer or too deep a nesting, strings not excepted."""
+    if data.count(b"[") + data.count(b"{") > MAX_NESTING:
+        return True
+    return len(data) > MAX_INTEGER_DIGITS and _REPEATED_DIGITS in data.translate(_DIGITS_AS_ZERO)
+
+
+def _round_trip(data: bytes) -> object:
+    """Decode text that the encoder would write the same, spaces aside; for any other return this function."""
+    try:
+        value = _decode(data)
+        encoded = _encode(value)
+        if encoded == data or encoded == msgspec.json.format(data, indent=-1):
+            return value
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    return _round_trip
+
+
+def _exact(data: bytes) -> object:
+    text = _text(data)
+    _check_nesting(text)
+    decoder = json.JSONDecoder(
+        object_pairs_hook=lambda pairs: _object(pairs, text),
+        parse_float=lambda literal: _float(literal, text),
+        parse_int=lambda literal: _integer(literal, text),
+        parse_constant=lambda literal: _constant(literal, text),
+    )
+    try:
+        value: object = decoder.decode(text)
+    except json.JSONDecodeError as error:
+        expected = _EXPECTED.get(error.msg, error.msg)
+        found = _excerpt(text[error.pos :])
+        raise _TextError("JSON_INVALID", f"expected {expected}, found {found}", text[: error.pos]) from None
+    if _search_surrogate(text):
+        _check_surrogates(text)
+    return value
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        wide = b"\x00" in data[:4] or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        hint = "the text looks like UTF-16 or UTF-32; convert it to UTF-8" if wide else None
+        what = f"expected UTF-8, found the byte 0x{data[error.start]:02x} ({error.reason})"
+        raise _TextError("JSON_ENCODING", what, before, hint=hint) from None
+
+
+def _check_nesting(text: str) -> None:
+    if text.count("[") + text.count("{") <= MAX_NESTING:
+        return
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] in "{[":
+            depth += 1
+            if depth > MAX_NESTING:
+                what = f"expected at most {MAX_NESTING} levels of nesting, found more"
+                raise _TextError("JSON_NESTING", what, text[: token.start()])
+        elif token[0] in "}]":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, object]], text: str) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        _refuse_duplicate(text)
+    return found
+
+
+def _integer(literal: str, text: str) -> int:
+    digits = len(literal.lstrip("-"))
+    # An operator may have set Python's own limit lower, which then holds for the whole process.
+    cap = min(MAX_INTEGER_DIGITS, sys.get_int_max_str_digits() or MAX_INTEGER_DIGITS)
+    if digits > cap:
+        what = f"expected an integer of at most {cap} digits, found one of {digits}"
+        raise _TextError("JSON_NUMBER", what, _before(text, literal.__eq__))
+    return int(literal)
+
+
+def _float(literal: str, text: str) -> float:
+    value = float(literal)
+    if math.isinf(value):
+        what = f"expected a number that a double can hold, found {_excerpt(literal)}"
+        raise _TextError("JSON_NUMBER", what, _before(text, literal.__eq__))
+    return value
+
+
+def _constant(literal: str, text: str) -> NoReturn:
+    raise _TextError("JSON_NUMBER", f"expected a number, found {literal}", _before(text, literal.__eq__))
+
+
+def _refuse_duplicate(text: str) -> NoReturn:
+    """Find the first key that its object holds already."""
+    objects: list[set[str]] = []
+    last = None
+    for token in _TOKEN.finditer(text):
+        match token[0]:
+            case "{" | "[":
+                objects.append(set())
+            case "}" | "]":
+                objects.pop()
+            case ":":
+                assert last is not None
+                key = json.loads(last[0])
+                if key in objects[-1]:
+                    what = f"expected each key once, found {_excerpt(last[0])} again"
+                    raise _TextError("JSON_DUPLICATE_KEY", what, text[: last.start()])
+                objects[-1].add(key)
+        last = token
+    raise AssertionError("an object has fewer keys than pairs, but none repeats")
+
+
+def _check_surrogates(text: str) -> None:
+    before = _before(text, _has_lone_surrogate)
+    if before is not None:
+        what = "expected surrogates in pairs, found a lone one in this string"
+        raise _TextError("JSON_SURROGATE", what, before)
+
+
+def _has_lone_surrogate(token: str) -> bool:
+    if token[0] != '"' or not _search_surrogate(token):
+        return False
+    return any("\ud800" <= character <= "\udfff" for character in json.loads(token))
+
+
+def _before(text: str, wanted: Callable[[str], bool]) -> str | None:
+    """Return what stands before the first token that is wanted."""
+    return next((text[: token.start()] for token in _TOKEN.finditer(text) if wanted(token[0])), None)
+
+
+def _excerpt(text: str) -> str:
+    """Show the token that the text begins with."""
+    if not text:
+        return "the end of the text"
+    token = _TOKEN.match(text)
+    shown = text[0] if token is None else token[0]
+    if len(shown) > _EXCERPT_CHARACTERS_MAX:
+        shown = shown[:_EXCERPT_CHARACTERS_MAX] + "..."
+    return repr(shown)
+
+
+def _located(fault: _TextError, origin: str, line: int, column: int) -> InputError:
+    """Turn a fault into an error that says where it is; `line` and `column` are where the text begins."""
+    if fault.before is not None:
+        lines = fault.before.count("\n")
+        column = len(fault.before) - fault.before.rfind("\n") if lines else column + len(fault.before)
+        line += lines
+    place = f"line {line}" if fault.before is None else f"line {line}, column {column}"
+    return InputError(fault.code, f"cannot decode {origin} at {place}: {fault.what}", hint=fault.hint)
