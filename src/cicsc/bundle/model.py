@@ -12,11 +12,13 @@ Mappings keep the order of the document and must not be changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from cicsc.expression import Node
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cicsc.expression import Node
 
 AttributeType: TypeAlias = Literal["string", "int", "float", "bool", "time", "enum", "json"]
 

@@ -1,0 +1,184 @@
+"""Reading an entity type: states, attributes, shadows, commands and the reducer (formats, section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cicsc.bundle.model import (
+    Attribute,
+    AttributeType,
+    ClearAttr,
+    Command,
+    CommandEvent,
+    EntityType,
+    Op,
+    SetAttr,
+    SetShadow,
+    SetState,
+    Shadow,
+)
+from cicsc.bundle.place import Names, Place
+from cicsc.expression import json_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+ATTRIBUTE_TYPES: Final[Mapping[str, AttributeType]] = {
+    "string": "string",
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "time": "time",
+    "enum": "enum",
+    "json": "json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """What the ops of a type may write."""
+
+    states: Names
+    attrs: Names
+    shadows: Names
+
+
+def read_type(name: str, place: Place) -> EntityType:
+    """Read an entity type; its ops write, and its commands emit, only what it declares."""
+    body = place.record("an entity type, an object")
+    body.required("id_type").choice({"string": "string"})
+    states = _read_states(body.required("states"))
+    attrs, shadows, reducer = body.required("attrs"), body.optional("shadows", {}), body.required("reducer")
+    # A list of states without a string is reported; whether others are declared cannot be told then.
+    declared = _Declared(frozenset(states) or None, attrs.names(), shadows.names())
+    return EntityType(
+        name=name,
+        states=states,
+        initial_state=body.required("initial_state").known(declared.states, "no state {} is declared"),
+        attrs=read_attributes(attrs),
+        shadows=_read_shadows(shadows),
+        commands=_read_commands(body.required("commands"), reducer.names()),
+        reducer={key: _read_ops(ops, declared) for key, ops in reducer.entries("an object of event types")},
+    )
+
+
+def declared_fields(place: Place) -> Names:
+    """Return the attributes and shadows that the entity type at `place` declares, None where a defect hides them."""
+    attrs, shadows = place.find("attrs"), place.optional("shadows", {}).names()
+    names = None if attrs is None else attrs.names()
+    return None if names is None or shadows is None else names | shadows
+
+
+def read_attributes(place: Place) -> dict[str, Attribute]:
+    """Read the attributes of a type, the input of a command or the arguments of a constraint."""
+    return {name: _read_attribute(name, at) for name, at in place.entries("an object of attributes")}
+
+
+def _read_attribute(name: str, place: Place) -> Attribute:
+    body = place.record("an attribute, an object")
+    kind, default = _read_kind(body), body.optional("default", None)
+    values = body.optional("values", []).distinct_texts("a list of strings")
+    if kind == "enum" and values and default.value is not None:
+        default.known(frozenset(values), "the default {} is not one of the values")
+    return Attribute(name, kind, body.optional("optional", default=False).flag(), default.value, values)
+
+
+def _read_kind(body: Place) -> AttributeType | None:
+    kind = body.find("type")
+    return None if kind is None else kind.choice(ATTRIBUTE_TYPES)
+
+
+def _read_states(place: Place) -> tuple[str, ...]:
+    states = place.distinct_texts("a list of strings")
+    if place.value == []:
+        place.report("expected at least one state, found an empty list")
+    return states
+
+
+def _read_shadows(place: Place) -> dict[str, Shadow]:
+    shadows = {}
+    for name, at in place.entries("an object of shadows"):
+        body = at.record("a shadow, an object")
+        expr = body.find("expr")
+        shadows[name] = Shadow(name, _read_kind(body), None if expr is None else expr.expression())
+    return shadows
+
+
+def _read_commands(place: Place, event_types: Names) -> dict[str, Command]:
+    commands = {}
+    for name, at in place.entries("an object of commands"):
+        body = at.record("a command, an object")
+        commands[name] = Command(
+            name=name,
+            input=read_attributes(body.required("input")),
+            guard=body.required("guard").record("a guard, an object").required("expr").expression(host_calls=True),
+            emits=tuple(_read_emitted(item, event_types) for item in body.required("emits").items("a list of events")),
+        )
+    return commands
+
+
+def _read_emitted(place: Place, event_types: Names) -> CommandEvent:
+    body = place.record("an event to emit, an object")
+    event_type = body.required("event_type").known(event_types, "event type {} has no reducer")
+    return CommandEvent(event_type, body.required("payload").expressions())
+
+
+def _read_ops(place: Place, declared: _Declared) -> tuple[Op, ...]:
+    ops = []
+    for item in place.items("a list of ops"):
+        found = item.variant(_OPS, "op")
+        if found is not None:
+            read, body = found
+            ops.append(read(body.record("an object"), declared))
+    return tuple(ops)
+
+
+def _read_set_state(body: Place, declared: _Declared) -> Op:
+    expr = body.required("expr")
+    node = expr.expression()
+    for path, literal in _literal_results(node, expr.path):
+        Place(literal, path, body.problems).known(declared.states, "no state {} is declared")
+    return SetState(node)
+
+
+def _read_set_attr(body: Place, declared: _Declared) -> Op:
+    return SetAttr(_read_target(body, declared.attrs, "attribute"), body.required("expr").expression())
+
+
+def _read_clear_attr(body: Place, declared: _Declared) -> Op:
+    return ClearAttr(_read_target(body, declared.attrs, "attribute"))
+
+
+def _read_set_shadow(body: Place, declared: _Declared) -> Op:
+    return SetShadow(_read_target(body, declared.shadows, "shadow"), body.required("expr").expression())
+
+
+def _read_target(body: Place, names: Names, what: str) -> str:
+    return body.required("name").known(names, f"no {what} {{}} is declared")
+
+
+_OPS: Final[Mapping[str, Callable[[Place, _Declared], Op]]] = {
+    "set_state": _read_set_state,
+    "set_attr": _read_set_attr,
+    "clear_attr": _read_clear_attr,
+    "set_shadow": _read_set_shadow,
+}
+
+
+def _literal_results(node: object, path: str) -> Iterator[tuple[str, object]]:
+    """Yield the literals that a checked node may result in, through the branches of if and coalesce.
+
+    The literal null is none of them: it is how an author says that the state stays.
+    """
+    match node:
+        case {"lit": {"null": True}}:
+            return
+        case {"lit": dict(literal)}:
+            yield from ((json_path(f"{path}.lit", kind), value) for kind, value in literal.items())
+        case {"if": {"then": then, "else": other}}:
+            yield from _literal_results(then, f"{path}.if.then")
+            yield from _literal_results(other, f"{path}.if.else")
+        case {"coalesce": list(items)}:
+            for index, item in enumerate(items):
+                yield from _literal_results(item, json_path(f"{path}.coalesce", index))

@@ -1,0 +1,74 @@
+"""Loading a bundle from wherever it stands: a file, its bytes, a decoded mapping.
+
+Opening, size and decoding are settled here, everything about the content in `check_bundle`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from cicsc.bundle.check_bundle import parse_bundle
+from cicsc.bundle.model import Bundle
+from cicsc.decoding import decode_json
+from cicsc.errors import BundleError, InputError
+
+BUNDLE_BYTES_MAX: Final = 16 * 2**20
+"""Bytes of a bundle's JSON text. Bundles are written by people; the largest seen are some hundred kilobytes."""
+
+
+def load_bundle(source: str | Path | bytes | Mapping[str, object] | Bundle) -> Bundle:
+    """Return the bundle that `source` holds.
+
+    A string or a path names a file of JSON text, bytes are such text, a mapping is the decoded
+    document; a bundle is returned as it is. Raises InputError where there is no JSON to be had, and
+    BundleError, which lists every problem, where the document is no valid bundle.
+    """
+    if isinstance(source, Bundle):
+        return source
+    origin, data = _named_bytes(source)
+    bundle, problems = parse_bundle(decode_json(data, origin))
+    if bundle is None:
+        first = problems[0]
+        more = f" (the first of {len(problems)} problems)" if len(problems) > 1 else ""
+        raise BundleError(f"{origin} is not a valid bundle: {first.path}: {first.message}{more}", problems)
+    return bundle
+
+
+def _named_bytes(source: str | Path | bytes | Mapping[str, object]) -> tuple[str, bytes]:
+    """Return what messages call the source, and its JSON text, which is neither empty nor too long."""
+    if isinstance(source, bytes):
+        origin, data = "the given text", source
+    elif isinstance(source, Mapping):
+        origin, data = "the given mapping", _encoded(source)
+    else:
+        origin, data = f"bundle {str(source)!r}", _file_bytes(Path(source))
+    if len(data) > BUNDLE_BYTES_MAX:
+        raise InputError("BUNDLE_TOO_LARGE", f"{origin} is larger than {BUNDLE_BYTES_MAX} bytes")
+    if not data.strip():
+        raise InputError("BUNDLE_EMPTY", f"{origin} is empty, expected a JSON object")
+    return origin, data
+
+
+def _file_bytes(path: Path) -> bytes:
+    """Read a file, no further than it takes to see that it is too large."""
+    try:
+        with path.open("rb") as file:
+            return file.read(BUNDLE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise InputError("BUNDLE_NOT_FOUND", f"bundle {str(path)!r} does not exist") from None
+    except IsADirectoryError:
+        raise InputError("BUNDLE_IS_A_FOLDER", f"bundle {str(path)!r} is a folder, expected a JSON file") from None
+    except (OSError, ValueError) as error:
+        # A path that holds NUL is a ValueError.
+        raise InputError("BUNDLE_UNREADABLE", f"cannot read bundle {str(path)!r}: {error}") from error
+
+
+def _encoded(document: Mapping[str, object]) -> bytes:
+    """Encode a mapping as JSON text, so that it is checked, and owned, like any other bundle."""
+    try:
+        return json.dumps(dict(document), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError("BUNDLE_NOT_JSON", f"the given mapping is not a JSON value: {error}") from error

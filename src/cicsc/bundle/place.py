@@ -1,0 +1,253 @@
+"""Reading a decoded document place by place, collecting every problem on the way.
+
+A `Place` is a value of the document together with its JSON path. Each expectation either returns what
+was found or reports a problem and returns a stand-in of the right type, so that reading goes on and one
+run reports everything. Stand-ins never reach a reader: a document with a problem yields no bundle.
+Nothing here knows what a bundle is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from cicsc.errors import Problem
+from cicsc.expression import Node, check_expression, describe, json_path, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+PROBLEMS_MAX: Final = 1_000
+"""Problems that are listed; further ones are counted."""
+
+SHOWN_CHARACTERS_MAX: Final = 80
+"""Characters of a name that a message shows."""
+
+SUGGESTION_NAMES_MAX: Final = 200
+"""Declared names among which a close one is looked for."""
+
+Names: TypeAlias = frozenset[str] | None
+"""Names that are declared, or None where a defect makes them unknown, so that nobody reports a consequence."""
+
+Variant = TypeVar("Variant")
+
+
+class _Missing:
+    """The value of a place whose defect is reported already; every expectation passes over it."""
+
+
+MISSING: Final = _Missing()
+
+
+class Problems:
+    """The problems found so far: the first `PROBLEMS_MAX` of them in full, all of them counted."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._listed: list[Problem] = []
+
+    def add(self, problem: Problem) -> None:
+        """Count a problem, and list it while there is room."""
+        if not self.full:
+            self._listed.append(problem)
+        self.total += 1
+
+    @property
+    def full(self) -> bool:
+        """Tell whether further problems are only counted."""
+        return self.total >= PROBLEMS_MAX
+
+    def summary(self) -> tuple[Problem, ...]:
+        """Return the listed problems; where there are more, a last one says how many."""
+        unlisted = self.total - len(self._listed)
+        more = [Problem("$", f"{unlisted} more problems are not listed")] if unlisted else []
+        return (*self._listed, *more)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value of the document, where it stands, and where its problems go."""
+
+    value: object
+    path: str
+    problems: Problems
+
+    def report(self, message: str) -> None:
+        """Report a problem with this place."""
+        self.problems.add(Problem(self.path, message))
+
+    def at(self, step: str | int, value: object) -> Place:
+        """Return the place of `value`, one step below."""
+        return Place(value, json_path(self.path, step), self.problems)
+
+    def refuse(self, what: str) -> Place:
+        """Report that something else was expected here; return the place of a stand-in."""
+        if self.value is not MISSING:
+            self.report(f"expected {what}, found {describe(self.value)}")
+        return self._stand_in()
+
+    # Objects
+
+    def record(self, what: str) -> Place:
+        """Expect an object, to be read key by key."""
+        return self if isinstance(self.value, dict) else self.refuse(what)
+
+    def entries(self, what: str) -> list[tuple[str, Place]]:
+        """Expect an object of any keys; return each key with its place."""
+        if isinstance(self.value, dict):
+            return [(key, self.at(key, value)) for key, value in self.value.items()]
+        self.refuse(what)
+        return []
+
+    def find(self, key: str) -> Place | None:
+        """Return the place of an optional key of a record, None where the key is absent."""
+        if isinstance(self.value, dict) and key in self.value:
+            return self.at(key, self.value[key])
+        return None
+
+    def required(self, key: str) -> Place:
+        """Return the place of a key that a record must have."""
+        found = self.find(key)
+        if found is not None:
+            return found
+        if self.value is not MISSING:
+            self.report(f"missing key {key!r}, found {describe(self.value)}")
+        return self._stand_in()
+
+    def optional(self, key: str, default: object) -> Place:
+        """Return the place of an optional key of a record; where it is absent, that of `default`."""
+        return self.find(key) or self.at(key, default)
+
+    def variant(self, variants: Mapping[str, Variant], what: str) -> tuple[Variant, Place] | None:
+        """Expect an object with exactly one key, one of `variants`; return what that stands for, and its place."""
+        if not isinstance(self.value, dict) or len(self.value) != 1:
+            self.refuse(f"{what}, an object with exactly one key")
+            return None
+        ((key, body),) = self.value.items()
+        if key in variants:
+            return variants[key], self.at(key, body)
+        expected = ", ".join(variants)
+        self.report(f"unknown {what} {quoted(key)}{self._close_name(key, variants)}, expected one of {expected}")
+        return None
+
+    def closed(self, keys: Collection[str]) -> None:
+        """Report each key of a record that is not one of `keys`."""
+        for key, place in self._unknown(keys):
+            expected = ", ".join(keys) or "no key"
+            place.report(f"unknown key {quoted(key)}{self._close_name(key, keys)}, expected {expected}")
+
+    def misspelled(self, keys: Collection[str]) -> None:
+        """Report each unknown key of a record that is close to one of `keys`, which are all read here."""
+        for key, place in self._unknown(keys):
+            close = self._close_name(key, keys)
+            if close:
+                place.report(f"unknown key {quoted(key)}{close}")
+
+    def names(self) -> Names:
+        """Return the keys of an object; None, and no problem, for anything else."""
+        return frozenset(self.value) if isinstance(self.value, dict) else None
+
+    # Lists
+
+    def items(self, what: str) -> list[Place]:
+        """Expect a list; return the place of each item."""
+        if isinstance(self.value, list):
+            return [self.at(index, value) for index, value in enumerate(self.value)]
+        self.refuse(what)
+        return []
+
+    def distinct_texts(self, what: str) -> tuple[str, ...]:
+        """Expect a list of strings without repeats."""
+        seen: dict[str, None] = {}
+        for item in self.items(what):
+            text = item.text()
+            if text in seen:
+                item.report(f"{quoted(text)} is repeated")
+            if isinstance(item.value, str):
+                seen[text] = None
+        return tuple(seen)
+
+    # Scalars
+
+    def text(self, what: str = "a string") -> str:
+        """Expect a string."""
+        if isinstance(self.value, str):
+            return self.value
+        self.refuse(what)
+        return ""
+
+    def name(self) -> str:
+        """Expect a string that is not empty."""
+        if not self.value and isinstance(self.value, str):
+            self.refuse("a non-empty string")
+        return self.text("a non-empty string")
+
+    def known(self, names: Names, otherwise: str) -> str:
+        """Expect one of `names`; `otherwise` is the message, with {} for the name that is none of them."""
+        text = self.text()
+        if names is not None and text not in names and isinstance(self.value, str):
+            self.report(otherwise.format(quoted(text)) + self._close_name(text, names))
+        return text
+
+    def choice(self, options: Mapping[str, Variant]) -> Variant | None:
+        """Expect one of the strings of `options`; return what it stands for."""
+        if isinstance(self.value, str) and self.value in options:
+            return options[self.value]
+        self.refuse(f"{'one of ' if len(options) > 1 else ''}{', '.join(map(repr, options))}")
+        return None
+
+    def flag(self) -> bool:
+        """Expect true or false."""
+        if not isinstance(self.value, bool):
+            self.refuse("true or false")
+        return self.value is True
+
+    def integer(self, what: str = "an integer") -> int:
+        """Expect an integer, which may be written 3.0."""
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or self.value % 1 != 0:
+            self.refuse(what)
+            return 0
+        return int(self.value)
+
+    def count(self) -> int:
+        """Expect an integer that is not negative."""
+        what = "an integer of at least 0"
+        number = self.integer(what)
+        if number < 0:
+            self.refuse(what)
+        return number
+
+    # Expressions
+
+    def expression(self, *, host_calls: bool = False) -> Node:
+        """Expect an expression; a defective one reads as an empty node."""
+        if self.value is MISSING:
+            return {}
+        found = check_expression(self.value, self.path, host_calls=host_calls)
+        for problem in found:
+            self.problems.add(problem)
+        return self.value if isinstance(self.value, dict) and not found else {}
+
+    def expressions(self) -> dict[str, Node]:
+        """Expect an object of expressions."""
+        return {key: place.expression() for key, place in self.entries("an object of expressions")}
+
+    def _unknown(self, keys: Collection[str]) -> list[tuple[str, Place]]:
+        """Return the keys of a record that are none of `keys`."""
+        entries = self.entries("an object") if isinstance(self.value, dict) else []
+        return [(key, place) for key, place in entries if key not in keys]
+
+    def _close_name(self, name: str, known: Collection[str]) -> str:
+        """Return `, did you mean ...?` where a known name is close; what costs much or is not listed is not sought."""
+        if len(known) > SUGGESTION_NAMES_MAX or len(name) > SHOWN_CHARACTERS_MAX or self.problems.full:
+            return ""
+        return suggestion(name, known)
+
+    def _stand_in(self) -> Place:
+        return Place(MISSING, self.path, self.problems)
+
+
+def quoted(name: str) -> str:
+    """Quote a name for a message, shortened where it is very long."""
+    shown = name if len(name) <= SHOWN_CHARACTERS_MAX else f"{name[:SHOWN_CHARACTERS_MAX]}..."
+    return repr(shown)
