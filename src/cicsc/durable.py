@@ -1,0 +1,133 @@
+"""Files that appear whole or not at all.
+
+What is written goes to a temporary file in the same folder, which takes the place of the target
+once everything is on the disk; an error, a full disk or Ctrl-C leaves the target as it was. This
+module knows nothing of what the files hold.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import secrets
+import stat
+from contextlib import contextmanager
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from cicsc.errors import WorkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUFFER_BYTES: Final = 256 * 1024
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Give a binary file to write; when the block ends well, `path` holds what was written.
+
+    Folders on the path are created, a link is followed, and the permissions are those that `open`
+    would give. Raises WorkError where the file cannot be written; its message names the reason.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        mode = _mode_of(target)
+        _make_folder(target.parent)
+        temporary = target.parent / f".cicsc-{secrets.token_hex(8)}.tmp"
+        raw = _TranslatingFile(temporary, target)
+    except OSError as error:
+        raise _work_error(target, error) from error
+    buffered = io.BufferedWriter(raw, BUFFER_BYTES)
+    try:
+        yield cast("BinaryIO", buffered)
+        buffered.flush()
+        _finish(raw, target, mode)
+    except BaseException:
+        raw.abandoned = True
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        buffered.close()
+
+
+class _TranslatingFile(io.FileIO):
+    """A new file whose failures to write are errors of ours, so that the writer's own stay apart.
+
+    Once abandoned it accepts everything and keeps nothing, since its buffer insists on being flushed.
+    """
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self.path = path
+        self.abandoned = False
+        self._target = target
+        super().__init__(path, "xb")
+
+    def write(self, data: object, /) -> int:
+        """Write what a BufferedWriter hands down: bytes, or a view of them."""
+        view = memoryview(cast("bytes", data))
+        if self.abandoned:
+            return view.nbytes
+        try:
+            return super().write(view)
+        except OSError as error:
+            raise _work_error(self._target, error) from error
+
+
+def _finish(raw: _TranslatingFile, target: Path, mode: int | None) -> None:
+    """Bring the bytes to the disk, then put the file in its place, then bring the folder to the disk."""
+    try:
+        if mode is not None:
+            os.fchmod(raw.fileno(), mode)
+        os.fsync(raw.fileno())
+        raw.path.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise _work_error(target, error) from error
+
+
+def _mode_of(target: Path) -> int | None:
+    """Return the permissions of a file that is there already; refuse what is no file."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise WorkError("NOT_A_FILE", f"cannot write {str(target)!r}: it is a folder", hint="name a file inside it")
+    if not stat.S_ISREG(mode):
+        raise WorkError(
+            "NOT_A_FILE",
+            f"cannot write {str(target)!r}: it is no regular file",
+            hint="name a file that can be replaced",
+        )
+    return stat.S_IMODE(mode)
+
+
+def _make_folder(folder: Path) -> None:
+    missing = list(takewhile(lambda place: not place.exists(), [folder, *folder.parents]))
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        _sync_folder(place.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _work_error(target: Path, error: OSError) -> WorkError:
+    reason = (error.strerror or str(error)).lower()
+    message = f"cannot write {str(target)!r}: {reason}"
+    if error.errno in _FULL:
+        return WorkError("DISK_FULL", message, hint="nothing was written; make room, then run the command again")
+    if error.errno in _REFUSED:
+        return WorkError("UNWRITABLE", message, hint="nothing was written; name a place that may be written to")
+    return WorkError("WRITE_FAILED", message, hint="nothing was written; the command may be run again")
