@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _INDEX_DIGITS_MAX = 9
+_LOWEST = -INTEGER_LIMIT
 _CHARACTERS_PER_WEIGHT = 64
 
 
@@ -93,11 +94,14 @@ def number(value: float) -> int | float | None:
         if not value.is_integer():
             return value
         return int(value)
-    return value if -INTEGER_LIMIT < value < INTEGER_LIMIT else None
+    return value if _LOWEST < value < INTEGER_LIMIT else None
 
 
 def add(left: object, right: object) -> int | float | None:
     """Add two numbers; null for anything else, and on overflow."""
+    if type(left) is int and type(right) is int:
+        exact = left + right
+        return exact if _LOWEST < exact < INTEGER_LIMIT else None
     if is_number(left) and is_number(right):
         try:
             return number(left + right)
@@ -108,6 +112,9 @@ def add(left: object, right: object) -> int | float | None:
 
 def subtract(left: object, right: object) -> int | float | None:
     """Subtract two numbers; null for anything else, and on overflow."""
+    if type(left) is int and type(right) is int:
+        exact = left - right
+        return exact if _LOWEST < exact < INTEGER_LIMIT else None
     if is_number(left) and is_number(right):
         try:
             return number(left - right)
@@ -118,6 +125,9 @@ def subtract(left: object, right: object) -> int | float | None:
 
 def multiply(left: object, right: object) -> int | float | None:
     """Multiply two numbers; null for anything else, and on overflow."""
+    if type(left) is int and type(right) is int:
+        exact = left * right
+        return exact if _LOWEST < exact < INTEGER_LIMIT else None
     if is_number(left) and is_number(right):
         try:
             return number(left * right)

@@ -1,0 +1,87 @@
+"""Constraints of a bundle ready to be checked on replayed snapshots, tenant by tenant.
+
+A snapshot constraint looks at one snapshot. A query constraint keeps rows while the streams of a
+tenant pass by and is decided once all of them have passed; whoever drives the replay keeps the rows.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cicsc.bundle.model import QueryConstraint, SnapshotConstraint
+from cicsc.expression import FunctionBuilder
+from cicsc.replay.query import QueryProgram, compile_query
+from cicsc.replay.snapshot import compile_over_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from cicsc.bundle.model import Bundle
+    from cicsc.expression import Node
+    from cicsc.replay.pipeline import Row
+
+_ASSERT_PARAMETERS = ("rows_count", "now", "actor")
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotCheck:
+    """A snapshot constraint: `holds` takes the parameters of a function over a snapshot."""
+
+    id: str
+    on_type: str
+    holds: Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCheck:
+    """A query constraint: rows kept by `query.sources`, then `holds` over their number."""
+
+    id: str
+    on_type: str
+    query: QueryProgram
+    holds: Callable[..., object]
+
+    def rows_count(self, kept: Sequence[Iterable[Row]], now: object, actor: object) -> int:
+        """Run the query over the rows kept of one tenant and count what it gives."""
+        return sum(1 for _ in self.query.rows(kept, now, actor))
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintProgram:
+    """All constraints of a bundle; snapshot checks by the entity type that they look at."""
+
+    snapshot_checks: dict[str, tuple[SnapshotCheck, ...]]
+    query_checks: tuple[QueryCheck, ...]
+
+
+def compile_constraints(bundle: Bundle) -> ConstraintProgram:
+    """Compile every constraint of a bundle, in the order of their ids."""
+    by_type: dict[str, tuple[SnapshotCheck, ...]] = {}
+    queries = []
+    for _, constraint in sorted(bundle.constraints.items()):
+        if isinstance(constraint, SnapshotConstraint):
+            holds = compile_over_snapshot(constraint.expr, bundle.types[constraint.on_type])
+            check = SnapshotCheck(constraint.id, constraint.on_type, holds)
+            by_type[constraint.on_type] = (*by_type.get(constraint.on_type, ()), check)
+        else:
+            queries.append(_compile_query_check(constraint, bundle))
+    return ConstraintProgram(by_type, tuple(queries))
+
+
+def _compile_query_check(constraint: QueryConstraint, bundle: Bundle) -> QueryCheck:
+    query = compile_query(constraint.query, bundle.types)
+    return QueryCheck(constraint.id, constraint.on_type, query, _compile_assertion(constraint.assertion))
+
+
+def _compile_assertion(node: Node) -> Callable[..., object]:
+    builder = FunctionBuilder(_ASSERT_PARAMETERS, _assertion_variable)
+    return builder.build_expression(builder.expression(node))
+
+
+def _assertion_variable(builder: FunctionBuilder, name: str, argument: str | None) -> ast.expr:
+    """Read a variable of an assert; no arguments are given when a whole history is checked."""
+    if argument is None and name in _ASSERT_PARAMETERS:
+        return builder.name(name)
+    return builder.constant("" if name == "state" else None)

@@ -1,0 +1,57 @@
+"""Folding a stream with the compiled reducers of one bundle, step by step or to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cicsc.replay.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from cicsc.history.model import Event, StreamKey
+    from cicsc.replay.reducers import TypeProgram
+
+
+class Fold:
+    """The running fold of one stream: apply events in seq order, then read state, attrs and shadows.
+
+    `program` is None where the bundle does not know the entity type: nothing can be applied, and the
+    state is "".
+    """
+
+    __slots__ = ("_reducers", "attrs", "shadows", "state", "updated_ts")
+
+    def __init__(self, program: TypeProgram | None) -> None:
+        self._reducers: Mapping[str, object] = {} if program is None else program.reducers
+        self.state = "" if program is None else program.initial_state
+        self.attrs: dict[str, object] = {}
+        self.shadows: dict[str, object] = {}
+        self.updated_ts: int | None = None
+
+    def apply(self, event: Event) -> bool:
+        """Apply one event; tell whether the bundle has a reducer for it."""
+        reducer = self._reducers.get(event.event_type)
+        if reducer is None:
+            return False
+        self.state = reducer(self.state, self.attrs, self.shadows, event.payload, event)  # type: ignore[operator]
+        self.updated_ts = event.ts
+        return True
+
+    def content(self) -> dict[str, object]:
+        """Return a copy of state, attributes and shadows, for a report."""
+        return {"state": self.state, "attrs": dict(self.attrs), "shadows": dict(self.shadows)}
+
+
+def replay_steps(
+    program: TypeProgram | None, key: StreamKey, events: Iterable[Event]
+) -> Iterator[tuple[Event, bool, Snapshot]]:
+    """Yield, for every event, the event, whether it had a reducer, and the snapshot after it."""
+    fold = Fold(program)
+    for event in events:
+        known = fold.apply(event)
+        yield event, known, _snapshot(fold, key, event.seq)
+
+
+def _snapshot(fold: Fold, key: StreamKey, last_seq: int) -> Snapshot:
+    return Snapshot(*key, fold.state, dict(fold.attrs), dict(fold.shadows), fold.updated_ts, last_seq)

@@ -1,0 +1,73 @@
+"""Rows of a query as lists of columns, and how expressions read them.
+
+A query reads few of the fields that a snapshot has. The columns that it can observe are found once,
+and a row is just the list of these, so that rows are small in memory and on disk.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cicsc.expression import FunctionBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cicsc.expression import Node
+
+    RowFunction = Callable[[list[object], object, object], object]
+
+PARAMETERS = ("row", "now", "actor")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one column holds: a variable of the language with its argument, such as row and its field."""
+
+    variable: str
+    argument: str | None
+
+
+@dataclass(slots=True)
+class Layout:
+    """The columns of a row, by position.
+
+    `open` layouts grow while expressions are compiled against them: whatever is read becomes a
+    column. A closed one is complete; what it does not name reads as null.
+    """
+
+    columns: list[Column] = field(default_factory=list)
+    open: bool = True
+    aggregates: frozenset[str] = frozenset()
+
+    def position(self, variable: str, argument: str | None) -> int | None:
+        """Return where a variable stands in the row, or None where the row does not hold it."""
+        if variable == "agg":
+            return self.position("row", argument) if argument in self.aggregates else None
+        column = Column(variable, argument)
+        if column in self.columns:
+            return self.columns.index(column)
+        if not self.open or variable not in {"row", "attrs", "state"}:
+            return None
+        self.columns.append(column)
+        return len(self.columns) - 1
+
+    def compile(self, node: Node) -> RowFunction:
+        """Compile an expression over rows of this layout."""
+        builder = FunctionBuilder(PARAMETERS, self._variable)
+        return builder.build_expression(builder.expression(node))
+
+    def _variable(self, builder: FunctionBuilder, name: str, argument: str | None) -> ast.expr:
+        if name in {"now", "actor"}:
+            return builder.name(name)
+        position = self.position(name, argument)
+        if position is not None:
+            return ast.Subscript(builder.name("row"), builder.constant(position), ast.Load())
+        return builder.constant("" if name == "state" else None)
+
+
+def named_layout(names: list[str], aggregates: frozenset[str] = frozenset()) -> Layout:
+    """Return the closed layout of rows that a projection or a grouping makes."""
+    return Layout([Column("row", name) for name in names], open=False, aggregates=aggregates)
