@@ -4,6 +4,7 @@
     ├── UsageError        the call is wrong                                   (exit 2)
     ├── InputError        an input cannot be opened or decoded                (exit 2)
     ├── BundleError       a decoded bundle has defects; lists every one       (exit 1)
+    ├── HistoryError      a decoded history cannot be replayed                (exit 1)
     └── WorkError         the work could not be done: disk full, unwritable   (exit 3)
 
 A bad history is a finding and is returned; an error means that the work could not be done. This
@@ -60,6 +61,12 @@ class BundleError(CicscError):
     def __init__(self, message: str, problems: tuple[Problem, ...], *, hint: str | None = None) -> None:
         super().__init__("BUNDLE_INVALID", message, hint=hint)
         self.problems = problems
+
+
+class HistoryError(CicscError):
+    """A history was decoded, but what was asked of it cannot be had from it."""
+
+    exit_code = 1
 
 
 class WorkError(CicscError):

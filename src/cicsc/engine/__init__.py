@@ -1,0 +1,1 @@
+"""Drivers of the stream functions: they decide where streams run, never what is true of them."""

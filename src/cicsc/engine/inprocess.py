@@ -1,0 +1,191 @@
+"""The in-process engine: one pass over the sorted streams, tenant after tenant.
+
+It hands each stream to the one function that knows what to do with it, keeps the rows that query
+constraints need until their tenant has passed, and chains leaf digests into roots, which works in
+one pass because streams come in code-point order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from cicsc.canonical import RootHasher
+from cicsc.engine.rows import RowStore
+from cicsc.migration.stream import migrate_stream
+from cicsc.migration.undo import UndoVerdict, undo_stream
+from cicsc.migration.verdict import Verdict, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cicsc.history.model import Event, StreamKey
+    from cicsc.history.sorted import SortedHistory
+    from cicsc.migration.plan import Plan
+    from cicsc.migration.stream import Position, Side
+    from cicsc.migration.undo import UndoPlan
+    from cicsc.migration.verdict import SideVerdict
+    from cicsc.replay.constraints import ConstraintProgram
+
+
+class EventWriter(Protocol):
+    """Where events go that were produced."""
+
+    def write(self, rows: Iterable[Event]) -> None:
+        """Write some events."""
+
+
+class PositionWriter(Protocol):
+    """Where the position map goes."""
+
+    def write(self, rows: Iterable[Position]) -> None:
+        """Write some rows of the position map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a tenant's history stands: how many events it has, and their digest."""
+
+    events: int
+    digest: str
+
+
+@dataclass(slots=True)
+class Digests:
+    """The digests of both sides of a run, and the head of each tenant on the source side."""
+
+    source: str | None = None
+    target: str | None = None
+    heads: dict[str, Head] = field(default_factory=dict)
+
+
+def migrate_history(
+    plan: Plan, history: SortedHistory, events: EventWriter | None = None, positions: PositionWriter | None = None
+) -> tuple[Verdict, Digests]:
+    """Migrate and verify a whole history; events and positions are written as the plan asks for them."""
+    verdict = Verdict()
+    verdict.integrity.merge(history.malformed)
+    run = _Run(plan, verdict, events, positions)
+    for key, stream in history.streams():
+        run.enter(key[0])
+        migrate_stream(plan, key, stream, verdict, run)
+    run.leave()
+    return verdict, run.digests.finish(intact=verdict.integrity.total == 0)
+
+
+def undo_history(
+    plan: UndoPlan, history: SortedHistory, events: EventWriter | None = None
+) -> tuple[UndoVerdict, Digests]:
+    """Take a whole history back."""
+    verdict = UndoVerdict()
+    verdict.integrity.merge(history.malformed)
+    sink = _UndoRun(events)
+    for key, stream in history.streams():
+        undo_stream(plan, key, stream, verdict, sink)
+    return verdict, sink.digests.finish(intact=verdict.integrity.total == 0)
+
+
+class _Roots:
+    """Chains leaves into the roots of both sides and of each tenant's source side."""
+
+    def __init__(self) -> None:
+        self._roots: dict[Side, RootHasher] = {"source": RootHasher(), "target": RootHasher()}
+        self._tenant: str | None = None
+        self._tenant_root = RootHasher()
+        self._tenant_events = 0
+        self._heads: dict[str, Head] = {}
+
+    def leaf(self, side: Side, key: StreamKey, count: int, digest: str) -> None:
+        self._roots[side].update(key, count, digest)
+        if side == "source":
+            if key[0] != self._tenant:
+                self._close_tenant()
+                self._tenant, self._tenant_root, self._tenant_events = key[0], RootHasher(), 0
+            self._tenant_root.update(key, count, digest)
+            self._tenant_events += count
+
+    def _close_tenant(self) -> None:
+        if self._tenant is not None:
+            self._heads[self._tenant] = Head(self._tenant_events, self._tenant_root.hexdigest())
+
+    def finish(self, *, intact: bool) -> Digests:
+        """Return the digests; a history that is not intact has none."""
+        self._close_tenant()
+        if not intact:
+            return Digests()
+        return Digests(self._roots["source"].hexdigest(), self._roots["target"].hexdigest(), self._heads)
+
+
+class _Run:
+    """The sink of one migration: writes, hashes, keeps rows, and decides queries when a tenant has passed."""
+
+    def __init__(
+        self, plan: Plan, verdict: Verdict, events: EventWriter | None, positions: PositionWriter | None
+    ) -> None:
+        self.digests = _Roots()
+        self.leaf = self.digests.leaf
+        self._plan = plan
+        self._verdict = verdict
+        self._events = events
+        self._positions = positions
+        self._tenant: str | None = None
+        self._broken = 0
+        self._kept: dict[tuple[Side, int, int], RowStore] = {}
+
+    def enter(self, tenant_id: str) -> None:
+        """Begin a tenant, if it is another than before."""
+        if tenant_id != self._tenant:
+            self.leave()
+            self._tenant = tenant_id
+            self._broken = self._verdict.broken_streams
+
+    def leave(self) -> None:
+        """Decide the queries of the tenant that has passed, unless some of its streams are not intact."""
+        if self._tenant is None:
+            return
+        if self._verdict.broken_streams == self._broken:
+            self._decide("source", self._plan.source_constraints, self._verdict.source)
+            self._decide("target", self._plan.target_constraints, self._verdict.target)
+        for store in self._kept.values():
+            store.close()
+        self._kept = {}
+
+    def _decide(self, side: Side, constraints: ConstraintProgram, verdict: SideVerdict) -> None:
+        plan, tenant_id = self._plan, self._tenant
+        for position, check in enumerate(constraints.query_checks):
+            kept = [self._kept.get((side, position, source), ()) for source in range(len(check.query.sources))]
+            rows_count = check.rows_count(kept, plan.now, plan.actor)
+            if not check.holds(rows_count, plan.now, plan.actor):
+                message = (
+                    f"constraint {check.id!r} does not hold for tenant {tenant_id!r}: its query gives {rows_count} rows"
+                )
+                sample = {"tenant_id": tenant_id, "rows_count": rows_count}
+                violation = Violation(check.id, "bool_query", check.on_type, message, sample)
+                verdict.violated("bool_query", check.id, check.on_type).include((tenant_id,), violation)
+
+    def migrated(self, events: list[Event]) -> None:
+        if self._events is not None:
+            self._events.write(events)
+
+    def positions(self, rows: list[Position]) -> None:
+        if self._positions is not None:
+            self._positions.write(rows)
+
+    def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
+        store = self._kept.get((side, check, source))
+        if store is None:
+            store = self._kept[side, check, source] = RowStore()
+        store.append(row)
+
+
+class _UndoRun:
+    """The sink of a way back: writes and hashes."""
+
+    def __init__(self, events: EventWriter | None) -> None:
+        self.digests = _Roots()
+        self.leaf = self.digests.leaf
+        self._events = events
+
+    def migrated(self, events: list[Event]) -> None:
+        if self._events is not None:
+            self._events.write(events)

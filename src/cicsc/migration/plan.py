@@ -1,0 +1,131 @@
+"""A migration compiled for the streams of each entity type: everything that does not depend on data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cicsc.migration.relation import Relation, compile_relation
+from cicsc.migration.transform import Rule, compile_rules
+from cicsc.replay.constraints import ConstraintProgram, compile_constraints
+from cicsc.replay.reducers import compile_types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cicsc.bundle.model import Bundle, Migration
+    from cicsc.replay.constraints import SnapshotCheck
+    from cicsc.replay.reducers import TypeProgram
+
+
+@dataclass(frozen=True, slots=True)
+class RowKeeper:
+    """What one query constraint keeps of the snapshots of one entity type.
+
+    `check` and `source` are the positions of the constraint and of the source in its query.
+    """
+
+    check: int
+    source: int
+    admits: Callable[..., object] | None
+    keep: Callable[..., list[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class SidePlan:
+    """One bundle's view of one entity type: how it replays, what is checked, which rows are kept.
+
+    `program` is None where the bundle does not know the type.
+    """
+
+    program: TypeProgram | None
+    checks: tuple[SnapshotCheck, ...] = ()
+    keepers: tuple[RowKeeper, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TypePlan:
+    """The migration of one entity type.
+
+    `rules` is None where nothing is migrated and only the source is judged; `relation` is None where
+    there is nothing to compare, because a side does not know the type.
+    """
+
+    source: SidePlan
+    target: SidePlan
+    rules: Mapping[str, Rule] | None
+    relation: Relation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled migration, with what a run is asked for.
+
+    A plan that does not migrate only judges the source.
+
+    `now` (ms) and `actor` are what constraints see; `every_event` compares after each source event,
+    not only at the end; `digests` asks for the leaves of both histories, `migrated` for the migrated
+    events and `positions` for the map of old to new positions.
+    """
+
+    types: Mapping[str, TypePlan]
+    source_constraints: ConstraintProgram
+    target_constraints: ConstraintProgram
+    now: int | None
+    actor: str | None
+    migrates: bool = True
+    every_event: bool = False
+    digests: bool = False
+    migrated: bool = False
+    positions: bool = False
+
+    def of_type(self, entity_type: str) -> TypePlan:
+        """Return the plan of an entity type; one that neither bundle knows has an empty plan."""
+        known = self.types.get(entity_type)
+        return known or TypePlan(SidePlan(None), SidePlan(None), {} if self.migrates else None, None)
+
+
+NOTHING = Plan({}, ConstraintProgram({}, ()), ConstraintProgram({}, ()), now=None, actor=None, migrates=False)
+"""The plan that only looks at the events themselves."""
+
+
+def compile_plan(
+    source: Bundle, target: Bundle, migration: Migration, *, now: int | None = None, actor: str | None = None
+) -> Plan:
+    """Compile a migration between two bundles."""
+    constraints = compile_constraints(source), compile_constraints(target)
+    before, after = compile_sides(source, constraints[0]), compile_sides(target, constraints[1])
+    types = {
+        name: TypePlan(
+            before.get(name, SidePlan(None)),
+            after.get(name, SidePlan(None)),
+            compile_rules(migration.types.get(name)),
+            compile_relation(source.types[name], target.types[name], migration.types.get(name))
+            if name in source.types and name in target.types
+            else None,
+        )
+        for name in sorted(source.types.keys() | target.types.keys())
+    }
+    return Plan(types, *constraints, now=now, actor=actor)
+
+
+def compile_judgement(bundle: Bundle, *, now: int | None = None, actor: str | None = None) -> Plan:
+    """Compile a plan that migrates nothing, and only judges a history by its own bundle."""
+    constraints = compile_constraints(bundle)
+    types = {
+        name: TypePlan(side, SidePlan(None), None, None) for name, side in compile_sides(bundle, constraints).items()
+    }
+    return Plan(types, constraints, ConstraintProgram({}, ()), now=now, actor=actor, migrates=False)
+
+
+def compile_sides(bundle: Bundle, constraints: ConstraintProgram) -> dict[str, SidePlan]:
+    """Compile how a bundle replays and checks each of its entity types."""
+    keepers: dict[str, list[RowKeeper]] = {}
+    for position, check in enumerate(constraints.query_checks):
+        for number, source in enumerate(check.query.sources):
+            keeper = RowKeeper(position, number, source.admits, source.keep)
+            keepers.setdefault(source.entity_type, []).append(keeper)
+    return {
+        name: SidePlan(program, constraints.snapshot_checks.get(name, ()), tuple(keepers.get(name, ())))
+        for name, program in compile_types(bundle).items()
+    }

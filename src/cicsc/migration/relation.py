@@ -1,0 +1,109 @@
+"""The relation between a source snapshot and the target snapshot that must correspond to it.
+
+A state is related by the state map (unmapped ones keep their name), a target attribute by its
+`attrs_map` expression, else by the source attribute of the same name; shadows likewise. Absent
+equals null. What only one side declares and nothing maps is unconstrained, and is listed as such.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cicsc.expression.values import equal
+from cicsc.replay.snapshot import compile_over_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from cicsc.bundle.model import Bundle, EntityType, Migration, TypeMigration
+    from cicsc.expression import Node
+    from cicsc.replay.fold import Fold
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field in which a target snapshot is not what the source snapshot is related to."""
+
+    field: str
+    expected: object
+    found: object
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The compiled relation of one entity type.
+
+    `attrs` and `shadows` name what is compared as it is; `mapped` holds, for each attribute given by
+    an expression, its function over the source snapshot.
+    """
+
+    state_map: Mapping[str, str]
+    attrs: tuple[str, ...]
+    shadows: tuple[str, ...]
+    mapped: tuple[tuple[str, str, Callable[..., object]], ...]
+
+    def differences(
+        self, source: Fold, target: Fold, entity: tuple[str, str], now: object, actor: object
+    ) -> list[Difference]:
+        """Compare two folds of the entity (type, id) and return every field that differs, state first."""
+        found: list[Difference] = []
+        expected_state = self.state_map.get(source.state, source.state)
+        if target.state != expected_state:
+            found.append(Difference("state", expected_state, target.state))
+        found.extend(_differing("attrs", self.attrs, source.attrs, target.attrs))
+        for kind, name, function in self.mapped:
+            expected = function(*entity, source.state, source.updated_ts, source.attrs, source.shadows, now, actor)
+            value = (target.attrs if kind == "attrs" else target.shadows).get(name)
+            if not equal(expected, value):
+                found.append(Difference(f"{kind}.{name}", expected, value))
+        found.extend(_differing("shadows", self.shadows, source.shadows, target.shadows))
+        return found
+
+
+def _differing(
+    kind: str, names: tuple[str, ...], source: Mapping[str, object], target: Mapping[str, object]
+) -> Iterator[Difference]:
+    for name in names:
+        expected, value = source.get(name), target.get(name)
+        if expected is not value and not equal(expected, value):
+            yield Difference(f"{kind}.{name}", expected, value)
+
+
+def compile_relation(source: EntityType, target: EntityType, migration: TypeMigration | None) -> Relation:
+    """Compile the relation of one entity type between two bundles."""
+    attrs_map: Mapping[str, Node] = {} if migration is None else migration.attrs_map
+    same_attrs = [name for name in sorted(source.attrs) if name in target.attrs and name not in attrs_map]
+    own_shadows = {name: expr for name, expr in attrs_map.items() if name not in target.attrs}
+    same_shadows = [name for name in sorted(source.shadows) if name in target.shadows and name not in own_shadows]
+    mapped = tuple(
+        ("shadows" if name in own_shadows else "attrs", name, compile_over_snapshot(expr, source))
+        for name, expr in sorted(attrs_map.items())
+    )
+    return Relation(
+        state_map=dict(migration.state_map) if migration is not None else {},
+        attrs=tuple(same_attrs),
+        shadows=tuple(same_shadows),
+        mapped=mapped,
+    )
+
+
+def _unconstrained(source: EntityType, target: EntityType, migration: TypeMigration | None) -> Iterator[str]:
+    attrs_map: Mapping[str, Node] = {} if migration is None else migration.attrs_map
+    sides = (("attrs", source.attrs, target.attrs), ("shadows", source.shadows, target.shadows))
+    for kind, before, after in sides:
+        for name in sorted(before.keys() ^ after.keys()):
+            if not (name in after and name in attrs_map):
+                side = "source" if name in before else "target"
+                yield f"{source.name}.{kind}.{name} ({side} only)"
+
+
+def unconstrained_fields(source: Bundle, target: Bundle, migration: Migration) -> list[str]:
+    """List what equivalence does not compare, in every entity type that both bundles have."""
+    return [
+        name
+        for entity_type in sorted(source.types.keys() & target.types.keys())
+        for name in _unconstrained(
+            source.types[entity_type], target.types[entity_type], migration.types.get(entity_type)
+        )
+    ]

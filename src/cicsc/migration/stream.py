@@ -1,0 +1,273 @@
+"""The one function that migrates and verifies a stream; every engine calls it.
+
+Events come in seq order and are consumed once, so a stream of any length passes in bounded memory.
+The source bundle folds each event, the rules turn it into its successors, the target bundle folds
+these, and at the end the two folds must be related. What is found goes into a `Verdict` that merges
+with others; what is produced goes into a `StreamSink`, which the engine supplies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from cicsc.canonical import LeafHasher
+from cicsc.history.integrity import checked_sequence
+from cicsc.history.model import Event
+from cicsc.migration.transform import successors
+from cicsc.migration.verdict import REPLAY, Divergence, Verdict, Violation
+from cicsc.replay.fold import Fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cicsc.history.model import StreamKey
+    from cicsc.migration.plan import Plan, SidePlan, TypePlan
+    from cicsc.migration.relation import Difference
+    from cicsc.migration.transform import Rule
+    from cicsc.migration.verdict import SideVerdict
+
+Side = Literal["source", "target"]
+Position = tuple[str, str, str, int, int | None]
+
+_BATCH_EVENTS_MAX: Final = 1_000
+_LOCATE_EVENTS_MAX: Final = 100_000
+"""Events of a stream that is folded once more to find where it began to diverge; longer ones name their last event."""
+
+
+class StreamSink(Protocol):
+    """Takes what migrating a stream produces, in stream order."""
+
+    def migrated(self, events: list[Event]) -> None:
+        """Take the next migrated events of the stream."""
+
+    def positions(self, rows: list[Position]) -> None:
+        """Take the next rows of the position map: tenant, type, id, old seq, new seq or None."""
+
+    def leaf(self, side: Side, key: StreamKey, count: int, digest: str) -> None:
+        """Take the leaf digest (hexadecimal) of the stream on one side."""
+
+    def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
+        """Take a row that a query constraint keeps of the stream's tenant."""
+
+
+def migrate_stream(plan: Plan, key: StreamKey, events: Iterable[Event], verdict: Verdict, sink: StreamSink) -> None:
+    """Migrate and verify one stream, adding to `verdict` and `sink`.
+
+    A stream whose events are not intact is reported, but not judged: replaying what is left of it
+    would prove nothing. Its leaf digests are not produced.
+    """
+    run = _StreamRun(plan, key, sink)
+    findings = verdict.integrity.total
+    run.consume(checked_sequence(key, events, verdict.integrity))
+    verdict.source_events += run.source_seq
+    if verdict.integrity.total > findings:
+        verdict.broken_streams += 1
+        return
+    run.conclude(verdict, events if isinstance(events, list) else None)
+
+
+class _StreamRun:
+    """One pass over one stream."""
+
+    __slots__ = (
+        "_buffer", "_diverged", "_example", "_found", "_key", "_last", "_leaves", "_map", "_plan", "_since", "_sink",
+        "_type_plan", "source", "source_seq", "target", "target_seq",
+    )  # fmt: skip
+
+    def __init__(self, plan: Plan, key: StreamKey, sink: StreamSink) -> None:
+        self._plan = plan
+        self._type_plan: TypePlan = plan.of_type(key[1])
+        self._key = key
+        self._sink = sink
+        self.source = Fold(self._type_plan.source.program)
+        self.target = Fold(self._type_plan.target.program)
+        self.source_seq = 0
+        self.target_seq = 0
+        self._leaves = (LeafHasher(), LeafHasher()) if plan.digests else None
+        self._buffer: list[Event] = []
+        self._map: list[Position] = []
+        self._found: Verdict | None = None
+        self._last: Event | None = None
+        self._since: dict[str, Event] = {}
+        self._diverged: set[str] = set()
+        self._example: Divergence | None = None
+
+    def consume(self, events: Iterable[Event]) -> None:
+        """Fold and transform every event."""
+        rules, source, plan = self._type_plan.rules, self.source, self._plan
+        event = None
+        for event in events:
+            self.source_seq += 1
+            if not source.apply(event):
+                self._unreplayable("source", event)
+            if self._leaves is not None:
+                self._leaves[0].update(event)
+            before = self.target_seq
+            rule = None if rules is None else rules.get(event.event_type)
+            if rule is not None:
+                self._follow(rule, event)
+            elif rules is not None:
+                self._emit(event, event.event_type, event.payload)
+            if plan.positions:
+                self._map_positions(event.seq, before)
+            if plan.every_event:
+                self._compare(event)
+            if len(self._buffer) >= _BATCH_EVENTS_MAX or len(self._map) >= _BATCH_EVENTS_MAX:
+                self._flush()
+        self._last = event
+
+    def _follow(self, rule: Rule, event: Event) -> None:
+        """Emit what a rule makes of an event."""
+        emitted = successors(rule, event)
+        for event_type, payload in emitted:
+            self._emit(event, event_type, payload)
+        if rule.fans_out and not emitted:
+            name = (event.entity_type, event.event_type)
+            unmatched = self._verdict().unmatched
+            unmatched[name] = unmatched.get(name, 0) + 1
+
+    def _emit(self, event: Event, event_type: str, payload: dict[str, object]) -> None:
+        self.target_seq = seq = self.target_seq + 1
+        if payload is not event.payload or event_type != event.event_type or seq != event.seq:
+            tenant_id, entity_type, entity_id = self._key
+            event = Event(
+                tenant_id, entity_type, entity_id, seq, event_type, payload, event.ts, event.actor_id, event.extra
+            )
+        if not self.target.apply(event):
+            self._unreplayable("target", event)
+        if self._leaves is not None:
+            self._leaves[1].update(event)
+        if self._plan.migrated:
+            self._buffer.append(event)
+
+    def _map_positions(self, old_seq: int, before: int) -> None:
+        key = self._key
+        if self.target_seq == before:
+            self._map.append((*key, old_seq, None))
+        self._map.extend((*key, old_seq, seq) for seq in range(before + 1, self.target_seq + 1))
+
+    def _flush(self) -> None:
+        if self._buffer:
+            self._sink.migrated(self._buffer)
+            self._buffer = []
+        if self._map:
+            self._sink.positions(self._map)
+            self._map = []
+
+    def _verdict(self) -> Verdict:
+        """Return what this stream alone has to tell; most streams have nothing, so it is made late."""
+        if self._found is None:
+            self._found = Verdict()
+        return self._found
+
+    def _unreplayable(self, side: Side, event: Event) -> None:
+        """Report an event that a bundle has no reducer for; the fold goes on without it."""
+        found = self._verdict()
+        verdict = found.source if side == "source" else found.target
+        plan = self._type_plan.source if side == "source" else self._type_plan.target
+        missing = (
+            f"entity type {event.entity_type!r} is not in the {side} bundle"
+            if plan.program is None
+            else f"event type {event.event_type!r} has no reducer in the {side} bundle"
+        )
+        message = f"cannot replay stream {self._key!r} at seq {event.seq}: {missing}"
+        sample = _sample(self._key) | {"seq": event.seq, "event_type": event.event_type}
+        violation = Violation(REPLAY, REPLAY, event.entity_type, message, sample)
+        verdict.violated(REPLAY, REPLAY, event.entity_type).include((*self._key, event.seq), violation)
+
+    def _compare(self, event: Event) -> None:
+        """Compare after one source event; remember since when each field differs, and the first example."""
+        differences = self._differences()
+        self._since = {found.field: self._since.get(found.field, event) for found in differences}
+        self._diverged.update(self._since)
+        if differences and self._example is None:
+            self._example = self._divergence(event, differences[0])
+
+    def _divergence(self, event: Event, difference: Difference) -> Divergence:
+        return Divergence(
+            *self._key,
+            event.seq,
+            event.event_type,
+            difference.field,
+            difference.expected,
+            difference.found,
+            self.source.content(),
+            self.target.content(),
+        )
+
+    def _differences(self) -> list[Difference]:
+        relation = self._type_plan.relation
+        if relation is None:
+            return []
+        plan = self._plan
+        return relation.differences(self.source, self.target, self._key[1:], plan.now, plan.actor)
+
+    def conclude(self, verdict: Verdict, events: list[Event] | None) -> None:
+        """Judge the intact stream at its end; `events` are given where they can be read again."""
+        self._flush()
+        if self._found is not None:
+            verdict.merge(self._found)
+        verdict.source.events += self.source_seq
+        verdict.target.events += self.target_seq
+        self._judge("source", verdict.source, self._type_plan.source, self.source)
+        if self.target_seq:
+            self._judge("target", verdict.target, self._type_plan.target, self.target)
+        if self._leaves is not None:
+            self._sink.leaf("source", self._key, self.source_seq, self._leaves[0].hexdigest())
+            if self.target_seq:
+                self._sink.leaf("target", self._key, self.target_seq, self._leaves[1].hexdigest())
+        if self._type_plan.relation is not None:
+            verdict.compared_streams += 1
+            self._conclude_divergence(verdict, events)
+
+    def _judge(self, side: Side, verdict: SideVerdict, plan: SidePlan, fold: Fold) -> None:
+        """Check one side's snapshot and keep its rows; an entity is one that has at least one event."""
+        verdict.entities += 1
+        snapshot = (
+            *self._key[1:],
+            fold.state,
+            fold.updated_ts,
+            fold.attrs,
+            fold.shadows,
+            self._plan.now,
+            self._plan.actor,
+        )
+        for check in plan.checks:
+            if not check.holds(*snapshot):
+                message = f"constraint {check.id!r} does not hold for stream {self._key!r}"
+                sample = _sample(self._key) | {"state": fold.state}
+                violation = Violation(check.id, "snapshot", check.on_type, message, sample)
+                verdict.violated("snapshot", check.id, check.on_type).include(self._key, violation)
+        for keeper in plan.keepers:
+            if keeper.admits is None or keeper.admits(*snapshot):
+                self._sink.row(side, keeper.check, keeper.source, keeper.keep(*snapshot))
+
+    def _conclude_divergence(self, verdict: Verdict, events: list[Event] | None) -> None:
+        differences = self._differences()
+        self._diverged.update(difference.field for difference in differences)
+        if not self._diverged:
+            return
+        found = verdict.divergence
+        found.streams += 1
+        for field in self._diverged:
+            name = f"{self._key[1]}.{field}"
+            found.by_field[name] = found.by_field.get(name, 0) + 1
+        size = (self.source_seq if self._example is None else self._example.seq, self._key)
+        if found.is_smaller(size):
+            found.size = size
+            found.example = self._example or self._divergence(self._began(differences[0], events), differences[0])
+
+    def _began(self, difference: Difference, events: list[Event] | None) -> Event:
+        """Fold the stream once more to find the event since which the field has differed."""
+        if events is not None and len(events) <= _LOCATE_EVENTS_MAX:
+            plan = replace(self._plan, every_event=True, digests=False, migrated=False, positions=False)
+            again = _StreamRun(plan, self._key, self._sink)
+            again.consume(events)
+            return again._since[difference.field]
+        assert self._last is not None
+        return self._last
+
+
+def _sample(key: StreamKey) -> dict[str, object]:
+    return {"tenant_id": key[0], "entity_id": key[2]}

@@ -1,0 +1,105 @@
+"""What a migration makes of one event: nothing, one event, or several, compiled from the bundle.
+
+The environment of a payload map is the source event alone (`formats`, section 4): a transform cannot
+see another event, another stream or another tenant.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cicsc.expression import FunctionBuilder
+from cicsc.replay.reducers import event_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cicsc.bundle.model import Transform, TypeMigration
+    from cicsc.expression import Node
+    from cicsc.history.model import Event
+
+    PayloadFunction = Callable[[dict[str, object], Event], dict[str, object]]
+    Condition = Callable[[dict[str, object], Event], object]
+
+_PARAMETERS = ("payload", "event")
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionProgram:
+    """One event that a source event may become.
+
+    `payload` maps the source's payload and event to the new payload (None: kept as it is);
+    `condition` tells whether the event is emitted at all (None: always).
+    """
+
+    event_type: str
+    payload: PayloadFunction | None
+    condition: Condition | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What becomes of one source event type: its emissions in order; a dropped one has none."""
+
+    emissions: tuple[EmissionProgram, ...]
+    fans_out: bool
+
+
+def compile_rules(migration: TypeMigration | None) -> dict[str, Rule]:
+    """Compile the transforms of one entity type; an event type without a rule keeps type and payload."""
+    transforms: Mapping[str, Transform] = {} if migration is None else migration.event_transforms
+    return {event_type: _compile_rule(event_type, transform) for event_type, transform in transforms.items()}
+
+
+def _compile_rule(event_type: str, transform: Transform) -> Rule:
+    if transform.drop:
+        return Rule((), fans_out=False)
+    if transform.fan_out is not None:
+        emissions = tuple(
+            EmissionProgram(
+                emission.emit_as,
+                _compile_payload(emission.payload_map),
+                None if emission.condition is None else _compile_condition(emission.condition),
+            )
+            for emission in transform.fan_out
+        )
+        return Rule(emissions, fans_out=True)
+    payload = _compile_payload(transform.payload_map)
+    return Rule((EmissionProgram(transform.emit_as or event_type, payload, None),), fans_out=False)
+
+
+def successors(rule: Rule | None, event: Event) -> list[tuple[str, dict[str, object]]]:
+    """Return type and payload of what `event` becomes, in order; without a rule it stays what it is."""
+    payload = event.payload
+    if rule is None:
+        return [(event.event_type, payload)]
+    return [
+        (emission.event_type, payload if emission.payload is None else emission.payload(payload, event))
+        for emission in rule.emissions
+        if emission.condition is None or emission.condition(payload, event)
+    ]
+
+
+def _compile_payload(payload_map: Mapping[str, Node] | None) -> PayloadFunction | None:
+    """Compile a payload map; without one, or with an empty one, the payload is kept."""
+    if not payload_map:
+        return None
+    builder = FunctionBuilder(_PARAMETERS, _event_only)
+    keys: list[ast.expr | None] = [builder.constant(key) for key in payload_map]
+    return builder.build_expression(ast.Dict(keys, [builder.expression(node) for node in payload_map.values()]))
+
+
+def _compile_condition(node: Node) -> Condition:
+    builder = FunctionBuilder(_PARAMETERS, _event_only)
+    return builder.build_expression(builder.condition(node))
+
+
+def _event_only(builder: FunctionBuilder, name: str, argument: str | None) -> ast.expr:
+    """Read a variable where there is an event but no entity: state is "", attributes are null."""
+    if name == "state":
+        return builder.constant("")
+    if name == "attrs":
+        return builder.constant(None)
+    return event_variable(builder, name, argument)

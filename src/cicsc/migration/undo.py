@@ -1,0 +1,156 @@
+"""The one function that takes a stream back, and proves that it is the way back.
+
+Each event of the target history goes through the inverse, and what comes out goes forward again: only
+if that gives the very event back, extra fields included, is the stream undone. Where the source
+bundle is known, the undone stream must replay under it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from cicsc.bundle.model import Bundle, Migration
+from cicsc.canonical import LeafHasher
+from cicsc.expression.values import equal
+from cicsc.history.integrity import FindingsTally, checked_sequence
+from cicsc.history.model import Event
+from cicsc.migration.inverse import has_way_back, inverse_of
+from cicsc.migration.tally import Tally
+from cicsc.migration.transform import compile_rules, successors
+from cicsc.replay.fold import Fold
+from cicsc.replay.reducers import compile_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cicsc.history.model import StreamKey
+    from cicsc.migration.stream import Side
+    from cicsc.migration.transform import Rule
+    from cicsc.replay.reducers import TypeProgram
+
+_BATCH_EVENTS_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlan:
+    """A migration's inverse and the migration itself, compiled.
+
+    `programs` is None without a source bundle. A plan that only inspects takes nothing back: the
+    migration has obstacles, and those of the history are looked for as well.
+    """
+
+    migration: Migration
+    source: Bundle | None
+    back: Mapping[str, Mapping[str, Rule]]
+    forward: Mapping[str, Mapping[str, Rule]]
+    programs: Mapping[str, TypeProgram] | None
+    only_inspect: bool
+
+
+@dataclass(slots=True)
+class UndoVerdict:
+    """What is known after some streams were taken back; merges like `Verdict`.
+
+    `no_way_back` and `not_replayable` count events by (entity type, event type), `not_restored` holds
+    the events that the round trip changes.
+    """
+
+    events: int = 0
+    integrity: FindingsTally = field(default_factory=FindingsTally)
+    no_way_back: dict[tuple[str, str], int] = field(default_factory=dict)
+    not_replayable: dict[tuple[str, str], int] = field(default_factory=dict)
+    not_restored: Tally[str] = field(default_factory=Tally)
+
+    def merge(self, other: UndoVerdict) -> None:
+        """Take in the verdict on other streams."""
+        self.events += other.events
+        self.integrity.merge(other.integrity)
+        self.not_restored.merge(other.not_restored)
+        for mine, others in ((self.no_way_back, other.no_way_back), (self.not_replayable, other.not_replayable)):
+            for name, count in others.items():
+                mine[name] = mine.get(name, 0) + count
+
+
+class UndoSink(Protocol):
+    """Takes what taking a stream back produces, in stream order."""
+
+    def migrated(self, events: list[Event]) -> None:
+        """Take the next events of the stream, as they were before the migration."""
+
+    def leaf(self, side: Side, key: StreamKey, count: int, digest: str) -> None:
+        """Take the leaf digest (hexadecimal): side target is the history given, source the one regained."""
+
+
+def compile_undo(migration: Migration, source: Bundle | None, *, only_inspect: bool) -> UndoPlan:
+    """Compile the way back of a migration, which may be taken if the migration has no obstacle of its own."""
+    inverse = inverse_of(migration)
+    return UndoPlan(
+        migration,
+        source,
+        {name: compile_rules(changes) for name, changes in inverse.types.items()},
+        {name: compile_rules(changes) for name, changes in migration.types.items()},
+        None if source is None else compile_types(source),
+        only_inspect,
+    )
+
+
+def undo_stream(plan: UndoPlan, key: StreamKey, events: Iterable[Event], verdict: UndoVerdict, sink: UndoSink) -> None:
+    """Take one stream back, adding to `verdict` and `sink`."""
+    entity_type = key[1]
+    back, forward = plan.back.get(entity_type, {}), plan.forward.get(entity_type, {})
+    fold = None if plan.programs is None else Fold(plan.programs.get(entity_type))
+    given, regained = LeafHasher(), LeafHasher()
+    batch: list[Event] = []
+    count = 0
+    for event in checked_sequence(key, events, verdict.integrity):
+        count += 1
+        given.update(event)
+        if not has_way_back(plan.migration, plan.source, entity_type, event.event_type):
+            _count(verdict.no_way_back, event)
+            continue
+        if plan.only_inspect:
+            continue
+        undone = _undone(back.get(event.event_type), event)
+        if undone is None or not _restores(forward.get(undone.event_type), undone, event):
+            message = f"stream {key!r} at seq {event.seq}: event type {event.event_type!r} is not restored"
+            verdict.not_restored.include((*key, event.seq), message)
+            continue
+        if fold is not None and not fold.apply(undone):
+            _count(verdict.not_replayable, undone)
+        regained.update(undone)
+        batch.append(undone)
+        if len(batch) >= _BATCH_EVENTS_MAX:
+            sink.migrated(batch)
+            batch = []
+    if batch:
+        sink.migrated(batch)
+    verdict.events += count
+    sink.leaf("target", key, count, given.hexdigest())
+    sink.leaf("source", key, count, regained.hexdigest())
+
+
+def _undone(rule: Rule | None, event: Event) -> Event | None:
+    """Return the event as it was, or None where the inverse does not make exactly one of it."""
+    emitted = successors(rule, event)
+    if len(emitted) != 1:
+        return None
+    event_type, payload = emitted[0]
+    return Event(
+        event.tenant_id, event.entity_type, event.entity_id, event.seq, event_type, payload, event.ts, event.actor_id,
+        event.extra,
+    )  # fmt: skip
+
+
+def _restores(rule: Rule | None, undone: Event, event: Event) -> bool:
+    """Tell whether migrating the undone event forward again gives the very event."""
+    emitted = successors(rule, undone)
+    if len(emitted) != 1:
+        return False
+    event_type, payload = emitted[0]
+    return event_type == event.event_type and (payload is event.payload or equal(payload, event.payload))
+
+
+def _count(counts: dict[tuple[str, str], int], event: Event) -> None:
+    name = (event.entity_type, event.event_type)
+    counts[name] = counts.get(name, 0) + 1

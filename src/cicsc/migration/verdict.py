@@ -1,0 +1,126 @@
+"""The verdict on some streams, which merges with the verdict on others.
+
+    Verdict
+    ├── integrity      findings about the events themselves
+    ├── source, target a SideVerdict each: what was replayed, and which constraints were violated
+    └── divergence     where the target is not what the source is related to
+
+Merging is associative and commutative. Sizes depend on the bundles, never on the history: findings
+are counted in full and listed up to a cap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cicsc.history.integrity import FindingsTally
+from cicsc.migration.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cicsc.history.model import StreamKey
+
+REPLAY: Final = "replay"
+"""The kind of a violation that says that a bundle cannot replay an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where a bundle's rules do not hold; `sample` says where, in the report's terms."""
+
+    constraint_id: str
+    kind: str
+    on_type: str
+    message: str
+    sample: Mapping[str, object]
+
+
+@dataclass(slots=True)
+class SideVerdict:
+    """What one bundle says of its side of the history; violations by (kind, constraint id, type)."""
+
+    events: int = 0
+    entities: int = 0
+    violations: dict[tuple[str, str, str], Tally[Violation]] = field(default_factory=dict)
+
+    def violated(self, kind: str, constraint_id: str, on_type: str) -> Tally[Violation]:
+        """Return the tally of one constraint, to be added to."""
+        return self.violations.setdefault((kind, constraint_id, on_type), Tally())
+
+    def merge(self, other: SideVerdict) -> None:
+        """Take in the verdict on other streams of the same side."""
+        self.events += other.events
+        self.entities += other.entities
+        for name, tally in other.violations.items():
+            self.violations.setdefault(name, Tally()).merge(tally)
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The smallest example of a target that is not what its source is related to."""
+
+    tenant_id: str
+    entity_type: str
+    entity_id: str
+    seq: int
+    event_type: str
+    field: str
+    expected: object
+    found: object
+    source_snapshot: Mapping[str, object]
+    target_snapshot: Mapping[str, object]
+
+
+@dataclass(slots=True)
+class DivergenceVerdict:
+    """How many streams diverge, in which fields, and the example with the fewest events."""
+
+    streams: int = 0
+    by_field: dict[str, int] = field(default_factory=dict)
+    size: tuple[int, StreamKey] | None = None
+    example: Divergence | None = None
+
+    def is_smaller(self, size: tuple[int, StreamKey]) -> bool:
+        """Tell whether an example of `size`, its events and its stream, would replace the one kept."""
+        return self.size is None or size < self.size
+
+    def merge(self, other: DivergenceVerdict) -> None:
+        """Take in the divergences of other streams."""
+        self.streams += other.streams
+        for name, count in other.by_field.items():
+            self.by_field[name] = self.by_field.get(name, 0) + count
+        if other.size is not None and self.is_smaller(other.size):
+            self.size, self.example = other.size, other.example
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is known after some streams were migrated and verified.
+
+    `source_events` counts all events that came in, `broken_streams` those streams that were not
+    replayed because their events are not intact, `unmatched` by (entity type, event type) the events
+    of a fan-out for which no condition held.
+    """
+
+    source_events: int = 0
+    compared_streams: int = 0
+    broken_streams: int = 0
+    integrity: FindingsTally = field(default_factory=FindingsTally)
+    source: SideVerdict = field(default_factory=SideVerdict)
+    target: SideVerdict = field(default_factory=SideVerdict)
+    divergence: DivergenceVerdict = field(default_factory=DivergenceVerdict)
+    unmatched: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def merge(self, other: Verdict) -> None:
+        """Take in the verdict on other streams."""
+        self.source_events += other.source_events
+        self.compared_streams += other.compared_streams
+        self.broken_streams += other.broken_streams
+        self.integrity.merge(other.integrity)
+        self.source.merge(other.source)
+        self.target.merge(other.target)
+        self.divergence.merge(other.divergence)
+        for name, count in other.unmatched.items():
+            self.unmatched[name] = self.unmatched.get(name, 0) + count
