@@ -1,0 +1,247 @@
+"""Assessing a migration: every check of the preflight, in the runbook's order.
+
+Preflight and dry run are this assessment with different outputs. A check that cannot run, because
+one that it needs has failed, is reported as skipped; all that can run do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import UNSET, UnsetType
+
+from cicsc.bundle import load_bundle
+from cicsc.engine.inprocess import migrate_history
+from cicsc.errors import BundleError, UsageError
+from cicsc.expression import suggestion
+from cicsc.history import open_history
+from cicsc.migration.inverse import reversibility
+from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
+from cicsc.migration.totality import holes, warnings
+from cicsc.operations.integrity import check_integrity
+from cicsc.operations.verification import verification
+from cicsc.report.models import (
+    Check, Checks, IntegrityCheck, Preflight, ProblemReport, ReversibilityReport, Verify,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from cicsc.bundle.model import Bundle, Migration
+    from cicsc.engine.inprocess import Digests, EventWriter, PositionWriter
+    from cicsc.errors import Problem
+    from cicsc.history import SortedHistory
+    from cicsc.migration.plan import Plan
+    from cicsc.migration.verdict import Verdict
+    from cicsc.operations.sources import BundleSource, EventSource
+
+Equivalence = Literal["final", "every-event"]
+
+PROBLEMS_MAX = 100
+"""Problems of a document listed in a report; their number is exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What an operator asks to be assessed.
+
+    `now` is in milliseconds and defaults to the history's largest ts. An empty `tenants` means all.
+    """
+
+    source: BundleSource
+    target: BundleSource
+    events: EventSource
+    migration: str
+    now: int | None = None
+    actor: str | None = None
+    tenants: Collection[str] = ()
+    expected_hash: str | None = None
+    equivalence: Equivalence = "final"
+    accept_source_violations: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What an assessment is asked to produce besides its report."""
+
+    digests: bool = False
+    events: EventWriter | None = None
+    positions: PositionWriter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The report of a preflight, with what a dry run records beside it."""
+
+    report: Preflight
+    source_events: int
+    migrated_events: int
+    source: Bundle | None
+    target: Bundle | None
+    digests: Digests
+
+
+@dataclass(slots=True)
+class _Static:
+    """What is known before the history is opened."""
+
+    source: Bundle | None = None
+    target: Bundle | None = None
+    migration: Migration | None = None
+    checks: dict[str, Check] = field(default_factory=dict)
+
+
+def assess(call: Call, outputs: Outputs) -> Assessment:
+    """Run every check of a preflight.
+
+    Raises UsageError for a call that contradicts itself, InputError for an input that cannot be
+    decoded and WorkError where the work could not be done.
+    """
+    static = _check_documents(call)
+    with open_history(call.events, tenants=frozenset(call.tenants) or None) as history:
+        verdict, digests = _run(_plan(static, call, history), static, history, call, outputs)
+    integrity = check_integrity(verdict.integrity, digests.source, call.expected_hash)
+    verify = _verify(static, verdict, call)
+    checks = Checks(
+        **static.checks,
+        history_integrity=integrity,
+        replay_verification=_replay_check(verify, verdict),
+    )
+    report = Preflight(
+        ok=all(check.ok for check in (*static.checks.values(), checks.history_integrity, checks.replay_verification)),
+        migration_id=call.migration,
+        checks=checks,
+        reversibility=_reversibility(static),
+        accepted_source_violations=sorted(set(call.accept_source_violations)) or UNSET,
+        verify=UNSET if verify is None else verify,
+    )
+    return Assessment(report, verdict.source_events, verdict.target.events, static.source, static.target, digests)
+
+
+def _check_documents(call: Call) -> _Static:
+    """Run the checks that need no data."""
+    static = _Static()
+    static.source, static.checks["from_bundle_valid"] = _check_bundle(call.source)
+    static.target, static.checks["to_bundle_valid"] = _check_bundle(call.target)
+    static.checks["migration_exists"] = _check_exists(static, call.migration)
+    static.checks["version_forward"] = _check_versions(static)
+    static.checks["migration_total"] = _check_total(static)
+    _check_accepted(static.source, call.accept_source_violations)
+    return static
+
+
+def _check_bundle(source: BundleSource) -> tuple[Bundle | None, Check]:
+    try:
+        return load_bundle(source), Check(ok=True)
+    except BundleError as error:
+        return None, problem_check(error.problems, error.message)
+
+
+def problem_check(problems: Iterable[Problem], detail: str) -> Check:
+    """Return a failed check that lists problems up to the cap."""
+    listed = [ProblemReport(path=problem.path, message=problem.message) for problem in problems]
+    return Check(ok=False, detail=detail, problems=listed[:PROBLEMS_MAX], problems_total=len(listed))
+
+
+def _skipped(detail: str) -> Check:
+    return Check(ok=False, skipped=True, detail=detail)
+
+
+def _check_exists(static: _Static, migration_id: str) -> Check:
+    if static.target is None:
+        return _skipped("the target bundle is not valid")
+    static.migration = static.target.migrations.get(migration_id)
+    if static.migration is None:
+        near = suggestion(migration_id, static.target.migrations)
+        return Check(ok=False, detail=f"migration {migration_id!r} is not in the target bundle{near}")
+    return Check(ok=True)
+
+
+def _check_versions(static: _Static) -> Check:
+    if static.migration is None:
+        return _skipped("there is no migration to look at")
+    before, after = static.migration.from_version, static.migration.to_version
+    faults = [] if before < after else [f"expected from_version < to_version, found {before} and {after}"]
+    for side, bundle, version in (("source", static.source, before), ("target", static.target, after)):
+        if bundle is not None and bundle.version not in {None, version}:
+            faults.append(f"the {side} bundle is version {bundle.version}, the migration expects {version}")
+    return Check(ok=False, detail="; ".join(faults)) if faults else Check(ok=True)
+
+
+def _check_total(static: _Static) -> Check:
+    if static.source is None or static.target is None or static.migration is None:
+        return _skipped("needs two valid bundles and a migration")
+    found = holes(static.source, static.target, static.migration)
+    noted = [problem.message for problem in warnings(static.source, static.migration)] or UNSET
+    if not found:
+        return Check(ok=True, warnings=noted)
+    check = problem_check(found, f"the migration is not total: {found[0].message}")
+    return Check(ok=False, detail=check.detail, problems=check.problems, problems_total=len(found), warnings=noted)
+
+
+def _check_accepted(source: Bundle | None, accepted: Collection[str]) -> None:
+    if source is None:
+        return
+    for constraint_id in accepted:
+        if constraint_id not in source.constraints:
+            near = suggestion(constraint_id, source.constraints)
+            raise UsageError(
+                "UNKNOWN_CONSTRAINT",
+                f"cannot accept violations of {constraint_id!r}: the source bundle has no such constraint{near}",
+                hint="name a constraint of the --from bundle in --accept-source-violations",
+            )
+
+
+def _plan(static: _Static, call: Call, history: SortedHistory) -> Plan | None:
+    """Compile what can be run: the migration, else the source's own judgement, else nothing."""
+    now = history.latest_ts if call.now is None else call.now
+    if static.source is None:
+        return None
+    if static.target is None or static.migration is None:
+        return compile_judgement(static.source, now=now, actor=call.actor)
+    plan = compile_plan(static.source, static.target, static.migration, now=now, actor=call.actor)
+    return replace(plan, every_event=call.equivalence == "every-event")
+
+
+def _run(
+    plan: Plan | None, static: _Static, history: SortedHistory, call: Call, outputs: Outputs
+) -> tuple[Verdict, Digests]:
+    chosen = replace(
+        plan or NOTHING,
+        digests=outputs.digests or call.expected_hash is not None,
+        migrated=outputs.events is not None and static.migration is not None,
+        positions=outputs.positions is not None and static.migration is not None,
+    )
+    return migrate_history(chosen, history, outputs.events, outputs.positions)
+
+
+def _verify(static: _Static, verdict: Verdict, call: Call) -> Verify | None:
+    if static.source is None or static.target is None or static.migration is None:
+        return None
+    return verification(
+        static.source,
+        static.target,
+        static.migration,
+        verdict,
+        gate=call.equivalence,
+        accepted=frozenset(call.accept_source_violations),
+    )
+
+
+def _replay_check(verify: Verify | None, verdict: Verdict) -> Check:
+    if verify is None:
+        return _skipped("needs two valid bundles and a migration")
+    if verdict.broken_streams:
+        detail = f"{verdict.broken_streams} streams are not intact and were not replayed"
+        return Check(ok=False, detail=detail if verify.error is UNSET else f"{detail}; {verify.error}")
+    if verify.ok:
+        return Check(ok=True)
+    return Check(ok=False, detail=verify.error)
+
+
+def _reversibility(static: _Static) -> ReversibilityReport | UnsetType:
+    if static.migration is None:
+        return UNSET
+    verdict = reversibility(static.migration, static.source)
+    return ReversibilityReport(reversible=verdict.reversible, method=verdict.method, reasons=list(verdict.reasons))

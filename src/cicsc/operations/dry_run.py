@@ -1,0 +1,93 @@
+"""Dry run, chapter 2 of the runbook: the preflight, recorded in a deterministic artifact.
+
+The artifact holds nothing that varies between two runs on the same inputs, and is written also when
+the verdict is no. The migrated history and the position map are written only when it is yes.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from cicsc.durable import whole_file
+from cicsc.history import event_writer, position_writer
+from cicsc.operations.assess import Assessment, Call, Outputs, assess
+from cicsc.operations.sources import guard_outputs
+from cicsc.report.models import Artifact, DryRun, HeadReport
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from cicsc.operations.assess import Equivalence
+    from cicsc.operations.sources import BundleSource, EventSource
+
+
+def dry_run(
+    source: BundleSource,
+    target: BundleSource,
+    events: EventSource,
+    migration: str,
+    *,
+    artifact: str | Path | None = None,
+    out_events: str | Path | None = None,
+    out_positions: str | Path | None = None,
+    now: int | None = None,
+    actor: str | None = None,
+    tenants: Collection[str] = (),
+    expected_hash: str | None = None,
+    equivalence: Equivalence = "final",
+    accept_source_violations: Collection[str] = (),
+) -> DryRun:
+    """Check a migration as `preflight` does, and record the outcome.
+
+    `artifact` is the path of the record, `out_events` of the migrated history, `out_positions` of the
+    map from old to new positions; formats follow the endings. Folders are created; each file
+    appears whole or not at all. Raises what `preflight` raises, and UsageError for an output that
+    would overwrite an input.
+    """
+    call = Call(
+        source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations
+    )
+    outputs = {"--artifact": artifact, "--out-events": out_events, "--out-positions": out_positions}
+    paths = {flag: None if path is None else Path(path) for flag, path in outputs.items()}
+    guard_outputs({"--from": source, "--to": target, "--events": events}, paths)
+    assessment = _assess(call, paths["--out-events"], paths["--out-positions"])
+    record = _artifact(assessment)
+    if artifact is not None:
+        with whole_file(Path(artifact)) as file:
+            file.write(record.to_json())
+    return DryRun(ok=record.ok, artifact=record, artifact_path=UNSET if artifact is None else str(artifact))
+
+
+def _assess(call: Call, out_events: Path | None, out_positions: Path | None) -> Assessment:
+    with ExitStack() as stack:
+        events = None if out_events is None else stack.enter_context(event_writer(out_events))
+        positions = None if out_positions is None else stack.enter_context(position_writer(out_positions))
+        assessment = assess(call, Outputs(digests=True, events=events, positions=positions))
+        if not assessment.report.ok:
+            for writer in (events, positions):
+                if writer is not None:
+                    writer.discard()
+    return assessment
+
+
+def _artifact(assessment: Assessment) -> Artifact:
+    report, digests = assessment.report, assessment.digests
+    return Artifact(
+        migration_id=report.migration_id,
+        ok=report.ok,
+        source_events=assessment.source_events,
+        migrated_events=assessment.migrated_events,
+        from_bundle_digest=None if assessment.source is None else assessment.source.digest,
+        to_bundle_digest=None if assessment.target is None else assessment.target.digest,
+        source_digest=digests.source,
+        migrated_digest=digests.target,
+        heads={
+            name: HeadReport(events=head.events, digest=head.digest) for name, head in sorted(digests.heads.items())
+        },
+        reversibility=None if report.reversibility is UNSET else report.reversibility,
+        preflight=report,
+    )

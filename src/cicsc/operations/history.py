@@ -1,0 +1,137 @@
+"""Looking at a history by itself: is it intact, does its bundle accept it, what does it fold to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from cicsc.bundle import load_bundle
+from cicsc.engine.inprocess import migrate_history
+from cicsc.errors import BundleError, HistoryError
+from cicsc.history import open_history
+from cicsc.history.integrity import FindingsTally, checked_sequence
+from cicsc.migration.plan import NOTHING, compile_judgement
+from cicsc.operations.assess import problem_check
+from cicsc.operations.integrity import check_integrity
+from cicsc.operations.verification import side_verification
+from cicsc.replay.fold import replay_steps
+from cicsc.replay.reducers import compile_types
+from cicsc.report.models import BundleVerify, Check, HistoryVerify
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from cicsc.bundle.model import Bundle
+    from cicsc.history import Event, StreamKey
+    from cicsc.operations.sources import BundleSource, EventSource
+    from cicsc.replay.reducers import TypeProgram
+    from cicsc.replay.snapshot import Snapshot
+
+
+def verify_history(
+    events: EventSource,
+    *,
+    bundle: BundleSource | None = None,
+    expected_hash: str | None = None,
+    tenants: Collection[str] = (),
+    now: int | None = None,
+    actor: str | None = None,
+) -> HistoryVerify:
+    """Check the integrity of a history, compute its digest and, with a bundle, replay it and check constraints.
+
+    The parameters are those of `preflight`. Raises InputError for an input that cannot be decoded.
+    """
+    loaded, bundle_check = (None, None) if bundle is None else _load(bundle)
+    with open_history(events, tenants=frozenset(tenants) or None) as history:
+        moment = history.latest_ts if now is None else now
+        plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
+        verdict, digests = migrate_history(replace(plan, digests=True), history)
+    integrity = check_integrity(verdict.integrity, digests.source, expected_hash)
+    side = None if loaded is None else side_verification(loaded, verdict.source, frozenset())
+    return HistoryVerify(
+        ok=integrity.ok and (bundle_check is None or bundle_check.ok) and (side is None or side.ok),
+        events=verdict.source_events,
+        streams=verdict.source.entities + verdict.broken_streams,
+        tenants=len(digests.heads),
+        digest=digests.source,
+        history_integrity=integrity,
+        bundle_valid=UNSET if bundle_check is None else bundle_check,
+        verify=UNSET if side is None else side,
+    )
+
+
+def _load(bundle: BundleSource) -> tuple[Bundle | None, Check]:
+    try:
+        return load_bundle(bundle), Check(ok=True)
+    except BundleError as error:
+        return None, problem_check(error.problems, error.message)
+
+
+def replay_history(
+    events: EventSource,
+    bundle: BundleSource,
+    *,
+    tenants: Collection[str] = (),
+    entity: tuple[str, str] | None = None,
+    steps: bool = False,
+) -> Iterator[Snapshot]:
+    """Yield the snapshot of each entity, or with `steps` the one after each event, in stream order.
+
+    `entity` (type, id) restricts to one entity, in each tenant that has it. Raises HistoryError, after all
+    snapshots, where events are not intact or have no reducer, or where `entity` does not exist.
+    """
+    loaded = load_bundle(bundle)
+    programs = compile_types(loaded)
+    tally = FindingsTally()
+    faults: list[str] = []
+    seen = False
+    with open_history(events, tenants=frozenset(tenants) or None) as history:
+        tally.merge(history.malformed)
+        for key, stream in history.streams():
+            if entity is None or key[1:] == entity:
+                seen = True
+                checked = checked_sequence(key, stream, tally)
+                yield from _snapshots(programs.get(key[1]), key, checked, faults, steps=steps)
+    _raise_faults(tally, faults, None if seen else entity)
+
+
+def _snapshots(
+    program: TypeProgram | None, key: StreamKey, events: Iterable[Event], faults: list[str], *, steps: bool
+) -> Iterator[Snapshot]:
+    snapshot = None
+    for event, known, snapshot in replay_steps(program, key, events):
+        if not known:
+            faults.append(f"stream {key!r} at seq {event.seq}: event type {event.event_type!r} has no reducer")
+            del faults[_FAULTS_MAX:]
+        elif steps:
+            yield snapshot
+    if snapshot is not None and not steps:
+        yield snapshot
+
+
+_FAULTS_MAX = 10
+
+
+def _raise_faults(tally: FindingsTally, faults: list[str], missing: tuple[str, str] | None) -> None:
+    if tally.total:
+        found = tally.findings[0]
+        raise HistoryError("HISTORY_NOT_INTACT", f"{tally.total} findings, the first: {found.message}")
+    if faults:
+        raise HistoryError("NOT_REPLAYABLE", f"cannot replay {faults[0]}")
+    if missing is not None:
+        raise HistoryError("NO_SUCH_ENTITY", f"there is no entity {missing[1]!r} of type {missing[0]!r} in the history")
+
+
+def validate_bundle(bundle: BundleSource) -> BundleVerify:
+    """Validate a bundle and report every problem, up to a cap, with its JSON path.
+
+    Raises InputError for a file that cannot be decoded.
+    """
+    loaded, check = _load(bundle)
+    problems = [] if check.problems is UNSET else check.problems
+    total = 0 if check.problems_total is UNSET else check.problems_total
+    return BundleVerify(
+        ok=check.ok, digest=None if loaded is None else loaded.digest, problems=problems, problems_total=total
+    )

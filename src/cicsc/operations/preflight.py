@@ -1,0 +1,44 @@
+"""Preflight, chapter 1 of the runbook: every check of a migration on the real history; changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cicsc.operations.assess import Call, Outputs, assess
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from cicsc.operations.assess import Equivalence
+    from cicsc.operations.sources import BundleSource, EventSource
+    from cicsc.report.models import Preflight
+
+
+def preflight(
+    source: BundleSource,
+    target: BundleSource,
+    events: EventSource,
+    migration: str,
+    *,
+    now: int | None = None,
+    actor: str | None = None,
+    tenants: Collection[str] = (),
+    expected_hash: str | None = None,
+    equivalence: Equivalence = "final",
+    accept_source_violations: Collection[str] = (),
+) -> Preflight:
+    """Check a migration from `source` to `target` on the whole history `events`.
+
+    `now` (ms since the epoch, default: the history's largest ts) and `actor` are what constraints
+    see. `tenants` restricts the history, all of it when empty. `expected_hash` is the digest that the
+    history must have. `equivalence` compares each entity at its end, or after every event.
+    `accept_source_violations` names constraints of the source that may be violated by the source.
+
+    A migration that must not go ahead is a report with ok false. Raises UsageError for a call that
+    contradicts itself, InputError for an input that cannot be decoded, WorkError where the work
+    could not be done (a full disk).
+    """
+    call = Call(
+        source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations
+    )
+    return assess(call, Outputs()).report

@@ -1,0 +1,124 @@
+"""Rollback, chapter 4 of the runbook: a migrated history is taken back, or every obstacle is named.
+
+Nothing is written unless the whole history goes back and, migrated forward again, is the history
+that was given. The input is never overwritten.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, UnsetType
+
+from cicsc.bundle import load_bundle
+from cicsc.engine.inprocess import undo_history
+from cicsc.expression import suggestion
+from cicsc.history import event_writer, open_history
+from cicsc.migration.inverse import reversibility
+from cicsc.migration.undo import compile_undo
+from cicsc.operations.integrity import check_integrity
+from cicsc.operations.sources import guard_outputs
+from cicsc.report.models import Rollback
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from cicsc.bundle.model import Bundle, Migration
+    from cicsc.migration.inverse import Method
+    from cicsc.migration.undo import UndoVerdict
+    from cicsc.operations.sources import BundleSource, EventSource
+
+
+def rollback(
+    target: BundleSource,
+    events: EventSource,
+    migration: str,
+    *,
+    source: BundleSource | None = None,
+    out_events: str | Path | None = None,
+    tenants: Collection[str] = (),
+    expected_hash: str | None = None,
+) -> Rollback:
+    """Take the migrated history `events` back to the version before `migration`.
+
+    `target` holds the migration. With `source`, the bundle of the version before, it is known which
+    event types keep their name and what replays; without it the report says source_checked false.
+    `out_events` is where the history goes; without it the way back is only checked. An unsafe
+    rollback is a report with ok false and every reason. Raises UsageError, InputError and WorkError
+    as `preflight` does, and BundleError for a bundle that is not valid.
+    """
+    path = None if out_events is None else Path(out_events)
+    guard_outputs({"--from": source, "--to": target, "--events": events}, {"--out-events": path})
+    after = load_bundle(target)
+    before = None if source is None else load_bundle(source)
+    found = after.migrations.get(migration)
+    if found is None:
+        near = suggestion(migration, after.migrations)
+        return _refused(migration, before, [f"migration {migration!r} is not in the target bundle{near}"])
+    return _roll_back(found, before, events, path, frozenset(tenants) or None, expected_hash)
+
+
+def _roll_back(
+    migration: Migration,
+    source: Bundle | None,
+    events: EventSource,
+    path: Path | None,
+    tenants: frozenset[str] | None,
+    expected_hash: str | None,
+) -> Rollback:
+    obstacles = reversibility(migration, source)
+    with ExitStack() as stack:
+        history = stack.enter_context(open_history(events, tenants=tenants))
+        writer = None if path is None else stack.enter_context(event_writer(path))
+        plan = compile_undo(migration, source, only_inspect=not obstacles.reversible)
+        verdict, digests = undo_history(plan, history, writer)
+        integrity = check_integrity(verdict.integrity, digests.target, expected_hash)
+        reasons = [*obstacles.reasons, *_history_obstacles(verdict)]
+        if not integrity.ok:
+            reasons.append(str(integrity.detail))
+        if reasons:
+            if writer is not None:
+                writer.discard()
+            return _refused(migration.id, source, reasons, method=obstacles.method)
+    return Rollback(
+        ok=True,
+        migration_id=migration.id,
+        rolled_back_events=verdict.events,
+        source_checked=source is not None,
+        method=obstacles.method,
+        source_digest=digests.target,
+        rolled_back_digest=digests.source,
+    )
+
+
+def _history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
+    """Name what in the actual history stands in the way."""
+    for (entity_type, event_type), count in sorted(verdict.no_way_back.items()):
+        yield f"no source event type for {event_type!r} of entity type {entity_type!r}: {count} events have no way back"
+    for (entity_type, event_type), count in sorted(verdict.not_replayable.items()):
+        yield f"event type {event_type!r} of entity type {entity_type!r} has no reducer in the source bundle: {count} events"
+    if verdict.not_restored.count:
+        first = verdict.not_restored.examples[0][1]
+        yield f"the round trip does not restore {verdict.not_restored.count} events, the first: {first}"
+
+
+def _refused(
+    migration_id: str, source: Bundle | None, reasons: list[str], method: Method | UnsetType = UNSET
+) -> Rollback:
+    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+    error: dict[str, object] = {
+        "code": "ROLLBACK_UNSAFE",
+        "message": f"cannot roll back {migration_id!r}: {reasons[0]}{more}",
+        "hint": "nothing was written; keep the migrated history, or declare an inverse in the migration",
+    }
+    return Rollback(
+        ok=False,
+        migration_id=migration_id,
+        rolled_back_events=0,
+        source_checked=source is not None,
+        method=method,
+        error=error,
+        reasons=reasons,
+    )

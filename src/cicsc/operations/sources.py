@@ -1,0 +1,33 @@
+"""What the operations take as inputs, and the guard against writing over one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from cicsc.bundle.model import Bundle
+from cicsc.errors import UsageError
+from cicsc.history import Event, same_file
+
+BundleSource: TypeAlias = str | Path | bytes | Mapping[str, object] | Bundle
+"""A bundle: the path of its file, its JSON text, its decoded document, or itself."""
+
+EventSource: TypeAlias = str | Path | Iterable[Event | Mapping[str, object]]
+"""A history: the path of its file, "-" for standard input, or its events."""
+
+
+def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | None]) -> None:
+    """Raise UsageError where an output is the same file as an input or another output; keys name the flags."""
+    taken = {flag: Path(source) for flag, source in inputs.items() if isinstance(source, str | Path) and source != "-"}
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        for other, used in taken.items():
+            if same_file(path, used):
+                raise UsageError(
+                    "OUTPUT_IS_INPUT" if other in inputs else "OUTPUTS_COLLIDE",
+                    f"{flag} would overwrite {other}: both are {str(path)!r}",
+                    hint=f"give {flag} another path; nothing was written",
+                )
+        taken[flag] = path

@@ -1,0 +1,1 @@
+"""Reports: their records, and how they read in a terminal."""
