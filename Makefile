@@ -1,0 +1,107 @@
+# Everything a developer or CI does. Each target installs what it needs into .venv of this checkout, from the
+# pinned and hashed files of requirements/, and skips that while the stamp is newer than those files.
+#
+#   make PYTHON=/path/to/python3.11 test     another interpreter
+#   make test ARGS="-k rollback"             further arguments for pytest (also for test-fast, coverage, benchmark)
+#   make lock LOCK=--upgrade                 newer pins
+
+ifndef PYTHON
+PYTHON := $(shell command -v python3.11 || command -v python3)
+endif
+
+VENV := .venv
+INTERPRETER := $(VENV)/bin/python
+INSTALL := $(INTERPRETER) -m pip install --quiet --disable-pip-version-check --no-input
+INSTALL_PINNED := $(INSTALL) --require-hashes --only-binary :all: -r
+PYTEST := $(INTERPRETER) -m pytest -n auto --dist worksteal
+COVERAGE := --cov --cov-report=term-missing
+
+# Scripts and tests call `cicsc` by its name.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-fast coverage check format-check lint types layers dependencies docs fix benchmark \
+	mutation lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+demo: $(VENV)/package.stamp ## migrate the example history, from preflight to rollback
+	sh examples/purchase_orders/run.sh
+
+test: $(VENV)/package.stamp $(VENV)/test.stamp ## every test; with CI set, also the branch coverage of the core
+	$(PYTEST) $(if $(CI),$(COVERAGE)) $(ARGS)
+
+test-fast: $(VENV)/package.stamp $(VENV)/test.stamp ## all tests but the slow ones
+	$(PYTEST) -m "not slow" $(ARGS)
+
+coverage: $(VENV)/package.stamp $(VENV)/test.stamp ## every test, with the branch coverage of the core
+	$(PYTEST) $(COVERAGE) $(ARGS)
+
+check: format-check lint types layers dependencies docs ## all that is checked beside the tests
+
+format-check: $(VENV)/check.stamp
+	$(INTERPRETER) -m ruff format --check --diff .
+
+lint: $(VENV)/check.stamp
+	$(INTERPRETER) -m ruff check .
+
+types: $(VENV)/package.stamp $(VENV)/check.stamp
+	$(INTERPRETER) -m mypy
+
+layers: $(VENV)/package.stamp $(VENV)/check.stamp
+	$(VENV)/bin/lint-imports
+
+dependencies: $(VENV)/package.stamp $(VENV)/check.stamp
+	$(INTERPRETER) -m deptry .
+
+docs: $(VENV)/package.stamp $(VENV)/test.stamp
+	$(INTERPRETER) -m pytest --quiet tests/docs
+
+fix: $(VENV)/check.stamp ## format, and mend what the linter can mend
+	$(INTERPRETER) -m ruff check --fix .
+	$(INTERPRETER) -m ruff format .
+
+benchmark: $(VENV)/package.stamp $(VENV)/test.stamp ## the numbers of the docs
+	$(INTERPRETER) benchmarks/run.py $(ARGS)
+
+mutation: $(VENV)/package.stamp $(VENV)/mutation.stamp ## mutants of the expressions and migrations that no test notices
+	$(VENV)/bin/mutmut run $(ARGS)
+	$(VENV)/bin/mutmut results
+
+# The order matters: each file takes over the pins of the one before it, so that all can live in one environment.
+lock: $(VENV)/lock.stamp ## pin the dependencies of pyproject.toml again
+	$(COMPILE) -o requirements/runtime.txt pyproject.toml --group build
+	$(COMPILE) -o requirements/test.txt pyproject.toml --all-extras --group build --group test -c requirements/runtime.txt
+	$(COMPILE) -o requirements/check.txt --group check -c requirements/test.txt
+	$(COMPILE) -o requirements/mutation.txt --group mutation -c requirements/test.txt
+	$(COMPILE) -o requirements/lock.txt --group lock
+
+lock: COMPILE = $(INTERPRETER) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK)
+
+clean: ## remove the environment and everything that the tools left
+	rm -rf $(VENV) build dist htmlcov mutants .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache \
+		.import_linter_cache .pytest_cache
+
+# ---------------------------------------------------------------------------------------------- set-up
+
+$(VENV)/python.stamp:
+	@test -n "$(PYTHON)" || { echo "no python3.11 and no python3 on PATH; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import platform, sys; found = platform.python_implementation() + " " + platform.python_version(); \
+		sys.exit(0 if found.startswith("CPython 3.11.") else "CPython 3.11 is needed, " + sys.executable + " is " + found + "; name one: make PYTHON=/path/to/python3.11")'
+	"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/runtime.stamp: requirements/runtime.txt $(VENV)/python.stamp
+	$(INSTALL_PINNED) $<
+	@touch $@
+
+$(VENV)/package.stamp: pyproject.toml $(VENV)/runtime.stamp
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/%.stamp: requirements/%.txt $(VENV)/python.stamp
+	$(INSTALL_PINNED) $<
+	@touch $@

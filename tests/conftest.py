@@ -1,0 +1,47 @@
+"""What every test may ask for: the checkout, the complete real logs, and the profiles of Hypothesis.
+
+Environment:
+    CI                 the profile `ci`: more examples, and the failing example is printed in a form that can be replayed
+    CICSC_REAL_LOGS    the folder of the complete real event logs; without it, the folder `shared/data/real` beside the checkout
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SHARED = CHECKOUT.parent / "shared"
+
+settings.register_profile("dev", max_examples=100, deadline=None)
+settings.register_profile(
+    "ci",
+    max_examples=500,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # two busy cores make a sound strategy look slow
+)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the checkout."""
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def real_logs() -> Path:
+    """The folder of the complete real logs; in CI, a `shared` folder that does not hold them is an error, never a skip."""
+    named = os.environ.get("CICSC_REAL_LOGS")
+    folder = Path(named) if named else SHARED / "data" / "real"
+    if folder.is_dir():
+        return folder
+    if named:
+        pytest.fail(f"CICSC_REAL_LOGS names {named!r}, which is not a folder")
+    if os.environ.get("CI") and SHARED.is_dir():
+        pytest.fail(f"the complete real logs are missing: {folder} is not a folder")
+    pytest.skip("the complete real logs are not here; CICSC_REAL_LOGS can name their folder")
