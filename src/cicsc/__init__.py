@@ -1,1 +1,90 @@
-"""Moving a live event history from one version of an application to the next, with proof."""
+"""Moving a live event history from one version of an application to the next, with proof.
+
+The library behind the command line: the operations of the runbook (`preflight`, `dry_run`,
+`rollback`), the looks at a history and a bundle (`verify_history`, `replay_history`,
+`validate_bundle`, `load_bundle`, `read_history`), and the errors they raise. Each operation returns
+a typed report; a bad history is a report with ok false, never an exception.
+
+Names are imported when they are first used, so that the command line starts fast.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cicsc.bundle import Bundle, load_bundle
+    from cicsc.errors import BundleError, CicscError, HistoryError, InputError, Problem, UsageError, WorkError
+    from cicsc.history import Event, SortedHistory
+    from cicsc.history import open_history as read_history
+    from cicsc.operations import dry_run, preflight, replay_history, rollback, validate_bundle, verify_history
+    from cicsc.replay.snapshot import Snapshot
+    from cicsc.report.models import Artifact, BundleVerify, DryRun, HistoryVerify, Preflight, Rollback, Verify
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Artifact": "cicsc.report.models",
+    "Bundle": "cicsc.bundle",
+    "BundleError": "cicsc.errors",
+    "BundleVerify": "cicsc.report.models",
+    "CicscError": "cicsc.errors",
+    "DryRun": "cicsc.report.models",
+    "Event": "cicsc.history",
+    "HistoryError": "cicsc.errors",
+    "HistoryVerify": "cicsc.report.models",
+    "InputError": "cicsc.errors",
+    "Preflight": "cicsc.report.models",
+    "Problem": "cicsc.errors",
+    "Rollback": "cicsc.report.models",
+    "Snapshot": "cicsc.replay.snapshot",
+    "SortedHistory": "cicsc.history",
+    "UsageError": "cicsc.errors",
+    "Verify": "cicsc.report.models",
+    "WorkError": "cicsc.errors",
+    "dry_run": "cicsc.operations",
+    "load_bundle": "cicsc.bundle",
+    "preflight": "cicsc.operations",
+    "read_history": "cicsc.history",
+    "replay_history": "cicsc.operations",
+    "rollback": "cicsc.operations",
+    "validate_bundle": "cicsc.operations",
+    "verify_history": "cicsc.operations",
+}
+
+__all__ = [
+    "Artifact",
+    "Bundle",
+    "BundleError",
+    "BundleVerify",
+    "CicscError",
+    "DryRun",
+    "Event",
+    "HistoryError",
+    "HistoryVerify",
+    "InputError",
+    "Preflight",
+    "Problem",
+    "Rollback",
+    "Snapshot",
+    "SortedHistory",
+    "UsageError",
+    "Verify",
+    "WorkError",
+    "dry_run",
+    "load_bundle",
+    "preflight",
+    "read_history",
+    "replay_history",
+    "rollback",
+    "validate_bundle",
+    "verify_history",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), "open_history" if name == "read_history" else name)
+    globals()[name] = value
+    return value  # type: ignore[no-any-return]  # the type checker sees the imports above instead
