@@ -62,7 +62,9 @@ def steps(bundle: Document, key: Key, events: Iterable[Event]) -> tuple[list[Sna
         operations = declared["reducer"].get(event["event_type"])
         if operations is None:
             unhandled.append(Unhandled(key, event["seq"], event["event_type"]))
-        snapshots.append(reduce(snapshots[-1], event, operations or []))
+            snapshots.append(snapshots[-1])
+        else:
+            snapshots.append(reduce(snapshots[-1], event, operations))
     return snapshots, unhandled
 
 
@@ -124,13 +126,15 @@ def row_of(key: Key, snapshot: Snapshot) -> JsonObject:
 
 
 def violations(
-    bundle: Document, events: Iterable[Event], now: int | None, actor: str | None
+    bundle: Document, events: Iterable[Event], now: int | None, actor: str | None, tenants: Iterable[str]
 ) -> tuple[list[Violation], dict[Key, Snapshot]]:
-    """Every violation of the bundle's constraints, tenant by tenant, and the snapshots they were found in."""
-    events = list(events)
+    """Every violation of the bundle's constraints, tenant by tenant, and the snapshots they were found in.
+
+    A tenant of which nothing is left after a migration still has its queries asked.
+    """
     snapshots, _ = replay(bundle, events)
     found: list[Violation] = []
-    for tenant in sorted({str(event["tenant_id"]) for event in events}):
+    for tenant in sorted(tenants):
         own = {key: snapshot for key, snapshot in snapshots.items() if key[0] == tenant}
         for name, constraint in bundle["core_ir"].get("constraints", {}).items():
             found += constraint_violations(name, constraint, tenant, own, {"now": now, "actor": actor})
@@ -148,14 +152,19 @@ def constraint_violations(
             if key[1] == constraint["on_type"]
             and not truth(interpret(constraint["expr"], snapshot_environment(key, snapshot, base)))
         ]
-    rows_by_type: dict[str, list[JsonObject]] = {}
-    for key in sorted(snapshots):
-        rows_by_type.setdefault(key[1], []).append(row_of(key, snapshots[key]))
-    env = {**base, "arg": constraint.get("args", {})}
-    rows = query.run(constraint["query"], rows_by_type, env)
-    if truth(interpret(constraint["assert"], {**env, "rows_count": len(rows)})):
+    rows = query.run(constraint["query"], held_rows(snapshots), base)
+    if truth(interpret(constraint["assert"], {**base, "rows_count": len(rows)})):
         return []
     return [Violation(name, "bool_query", tenant, rows_count=len(rows))]
+
+
+def held_rows(snapshots: Mapping[Key, Snapshot]) -> dict[str, list[query.Held]]:
+    """One tenant's rows by entity type, in the order of the entity ids."""
+    rows: dict[str, list[query.Held]] = {}
+    for key, snapshot in sorted(snapshots.items(), key=lambda item: item[0]):
+        held = query.Held(row_of(key, snapshot), snapshot.state, {**snapshot.attrs, **snapshot.shadows})
+        rows.setdefault(key[1], []).append(held)
+    return rows
 
 
 def snapshot_environment(key: Key, snapshot: Snapshot, base: Environment) -> JsonObject:

@@ -20,7 +20,7 @@ from oracle.migration import (
     unconstrained,
 )
 from oracle.replay import Violation, replay, steps, violations
-from oracle.values import MISSING, built, canonical, equal, nodes, step, truth
+from oracle.values import MISSING, built, canonical, equal, levels, step, truth, weight
 
 BIG = 10**999
 
@@ -95,8 +95,12 @@ def test_equality_is_deep_and_without_coercion(a, b, expected):
         ("mul", BIG, 10, None),
         ("add", 10 * BIG - 1, 1, None),
         ("add", BIG, 0.5, None),
-        ("mul", 1e308, 10.0, None),
-        ("sub", -1e308, 1e308, None),
+        ("mul", 1e308, 10.0, int(1e308) * 10),
+        ("mul", float(10**308), 1.5, 1.5e308),
+        ("mul", 1.7e308, 1.5, None),
+        ("div", 0.5, 5e-324, None),
+        ("add", 2.0**53, 1.0, 2**53 + 1),
+        ("sub", 0.5, 2.0**53, -(2**53)),
         ("div", 6, 3, 2),
         ("div", 7, 2, 3.5),
         ("div", 1, 3, 1 / 3),
@@ -240,10 +244,21 @@ def test_map_enum_maps_strings_only():
     assert [mapped("low"), mapped("other"), mapped(1), mapped(None)] == [1, None, None, None]
 
 
+def nested(levels_wanted):
+    value = []
+    for _ in range(levels_wanted - 1):
+        value = [value]
+    return value
+
+
 def test_values_that_an_expression_builds_are_bounded():
-    assert nodes([1, [2, {"a": 3}]]) == 6
+    assert weight([1, [2, {"a": 3}]]) == 6
+    assert weight({"k" * 40: "x" * 64, "l" * 40: "x" * 63}) == 1 + 1 + 2 + 1
+    assert levels([1, [2, {"a": []}]]) == 4
     assert built([0] * 99_999) is not None
     assert built([0] * 100_000) is None
+    assert built(nested(100)) is not None
+    assert built(nested(101)) is None
 
 
 def test_canonical_text():
@@ -357,7 +372,7 @@ def test_constraints_are_evaluated_per_tenant_and_core_fields_are_not_shadowed()
         },
     }
     events = [event(1, "odd"), event(1, entity="8"), event(1, tenant="t2"), event(2, "odd", tenant="t2")]
-    found, _ = violations(bundle(constraints=constraints), events, 0, None)
+    found, _ = violations(bundle(constraints=constraints), events, 0, None, ["t1", "t2"])
     assert found == [
         Violation("open", "snapshot", "t1", entity_id="7"),
         Violation("at_most_one", "bool_query", "t1", rows_count=2),
@@ -366,7 +381,7 @@ def test_constraints_are_evaluated_per_tenant_and_core_fields_are_not_shadowed()
 
 def rows_of(source_rows, *pipeline):
     document = {"source": {"snap": {"type": "T"}}, "pipeline": list(pipeline)}
-    return query.run(document, {"T": source_rows}, {})
+    return query.run(document, {"T": [query.Held(row) for row in source_rows]}, {})
 
 
 def field(name):
@@ -402,8 +417,10 @@ def test_group_by_tells_true_from_one_and_not_one_from_one_point_nought():
 def test_sum_is_exact_and_null_without_numbers():
     assert query.total([10**20, 0.1, 0.2, 0.3, -(10**20)]) == 0.6
     assert query.total([1e308, 1e308, -1e308]) == 1e308
-    assert query.total([1e308, 1e308]) is None
-    assert query.aggregate({"sum": {"expr": field("v")}}, [{"v": "1"}, {"v": True}], {}) is None
+    assert query.total([1e308, 1e308]) == 2 * int(1e308)
+    assert query.total([1e308, 1e308, 0.5]) is None
+    assert query.total([2.0**53, 1, 0.5, 0.5]) == 2**53 + 2
+    assert query.aggregate({"sum": {"expr": field("v")}}, [query.Held({"v": "1"}), query.Held({"v": True})], {}) is None
 
 
 def test_order_by_ranks_kinds_and_is_stable():
@@ -419,7 +436,8 @@ def test_join_takes_bare_names_from_the_left_and_never_joins_null():
     left = [{"k": 1, "v": "L"}, {"k": None, "v": "N"}, {"k": True, "v": "T"}]
     right = [{"k": 1.0, "v": "R", "w": 5}, {"v": "none"}]
     source = {"join": {"left": "A", "right": "B", "on": {"left_field": "k", "right_field": "k"}}}
-    found = query.run({"source": source, "pipeline": []}, {"A": left, "B": right}, {})
+    rows = {"A": [query.Held(row) for row in left], "B": [query.Held(row) for row in right]}
+    found = query.run({"source": source, "pipeline": []}, rows, {})
     assert found == [
         {"k": 1, "v": "L", "w": 5, "left.k": 1, "left.v": "L", "right.k": 1.0, "right.v": "R", "right.w": 5}
     ]

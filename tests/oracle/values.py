@@ -8,7 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 DIGITS_MAX = 1000
-NODES_MAX = 100_000
+WEIGHT_MAX = 100_000
+DEPTH_MAX = 100
+CHARACTERS_PER_WEIGHT = 64
 INTEGER_LIMIT = 10**DIGITS_MAX
 
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -63,8 +65,13 @@ def nearest_double(value: int | Fraction) -> float | None:
         return None
 
 
+def same_value(value: int | float) -> int | float:
+    """2.0 is the value 2, so it must count as 2 does wherever the two could be told apart."""
+    return int(value) if value == int(value) else value
+
+
 def add(a: object, b: object) -> object:
-    """Exact for two integers, in doubles as soon as one operand is a double."""
+    """Exact for two integral numbers, in doubles as soon as one operand has a fraction."""
     return _calculated("add", a, b)
 
 
@@ -88,6 +95,7 @@ def _calculated(operation: str, a: Any, b: Any) -> object:
         return None
     if operation == "div" and b == 0:
         return None
+    a, b = same_value(a), same_value(b)
     if isinstance(a, int) and isinstance(b, int):
         return _exact(operation, a, b)
     x, y = nearest_double(a), nearest_double(b)
@@ -142,18 +150,30 @@ def step(value: object, path: str) -> object:
     return value
 
 
-def nodes(value: object) -> int:
-    """How many values a value is made of, itself included."""
+def weight(value: object) -> int:
+    """How many values a value is made of, itself included; each 64 characters of a text count as one more."""
     if isinstance(value, list):
-        return 1 + sum(nodes(item) for item in value)
+        return 1 + sum(weight(item) for item in value)
     if isinstance(value, dict):
-        return 1 + sum(nodes(item) for item in value.values())
+        characters = sum(len(key) for key in value)
+        return 1 + characters // CHARACTERS_PER_WEIGHT + sum(weight(item) for item in value.values())
+    if isinstance(value, str):
+        return 1 + len(value) // CHARACTERS_PER_WEIGHT
     return 1
 
 
+def levels(value: object) -> int:
+    """How many lists and objects stand inside each other."""
+    if isinstance(value, list):
+        return 1 + max((levels(item) for item in value), default=0)
+    if isinstance(value, dict):
+        return 1 + max((levels(item) for item in value.values()), default=0)
+    return 0
+
+
 def built(value: object) -> object:
-    """A list or an object that an expression made: null when it is too large."""
-    return value if nodes(value) <= NODES_MAX else None
+    """A list or an object that an expression made: null when it is too large or too deep."""
+    return value if levels(value) <= DEPTH_MAX and weight(value) <= WEIGHT_MAX else None
 
 
 def canonical(value: object) -> str:

@@ -1,39 +1,28 @@
 """What the properties draw: JSON values, expressions over the whole grammar, and environments.
 
 Names, paths and values come from small pools, so that an expression usually finds what it reads;
-each name has a usual kind (`n` a number, `l` a list) that is broken now and then. Every expression
-has the depth it was asked for at most, and most operands are of the kind that their operator wants.
+each name has a usual kind (`n` a number, `l` a list) that is broken now and then. Most operands are
+of the kind that their operator wants. An environment is drawn for an expression and holds, mostly,
+what that expression reads.
+
+The generators are plain recursive functions over Hypothesis's `draw` that take one primitive choice
+at a time: nested strategies of this size are many times slower to build and to draw from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+Node = dict[str, Any]
+
 BIG = 10**999
-EDGE_INTEGERS = (
-    0,
-    1,
-    2,
-    -1,
-    3,
-    7,
-    10,
-    -5,
-    2**53,
-    2**53 + 1,
-    2**63,
-    -(2**64) - 1,
-    BIG,
-    BIG * 10 - 1,
-    -BIG,
-    10**308,
-    10**309,
-)
+EDGE_INTEGERS = (2**53, 2**53 + 1, 2**63, -(2**64) - 1, BIG, BIG * 10 - 1, -BIG, 10**308, 10**309, -(10**400))
 EDGE_FLOATS = (
-    0.0,
     -0.0,
     0.5,
     1.0,
@@ -47,9 +36,9 @@ EDGE_FLOATS = (
     -1e308,
     5e-324,
     1e-5,
-    123456.789,
+    99.875,
 )
-EDGE_TEXTS = (
+TEXTS = (
     "",
     "a",
     "b",
@@ -66,243 +55,265 @@ EDGE_TEXTS = (
     "__class__",
 )
 
-NUMBER_NAMES = ("n", "m", "amount")
-TEXT_NAMES = ("s", "t", "severity")
-LIST_NAMES = ("l",)
-OBJECT_NAMES = ("o",)
-TRUTH_NAMES = ("b",)
+NAMES_BY_KIND = {
+    "number": ("n", "m", "amount"),
+    "text": ("s", "t", "severity"),
+    "truth": ("b",),
+    "list": ("l",),
+    "object": ("o",),
+}
 ODD_NAMES = ("", "state", "entity_id", "left.n", "a.b", "__class__", "0", "naïve 😀", "missing", 'it"s', "{x}")
-NAMES = NUMBER_NAMES + TEXT_NAMES + LIST_NAMES + OBJECT_NAMES + TRUTH_NAMES + ODD_NAMES
-SEGMENTS = (*NAMES, "0", "1", "2", "007", "-1", "²", "٣", "9" * 30, "", "..")
+NAMES = tuple(name for names in NAMES_BY_KIND.values() for name in names) + ODD_NAMES
+KIND_OF = {name: kind for kind, names in NAMES_BY_KIND.items() for name in names}
+KINDS = tuple(NAMES_BY_KIND)
+SEGMENTS = (*NAMES, "0", "1", "2", "007", "-1", "²", "٣", "9" * 30, "9" * 5000, "")
 
-KINDS = ("number", "text", "truth", "list", "object")
+FIELD_VARIABLES = {"attrs": "field", "row": "field", "input": "field", "arg": "name", "agg": "name"}
+PATH_VARIABLES = ("e_payload", "payload")
+FLAG_VARIABLES = {
+    "now": "number",
+    "e_time": "number",
+    "rows_count": "number",
+    "actor": "text",
+    "state": "text",
+    "e_type": "text",
+    "e_actor": "text",
+}
 
-
-def integers() -> st.SearchStrategy[int]:
-    """Integers with the edges of every representation among them."""
-    return st.one_of(st.integers(-20, 20), st.sampled_from(EDGE_INTEGERS), st.integers())
-
-
-def floats() -> st.SearchStrategy[float]:
-    """Finite doubles."""
-    return st.one_of(st.sampled_from(EDGE_FLOATS), st.floats(allow_nan=False, allow_infinity=False))
-
-
-def numbers() -> st.SearchStrategy[int | float]:
-    """Numbers of both kinds."""
-    return st.one_of(st.integers(-20, 20), integers(), floats())
-
-
-def texts() -> st.SearchStrategy[str]:
-    """Short strings, with escapes, controls and characters beyond the basic plane."""
-    return st.one_of(st.sampled_from(EDGE_TEXTS), st.text(max_size=6))
+_INDEX = cache(lambda size: st.integers(0, size - 1))
+_ANY_INTEGER = st.integers()
+_ANY_FLOAT = st.floats(allow_nan=False, allow_infinity=False)
+_ANY_TEXT = st.text(max_size=6)
 
 
-def scalars() -> st.SearchStrategy[Any]:
-    """Values that hold no others."""
-    return st.one_of(st.none(), st.booleans(), numbers(), texts())
+def pick(draw: Draw, options: Sequence[Any]) -> Any:
+    """One of the options."""
+    return options[draw(_INDEX(len(options)))]
 
 
-def json_values(leaves_max: int = 6) -> st.SearchStrategy[Any]:
-    """Any JSON value, nested a little."""
-    return st.recursive(
-        scalars(),
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=3),
-            st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=3), inner, max_size=3),
-        ),
-        max_leaves=leaves_max,
-    )
+def chance(draw: Draw, one_in: int) -> bool:
+    """True once in so many times, and never in the simplest example."""
+    return bool(draw(_INDEX(one_in)) == one_in - 1)
 
 
-@cache
-def values_of(kind: str) -> st.SearchStrategy[Any]:
-    """Values of one kind."""
+def draw_number(draw: Draw) -> int | float:
+    """A number: mostly small, sometimes at an edge of a representation, sometimes anything."""
+    way = draw(_INDEX(8))
+    if way < 4:
+        return int(draw(_INDEX(24))) - 3
+    if way == 4:
+        return pick(draw, EDGE_INTEGERS)  # type: ignore[no-any-return]
+    if way == 5:
+        return pick(draw, EDGE_FLOATS)  # type: ignore[no-any-return]
+    return draw(_ANY_INTEGER if way == 6 else _ANY_FLOAT)  # type: ignore[no-any-return]
+
+
+def draw_text(draw: Draw) -> str:
+    """A short string, mostly from the pool, sometimes of any characters."""
+    return str(draw(_ANY_TEXT)) if chance(draw, 4) else str(pick(draw, TEXTS))
+
+
+def draw_value(draw: Draw, kind: str | None = None, depth: int = 2) -> Any:
+    """A JSON value of a kind, or of any."""
+    kind = kind or pick(draw, ("null", *(KINDS if depth else KINDS[:3])))
+    if kind == "null":
+        return None
     if kind == "number":
-        return numbers()
+        return draw_number(draw)
     if kind == "text":
-        return texts()
+        return draw_text(draw)
     if kind == "truth":
-        return st.booleans()
+        return draw(_INDEX(2)) == 1
+    size = draw(_INDEX(4))
     if kind == "list":
-        return st.lists(json_values(3), max_size=4)
-    return st.dictionaries(st.sampled_from(NAMES), json_values(3), max_size=4)
+        return [draw_value(draw, None, depth - 1) for _ in range(size)]
+    return {pick(draw, SEGMENTS): draw_value(draw, None, depth - 1) for _ in range(size)}
 
 
-def kind_of(name: str) -> str | None:
-    """The usual kind of what a name holds."""
-    for kind, names in zip(KINDS, (NUMBER_NAMES, TEXT_NAMES, TRUTH_NAMES, LIST_NAMES, OBJECT_NAMES), strict=True):
-        if name in names:
-            return kind
-    return None
-
-
-def field_values(name: str) -> st.SearchStrategy[Any]:
+def draw_field(draw: Draw, name: str) -> Any:
     """What a field of this name holds: its usual kind three times out of four."""
-    kind = kind_of(name)
-    if kind is None:
-        return json_values(3)
-    usual = values_of(kind)
-    return st.one_of(usual, usual, usual, json_values(3))
+    return draw_value(draw, None if chance(draw, 4) else KIND_OF.get(name))
 
 
-@cache
-def records() -> st.SearchStrategy[dict[str, Any]]:
-    """Objects over the pool of names: payloads, attributes, rows."""
-    return st.fixed_dictionaries({}, optional={name: field_values(name) for name in NAMES})
+def draw_path(draw: Draw, names: Sequence[str] = NAMES) -> str:
+    """A path that starts at one of the names and sometimes goes on."""
+    segments = [pick(draw, names)]
+    while len(segments) < 4 and chance(draw, 3):
+        segments.append(pick(draw, SEGMENTS))
+    return ".".join(segments)
 
 
-@cache
-def environments() -> st.SearchStrategy[dict[str, Any]]:
-    """Environments that hold any part of what can be read."""
-    return st.fixed_dictionaries(
-        {"attrs": records(), "row": records(), "e_payload": records()},
-        optional={
-            "now": integers(),
-            "actor": texts(),
-            "state": texts(),
-            "input": records(),
-            "arg": records(),
-            "rows_count": st.integers(0, 5),
-            "agg": records(),
-            "e_type": texts(),
-            "e_actor": texts(),
-            "e_time": integers(),
-            "payload": records(),
-        },
-    )
+def draw_leaf(draw: Draw, kind: str | None) -> Node:
+    """A literal or a variable, of the kind where there is one."""
+    if kind not in {"list", "object"} and draw(_INDEX(3)) == 0:
+        return draw_literal(draw, kind)
+    return draw_variable(draw, kind)
 
 
-def literals(kind: str | None = None) -> st.SearchStrategy[dict[str, Any]]:
-    """Literal nodes; lists and objects have none."""
-    by_kind: dict[str | None, st.SearchStrategy[dict[str, Any]]] = {
-        "number": st.one_of(
-            st.builds(lambda v: {"lit": {"int": v}}, integers()), st.builds(lambda v: {"lit": {"float": v}}, floats())
-        ),
-        "text": st.builds(lambda v: {"lit": {"string": v}}, texts()),
-        "truth": st.builds(lambda v: {"lit": {"bool": v}}, st.booleans()),
+def draw_literal(draw: Draw, kind: str | None) -> Node:
+    """A literal; lists and objects have none."""
+    kind = kind or pick(draw, ("null", "truth", "number", "text"))
+    if kind == "null":
+        return {"lit": {"null": True}}
+    value = draw_value(draw, kind)
+    return {"lit": {{bool: "bool", int: "int", float: "float", str: "string"}[type(value)]: value}}
+
+
+def draw_variable(draw: Draw, kind: str | None, variables: Sequence[str] | None = None) -> Node:
+    """A variable whose name is of the kind."""
+    names = NAMES_BY_KIND[kind] if kind else NAMES
+    flags = tuple(name for name, flag_kind in FLAG_VARIABLES.items() if kind in {None, flag_kind})
+    variable = pick(draw, variables or ("attrs", "e_payload", "row", *FIELD_VARIABLES, *PATH_VARIABLES, *flags))
+    if variable in FIELD_VARIABLES:
+        return {"var": {variable: {FIELD_VARIABLES[variable]: pick(draw, names)}}}
+    if variable in PATH_VARIABLES:
+        return {"var": {variable: {"path": draw_path(draw, names)}}}
+    return {"var": {variable: True}}
+
+
+class Expressions:
+    """Draws expressions; what a leaf may be is the caller's, so that a bundle can limit what is read."""
+
+    def __init__(self, draw: Draw, leaf: Callable[[Draw, str | None], Node] = draw_leaf) -> None:
+        self.draw = draw
+        self.leaf = leaf
+
+    def any(self, depth: int, kind: str | None = None) -> Node:
+        """An expression that mostly gives a value of the kind, at most `depth` levels deep."""
+        if depth <= 1 or chance(self.draw, 5):
+            return self.leaf(self.draw, kind)
+        kind = kind or pick(self.draw, KINDS)
+        makers = (*self.MAKERS[kind], Expressions.if_, Expressions.coalesce, Expressions.get)
+        return pick(self.draw, makers)(self, depth - 1, kind)  # type: ignore[no-any-return]
+
+    def operand(self, depth: int, kind: str) -> Node:
+        """An operand of the kind that an operator wants, or sometimes of any."""
+        return self.any(depth, None if chance(self.draw, 4) else kind)
+
+    def several(self, depth: int, kind: str | None = None) -> list[Node]:
+        """Up to three expressions."""
+        return [self.any(depth, kind) for _ in range(self.draw(_INDEX(4)))]
+
+    def if_(self, depth: int, kind: str) -> Node:
+        cond = self.any(depth, pick(self.draw, ("truth", None)))
+        return {"if": {"cond": cond, "then": self.operand(depth, kind), "else": self.operand(depth, kind)}}
+
+    def coalesce(self, depth: int, kind: str) -> Node:
+        return {"coalesce": self.several(depth, kind)}
+
+    def get(self, depth: int, kind: str) -> Node:
+        holder = self.operand(depth, pick(self.draw, ("object", "list")))
+        return {"get": {"expr": holder, "path": draw_path(self.draw, (*NAMES_BY_KIND[kind], "0", "1", ""))}}
+
+    def arithmetic(self, depth: int, _: str) -> Node:
+        tag = pick(self.draw, ("add", "sub", "mul", "div", "time_between"))
+        return {tag: [self.operand(depth, "number"), self.operand(depth, "number")]}
+
+    def number_of(self, depth: int, _: str) -> Node:
+        return {"call": {"fn": pick(self.draw, ("int", "float")), "args": [self.operand(depth, "number")]}}
+
+    def length(self, depth: int, _: str) -> Node:
+        return {"call": {"fn": "len", "args": [self.operand(depth, pick(self.draw, ("text", "list")))]}}
+
+    def map_enum(self, depth: int, _: str) -> Node:
+        mapping = {draw_text(self.draw): draw_number(self.draw) for _ in range(1 + self.draw(_INDEX(5)))}
+        return {"map_enum": {"expr": self.operand(depth, "text"), "mapping": mapping}}
+
+    def as_text(self, depth: int, _: str) -> Node:
+        return {"call": {"fn": "str", "args": [self.any(depth)]}}
+
+    def order(self, depth: int, _: str) -> Node:
+        tag = pick(self.draw, ("lt", "le", "gt", "ge"))
+        return {tag: [self.operand(depth, "number"), self.operand(depth, "number")]}
+
+    def equality(self, depth: int, _: str) -> Node:
+        kind = pick(self.draw, (*KINDS, None))
+        a = self.any(depth, kind)
+        return {pick(self.draw, ("eq", "ne")): [a, a if chance(self.draw, 4) else self.any(depth, kind)]}
+
+    def junction(self, depth: int, _: str) -> Node:
+        return {pick(self.draw, ("and", "or")): self.several(depth)}
+
+    def single(self, depth: int, _: str) -> Node:
+        return {pick(self.draw, ("not", "bool", "is_null")): self.any(depth)}
+
+    def member(self, depth: int, _: str) -> Node:
+        return {"in": {"needle": self.any(depth), "haystack": self.operand(depth, "list")}}
+
+    def has(self, depth: int, _: str) -> Node:
+        holder = self.operand(depth, pick(self.draw, ("object", "list")))
+        return {"has": {"expr": holder, "path": draw_path(self.draw, (*NAMES, "0", "1"))}}
+
+    def list_of(self, depth: int, _: str) -> Node:
+        return {"arr": {"items": self.several(depth)}}
+
+    def object_of(self, depth: int, _: str) -> Node:
+        return {"obj": {"fields": {pick(self.draw, NAMES): self.any(depth) for _ in range(self.draw(_INDEX(4)))}}}
+
+    MAKERS = {
+        "number": (arithmetic, arithmetic, number_of, length, map_enum),
+        "text": (as_text,),
+        "truth": (order, equality, equality, junction, single, member, has),
+        "list": (list_of,),
+        "object": (object_of,),
     }
-    if kind in by_kind:
-        return by_kind[kind]
-    return st.one_of(st.just({"lit": {"null": True}}), *by_kind.values())
 
 
-def paths(names: tuple[str, ...] = NAMES) -> st.SearchStrategy[str]:
-    """Paths that start at a name of the pool and often go on."""
-    first = st.sampled_from(names)
-    return st.one_of(
-        first,
-        st.builds(lambda a, b: ".".join((a, *b)), first, st.lists(st.sampled_from(SEGMENTS), max_size=2)),
-        st.lists(st.sampled_from(SEGMENTS), max_size=3).map(".".join),
-    )
+@st.composite
+def expressions(draw: Draw, kind: str | None = None, depth: int = 4) -> Node:
+    """Expressions over the whole grammar."""
+    return Expressions(draw).any(depth, kind)
 
 
-def variables(kind: str | None = None) -> st.SearchStrategy[dict[str, Any]]:
-    """Variable nodes whose name is of the wanted kind."""
-    names = tuple(name for name in NAMES if kind is None or kind_of(name) == kind)
-    fields = st.sampled_from(names)
-    choices = [
-        st.builds(lambda v, f: {"var": {v: {"field": f}}}, st.sampled_from(("attrs", "row", "input")), fields),
-        st.builds(lambda v, f: {"var": {v: {"path": f}}}, st.sampled_from(("e_payload", "payload")), paths(names)),
-        st.builds(lambda v, f: {"var": {v: {"name": f}}}, st.sampled_from(("arg", "agg")), fields),
-    ]
-    flags = {"number": ("now", "e_time", "rows_count"), "text": ("actor", "state", "e_type", "e_actor")}
-    wanted = flags.get(kind, ()) if kind else flags["number"] + flags["text"]
-    if wanted:
-        choices.append(st.sampled_from(wanted).map(lambda v: {"var": {v: True}}))
-    return st.one_of(choices)
+def variables_in(node: Any) -> Iterator[tuple[str, Any]]:
+    """Every variable of an expression: its name, and what it says beside the name."""
+    if isinstance(node, list):
+        for item in node:
+            yield from variables_in(item)
+    elif isinstance(node, dict):
+        if set(node) == {"var"}:
+            yield from node["var"].items()
+        else:
+            for key, item in node.items():
+                if key != "lit":
+                    yield from variables_in(item)
 
 
-@cache
-def expressions(kind: str | None = None, depth: int = 4) -> st.SearchStrategy[dict[str, Any]]:
-    """Expressions that mostly give values of the kind (any, without one), at most `depth` levels deep."""
-    leaves = st.one_of(variables(kind), literals(kind))
-    if depth <= 1:
-        return leaves
-    if kind is None:
-        return st.one_of(*(expressions(each, depth) for each in KINDS))
-    operations = st.one_of(*CONSTRUCTS[kind](depth - 1), *_of_any_kind(kind, depth - 1))
-    return st.one_of(leaves, operations, operations)
+def draw_environment(draw: Draw, reads: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An environment with most of what is read, and sometimes with less."""
+    env: dict[str, Any] = {}
+    for name, body in reads:
+        if chance(draw, 6):
+            continue
+        if name in FIELD_VARIABLES:
+            field = body[FIELD_VARIABLES[name]]
+            env.setdefault(name, {}).setdefault(field, draw_field(draw, field))
+        elif name in PATH_VARIABLES:
+            grow(draw, env.setdefault(name, {}), body["path"])
+        elif name == "rows_count":
+            env[name] = draw(_INDEX(4))
+        else:
+            env[name] = draw_value(draw, FLAG_VARIABLES[name])
+    return env
 
 
-def operand(kind: str, depth: int) -> st.SearchStrategy[dict[str, Any]]:
-    """An operand of the kind that an operator wants, or sometimes of any."""
-    wanted = expressions(kind, depth)
-    return st.one_of(wanted, wanted, wanted, expressions(None, depth))
+def grow(draw: Draw, holder: dict[str, Any], path: str) -> None:
+    """Put a value where a path leads, through objects and now and then a list."""
+    segments = [segment for segment in path.split(".") if segment]
+    if not segments:
+        return
+    value = draw_field(draw, segments[-1])
+    for segment in reversed(segments[1:]):
+        if chance(draw, 8):
+            break
+        value = [value, draw_value(draw, None, 1)] if segment.isdecimal() and chance(draw, 2) else {segment: value}
+    holder.setdefault(segments[0], value)
 
 
-def _pair(tags: tuple[str, ...], side: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.builds(lambda tag, a, b: {tag: [a, b]}, st.sampled_from(tags), side, side)
-
-
-def _call(functions: tuple[str, ...], argument: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.builds(lambda fn, arg: {"call": {"fn": fn, "args": [arg]}}, st.sampled_from(functions), argument)
-
-
-def _of_any_kind(kind: str, depth: int) -> tuple[st.SearchStrategy[dict[str, Any]], ...]:
-    wanted = operand(kind, depth)
-    return (
-        st.builds(
-            lambda cond, then, other: {"if": {"cond": cond, "then": then, "else": other}},
-            expressions(None, depth),
-            wanted,
-            wanted,
-        ),
-        st.lists(wanted, max_size=3).map(lambda items: {"coalesce": items}),
-        st.builds(
-            lambda expr, path: {"get": {"expr": expr, "path": path}},
-            st.one_of(operand("object", depth), operand("list", depth)),
-            paths(),
-        ),
-    )
-
-
-def _numbers(depth: int) -> tuple[st.SearchStrategy[dict[str, Any]], ...]:
-    number = operand("number", depth)
-    mapping = st.dictionaries(texts(), numbers(), max_size=4)
-    return (
-        _pair(("add", "sub", "mul", "div"), number),
-        _pair(("add", "sub", "mul", "div"), number),
-        _pair(("time_between",), number),
-        _call(("int", "float"), number),
-        _call(("len",), st.one_of(operand("list", depth), operand("text", depth))),
-        st.builds(
-            lambda expr, mapped: {"map_enum": {"expr": expr, "mapping": mapped}}, operand("text", depth), mapping
-        ),
-    )
-
-
-def _texts(depth: int) -> tuple[st.SearchStrategy[dict[str, Any]], ...]:
-    return (_call(("str",), expressions(None, depth)),)
-
-
-def _truths(depth: int) -> tuple[st.SearchStrategy[dict[str, Any]], ...]:
-    anything = expressions(None, depth)
-    return (
-        _pair(("lt", "le", "gt", "ge"), operand("number", depth)),
-        *(_pair(("eq", "ne"), expressions(kind, depth)) for kind in KINDS),
-        _pair(("eq", "ne"), anything),
-        anything.map(lambda node: {"eq": [node, node]}),
-        st.builds(lambda tag, items: {tag: items}, st.sampled_from(("and", "or")), st.lists(anything, max_size=3)),
-        st.builds(lambda tag, node: {tag: node}, st.sampled_from(("not", "bool", "is_null")), anything),
-        st.builds(
-            lambda needle, haystack: {"in": {"needle": needle, "haystack": haystack}}, anything, operand("list", depth)
-        ),
-        st.builds(
-            lambda expr, path: {"has": {"expr": expr, "path": path}},
-            st.one_of(operand("object", depth), operand("list", depth)),
-            paths(),
-        ),
-    )
-
-
-def _lists(depth: int) -> tuple[st.SearchStrategy[dict[str, Any]], ...]:
-    return (st.lists(expressions(None, depth), max_size=3).map(lambda items: {"arr": {"items": items}}),)
-
-
-def _objects(depth: int) -> tuple[st.SearchStrategy[dict[str, Any]], ...]:
-    fields = st.dictionaries(st.sampled_from(NAMES), expressions(None, depth), max_size=3)
-    return (fields.map(lambda entries: {"obj": {"fields": entries}}),)
-
-
-CONSTRUCTS = {"number": _numbers, "text": _texts, "truth": _truths, "list": _lists, "object": _objects}
+@st.composite
+def cases(draw: Draw, environments: int, depth: int = 4) -> tuple[Node, list[dict[str, Any]]]:
+    """An expression with some environments for it."""
+    node = Expressions(draw).any(depth)
+    reads = sorted(set(map(repr, variables_in(node))))
+    known = {repr(read): read for read in variables_in(node)}
+    return node, [draw_environment(draw, [known[read] for read in reads]) for _ in range(environments)]

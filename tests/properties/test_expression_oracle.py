@@ -7,13 +7,12 @@ import os
 from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from oracle.expression import CONSTRUCTS as TAGS
 from oracle.expression import interpret
 
 from cicsc.expression import check_expression, compile_expression
 from properties.comparison import identical
-from properties.strategies import environments, expressions
+from properties.strategies import cases
 
 CI = bool(os.environ.get("CI"))
 ENVIRONMENTS_EACH = 10
@@ -34,9 +33,10 @@ def test_compiled_equals_interpreted() -> None:
     meaningful: Counter[str] = Counter()
 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(node=expressions(), envs=st.lists(environments(), min_size=ENVIRONMENTS_EACH, max_size=ENVIRONMENTS_EACH))
-    def compare(node: dict[str, object], envs: list[dict[str, object]]) -> None:
+    @given(case=cases(ENVIRONMENTS_EACH))
+    def compare(case: tuple[dict[str, object], list[dict[str, object]]]) -> None:
         nonlocal pairs
+        node, envs = case
         assert check_expression(node, "$") == []
         compiled = compile_expression(node)
         for env in envs:
