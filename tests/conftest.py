@@ -1,8 +1,8 @@
 """What every test may ask for: the checkout, the complete real logs, and the profiles of Hypothesis.
 
 Environment:
-    CI                 the profile `ci`: more examples, and the failing example is printed in a form that can be replayed
-    CICSC_REAL_LOGS    the folder of the complete real event logs; without it, the folder `shared/data/real` beside the checkout
+    CI                 the profile `ci`: more examples, and a failing one is printed in a form that can be replayed
+    CICSC_REAL_LOGS    the folder of the complete real event logs; without it, `shared/data/real` beside the checkout
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def checkout() -> Path:
 
 @pytest.fixture(scope="session")
 def real_logs() -> Path:
-    """The folder of the complete real logs; in CI, a `shared` folder that does not hold them is an error, never a skip."""
+    """The folder of the complete real logs; in CI, a `shared` folder without them is an error, never a skip."""
     named = os.environ.get("CICSC_REAL_LOGS")
     folder = Path(named) if named else SHARED / "data" / "real"
     if folder.is_dir():

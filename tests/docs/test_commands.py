@@ -1,0 +1,112 @@
+"""What the documents say of the command line is what it does: verbs, flags, help and examples."""
+
+from __future__ import annotations
+
+import re
+
+import click
+import pytest
+
+from cicsc.cli.main import cli
+from docs.documents import CHECKOUT, Shown, markdown_files, name_of, sections, shown_commands
+
+COMMANDS = CHECKOUT / "docs" / "commands.md"
+VERBS = sorted(cli.commands)
+SHOWN = [
+    shown for document in markdown_files() for shown in shown_commands(name_of(document), document.read_text("utf-8"))
+]
+_VALUES_THAT_NEED_NO_FILE = (click.Choice, click.types.IntParamType, click.types.BoolParamType)
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=str)
+def test_shown_commands_are_accepted(shown: Shown) -> None:
+    _accept(shown.words)
+
+
+def test_readme_shows_a_command() -> None:
+    assert [shown for shown in SHOWN if shown.document == "README.md"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verbs_have_a_summary_and_help_for_each_option(verb: str) -> None:
+    command = cli.commands[verb]
+    silent = [name for name, option in _options(verb).items() if not option.help]
+
+    assert command.get_short_help_str(limit=200).endswith(".")
+    assert silent == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verbs_are_documented_with_every_option_and_an_example(verb: str) -> None:
+    section = _section(verb)
+    missing = [flag for flag in _options(verb) if not re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", section)]
+
+    assert missing == []
+    assert [shown for shown in shown_commands("docs/commands.md", section) if shown.words[:1] == (verb,)]
+
+
+def test_documented_verbs_exist() -> None:
+    headings = sections(COMMANDS.read_text("utf-8"))
+
+    assert [
+        heading for heading in headings if re.fullmatch(r"`[a-z-]+`", heading) and heading.strip("`") not in VERBS
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("cicsc no-such-verb", "No such command"),
+        ("cicsc migration-preflight --no-such-flag", "No such option"),
+        ("cicsc migration-preflight --from a.json", "Missing option"),
+        ("cicsc migration-preflight --from a --to b --events c --migration d --now soon", "not a valid"),
+    ],
+)
+def test_a_wrong_command_in_a_document_is_noticed(line: str, complaint: str) -> None:
+    (shown,) = shown_commands("a.md", f"```sh\n{line}\n```\n")
+
+    with pytest.raises(click.UsageError, match=complaint):
+        _accept(shown.words)
+
+
+def test_commands_are_read_as_the_shell_reads_them() -> None:
+    shell = "```console\n$ A=1 cicsc x \\\n    --y 'a b' 2> err | cicsc z - > out && echo cicsc # cicsc no\n```\n"
+    text = f"{shell}```text\ncicsc no\n```\n"
+
+    assert [shown.words for shown in shown_commands("a.md", text)] == [("x", "--y", "a b"), ("z", "-")]
+
+
+def _accept(words: tuple[str, ...]) -> None:
+    """Raise what click would raise before any file is opened: unknown verb or flag, missing or wrong value."""
+    group = click.Context(cli, info_name="cicsc")
+    if words[0].startswith("-"):
+        cli.make_parser(group).parse_args(list(words))
+        return
+    _, command, rest = cli.resolve_command(group, list(words))
+    assert command is not None
+    context = click.Context(command, info_name=words[0], parent=group)
+    values, left, _ = command.make_parser(context).parse_args(rest)
+    if left:
+        raise click.UsageError(f"unexpected arguments: {left}")
+    if "--help" not in words:
+        for parameter in command.get_params(context):
+            _accept_value(context, parameter, values.get(parameter.name))
+
+
+def _accept_value(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    given = isinstance(value, (str, list)) or (isinstance(value, tuple) and value != ())
+    if not given and parameter.required:
+        raise click.MissingParameter(ctx=context, param=parameter)
+    if given and isinstance(parameter.type, _VALUES_THAT_NEED_NO_FILE):
+        parameter.type_cast_value(context, value)
+
+
+def _options(verb: str) -> dict[str, click.Option]:
+    """The options of a verb by their long flag, `--help` left out."""
+    command = cli.commands[verb]
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    return {max(option.opts, key=len): option for option in options}
+
+
+def _section(verb: str) -> str:
+    return sections(COMMANDS.read_text("utf-8")).get(f"`{verb}`", "")
