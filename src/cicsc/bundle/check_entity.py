@@ -127,7 +127,7 @@ def _read_emitted(place: Place, event_types: Names) -> CommandEvent:
 def _read_ops(place: Place, declared: _Declared) -> tuple[Op, ...]:
     ops = []
     for item in place.items("a list of ops"):
-        found = item.variant(_OPS, "op")
+        found = item.variant(_OPS, "an op")
         if found is not None:
             read, body = found
             ops.append(read(body.record("an object"), declared))

@@ -28,7 +28,7 @@ from cicsc.bundle.model import (
     Step,
     Sum,
 )
-from cicsc.bundle.place import Names, Place
+from cicsc.bundle.place import Names, Place, quoted
 from cicsc.bundle.variables import Scope
 from cicsc.expression import Node
 
@@ -47,7 +47,7 @@ def read_query(place: Place, columns: Columns | None, args: Names) -> Query:
     source, names = _read_source(body.required("source"), columns)
     scope, steps = Scope(names, args=args), []
     for item in body.required("pipeline").items("a list of query steps"):
-        found = item.variant(_STEPS, "query step")
+        found = item.variant(_STEPS, "a query step")
         if found is None:
             scope = replace(scope, columns=None, aggs=None)
         else:
@@ -63,7 +63,7 @@ def read_type_name(place: Place, columns: Columns | None) -> str:
 
 
 def _read_source(place: Place, columns: Columns | None) -> tuple[Source, Names]:
-    found = place.variant(_SOURCES, "query source")
+    found = place.variant(_SOURCES, "a query source")
     if found is None:
         return Snap(""), None
     read, body = found
@@ -94,7 +94,7 @@ def _read_side(place: Place, columns: Columns | None) -> tuple[str, Names]:
     """Read one side of a join: `{"snap": {"type": "Order"}}`, or just the name of the type."""
     name_place = place
     if not isinstance(place.value, str):
-        found = place.variant({"snap": "snap"}, "side of a join")
+        found = place.variant({"snap": "snap"}, "a side of a join")
         if found is None:
             return "", None
         name_place = found[1].record("an object").required("type")
@@ -132,8 +132,8 @@ def _read_group_by(place: Place, scope: Scope) -> tuple[Step, Scope]:
     aggs = {}
     for name, at in body.required("aggs").entries("an object of aggregates"):
         if name in key_names:
-            at.report(f"column {name!r} is repeated, it is a key of the group already")
-        found = at.variant(_AGGREGATES, "aggregate")
+            at.report(f"column {quoted(name)} is repeated, it is a key of the group already")
+        found = at.variant(_AGGREGATES, "an aggregate")
         if found is not None:
             aggs[name] = found[0](found[1].record("an object"), scope)
     if place.problems.total != before:
@@ -148,7 +148,7 @@ def _read_columns(place: Place, scope: Scope) -> tuple[Column, ...]:
         at = body.required("name")
         name = at.text()
         if name in columns and isinstance(at.value, str):
-            at.report(f"column {name!r} is repeated")
+            at.report(f"column {quoted(name)} is repeated")
         columns[name] = scope.expression(body.required("expr"))
     return tuple(columns.items())
 

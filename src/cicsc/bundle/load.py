@@ -15,7 +15,7 @@ from cicsc.bundle.model import Bundle
 from cicsc.decoding import decode_json
 from cicsc.errors import BundleError, InputError
 
-BUNDLE_BYTES_MAX: Final = 16 * 2**20
+BUNDLE_BYTES_MAX: Final = 8 * 2**20
 """Bytes of a bundle's JSON text. Bundles are written by people; the largest seen are some hundred kilobytes."""
 
 

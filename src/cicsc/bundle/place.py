@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 PROBLEMS_MAX: Final = 1_000
 """Problems that are listed; further ones are counted."""
 
-SHOWN_CHARACTERS_MAX: Final = 80
-"""Characters of a name that a message shows."""
+SHOWN_CHARACTERS_MAX: Final = 120
+"""Characters of a name that a path or a message shows, so that a huge name is not repeated in each of them."""
 
 SUGGESTION_NAMES_MAX: Final = 200
 """Declared names among which a close one is looked for."""
@@ -77,8 +77,9 @@ class Place:
         self.problems.add(Problem(self.path, message))
 
     def at(self, step: str | int, value: object) -> Place:
-        """Return the place of `value`, one step below."""
-        return Place(value, json_path(self.path, step), self.problems)
+        """Return the place of `value`, one step below; its path shortens a very long name."""
+        shown = shortened(step) if isinstance(step, str) else step
+        return Place(value, json_path(self.path, shown), self.problems)
 
     def refuse(self, what: str) -> Place:
         """Report that something else was expected here; return the place of a stand-in."""
@@ -127,14 +128,14 @@ class Place:
         if key in variants:
             return variants[key], self.at(key, body)
         expected = ", ".join(variants)
-        self.report(f"unknown {what} {quoted(key)}{self._close_name(key, variants)}, expected one of {expected}")
+        self.report(f"expected {what}, one of {expected}, found {quoted(key)}{self._close_name(key, variants)}")
         return None
 
     def closed(self, keys: Collection[str]) -> None:
         """Report each key of a record that is not one of `keys`."""
         for key, place in self._unknown(keys):
-            expected = ", ".join(keys) or "no key"
-            place.report(f"unknown key {quoted(key)}{self._close_name(key, keys)}, expected {expected}")
+            expected = f"one of {', '.join(keys)}" if keys else "no key"
+            place.report(f"unknown key {quoted(key)}, expected {expected}{self._close_name(key, keys)}")
 
     def misspelled(self, keys: Collection[str]) -> None:
         """Report each unknown key of a record that is close to one of `keys`, which are all read here."""
@@ -247,7 +248,11 @@ class Place:
         return Place(MISSING, self.path, self.problems)
 
 
+def shortened(name: str) -> str:
+    """Cut a name to what a path or a message shows of it."""
+    return name if len(name) <= SHOWN_CHARACTERS_MAX else f"{name[:SHOWN_CHARACTERS_MAX]}..."
+
+
 def quoted(name: str) -> str:
-    """Quote a name for a message, shortened where it is very long."""
-    shown = name if len(name) <= SHOWN_CHARACTERS_MAX else f"{name[:SHOWN_CHARACTERS_MAX]}..."
-    return repr(shown)
+    """Quote a name for a message."""
+    return repr(shortened(name))
