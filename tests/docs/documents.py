@@ -76,15 +76,17 @@ def anchors(text: str) -> set[str]:
 
 
 def sections(text: str) -> dict[str, str]:
-    """The text under each heading, up to the next one of any level; fenced blocks included."""
+    """The text under each heading, up to the next one of its level or above; fenced blocks included."""
     found: dict[str, list[str]] = {}
-    current: list[str] = []
-    for _, language, line in _lines(text):
+    open_headings: list[tuple[int, str]] = []
+    for _, language, line in _lines(text, fences=True):
         match = _HEADING.match(line) if language is None else None
         if match:
-            current = found.setdefault(match["text"], [])
-        else:
-            current.append(line)
+            level = len(line) - len(line.lstrip("#"))
+            open_headings = [(other, heading) for other, heading in open_headings if other < level]
+            open_headings.append((level, match["text"]))
+        for _, heading in open_headings:
+            found.setdefault(heading, []).append(line)
     return {heading: "\n".join(lines) for heading, lines in found.items()}
 
 
@@ -93,7 +95,7 @@ def shown_commands(document: str, text: str) -> list[Shown]:
     return [Shown(document, number, words) for number, line in _command_lines(text) for words in _calls(line)]
 
 
-def _lines(text: str) -> Iterator[tuple[int, str | None, str]]:
+def _lines(text: str, *, fences: bool = False) -> Iterator[tuple[int, str | None, str]]:
     """Line number, language of the fenced block (`None` outside, "" without a language) and the line itself."""
     closing, language = "", None
     for number, line in enumerate(text.splitlines(), start=1):
@@ -104,6 +106,9 @@ def _lines(text: str) -> Iterator[tuple[int, str | None, str]]:
             language = None
         else:
             yield number, language, line
+            continue
+        if fences:
+            yield number, "", line
 
 
 def _command_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from docs.documents import anchors, links, markdown_files, name_of, tracked_files
+from docs.documents import anchors, links, markdown_files, name_of, sections, tracked_files
 
 DOCUMENTS = markdown_files()
 
@@ -43,3 +43,9 @@ def test_anchors_follow_the_headings() -> None:
     text = "# One `two`, three\n## Again\n## Again\n```sh\n# no heading\n```\n"
 
     assert anchors(text) == {"one-two-three", "again", "again-1"}
+
+
+def test_sections_hold_their_subsections_and_blocks() -> None:
+    text = "# A\na\n## `b`\nb\n```sh\n# no heading\n```\n### C\nc\n## D\nd\n"
+
+    assert sections(text)["`b`"] == "## `b`\nb\n```sh\n# no heading\n```\n### C\nc"
