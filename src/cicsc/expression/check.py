@@ -18,6 +18,9 @@ from cicsc.expression.paths import json_path
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_QUOTED_MAX = 40
+_KEYS_MAX = 4
+
 
 def check_expression(node: object, path: str, *, host_calls: bool = False) -> list[Problem]:
     """Return every defect of the expression `node`, which stands at the JSON path `path`.
@@ -84,10 +87,11 @@ class _Check:
             self._report(below, f"expected a value of kind {kind}, found {describe(value)}")
         elif isinstance(value, str):
             self._text(value, below)
-        elif isinstance(value, int | float):
+        elif kind != "bool":
             self._number(kind, value, below)
 
-    def _number(self, kind: str, value: float, path: str) -> None:
+    def _number(self, kind: str, value: object, path: str) -> None:
+        assert isinstance(value, int | float)
         if not _within_limit(value):
             self._report(path, "number is too large for the language")
         elif kind == "int" and isinstance(value, float) and not value.is_integer():
@@ -217,14 +221,14 @@ def describe(value: object) -> str:
         case int() | float():
             return "a number" if not _within_limit(value) or abs(value) >= 10**20 else f"the number {value!r}"
         case str():
-            return f"the string {value!r}" if len(value) <= 40 else f"a string of {len(value)} characters"
+            return f"the string {value!r}" if len(value) <= _QUOTED_MAX else f"a string of {len(value)} characters"
         case list():
             return f"a list of {len(value)}"
         case dict() if not value:
             return "an empty object"
         case dict():
-            keys = ", ".join(map(repr, list(value)[:4]))
-            return f"an object with the keys {keys}{', ...' if len(value) > 4 else ''}"
+            keys = ", ".join(map(repr, list(value)[:_KEYS_MAX]))
+            return f"an object with the keys {keys}{', ...' if len(value) > _KEYS_MAX else ''}"
     return f"a value of type {type(value).__name__}"
 
 

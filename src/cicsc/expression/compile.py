@@ -150,7 +150,7 @@ class FunctionBuilder:
     def _compare_with_literal(self, tag: str, literal: dict[str, object], other: grammar.Node) -> ast.expr:
         """Compare with null or text, where Python's own comparison is the language's."""
         if "null" in literal:
-            return ast.Compare(self.expression(other), [ast.Is() if tag == "eq" else ast.IsNot()], [ast.Constant(None)])
+            return self._is_null(other, ast.Is() if tag == "eq" else ast.IsNot())
         operator = ast.Eq() if tag == "eq" else ast.NotEq()
         return ast.Compare(self.expression(other), [operator], [self.constant(literal["string"])])
 
@@ -195,7 +195,14 @@ class FunctionBuilder:
         return ast.IfExp(self.condition(body), ast.Constant(value=True), ast.Constant(value=False))
 
     def _lower_is_null(self, body: grammar.Node) -> ast.expr:
-        return ast.Compare(self.expression(body), [ast.Is()], [ast.Constant(None)])
+        return self._is_null(body, ast.Is())
+
+    def _is_null(self, node: grammar.Node, operator: ast.Is | ast.IsNot) -> ast.expr:
+        """Compare with null; a constant is compared at once, since Python warns of `is` with a literal."""
+        value = self.expression(node)
+        if isinstance(value, ast.Constant):
+            return ast.Constant((value.value is None) is isinstance(operator, ast.Is))
+        return ast.Compare(value, [operator], [ast.Constant(None)])
 
     def _lower_and(self, body: list[grammar.Node]) -> ast.expr:
         return self._strict("and", body)
