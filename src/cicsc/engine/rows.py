@@ -34,7 +34,7 @@ class RowStore:
 
     def _spill(self) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="cicsc-rows-")
+            self._file = tempfile.TemporaryFile(prefix="cicsc-rows-")  # noqa: SIM115  `close` closes it
         self._file.writelines(_encode(row) + b"\n" for row in self._rows)
         self._rows = []
 

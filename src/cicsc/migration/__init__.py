@@ -1,1 +1,1 @@
-"""A migration as mathematics: transform, totality, relation, inverse, and the functions that run a stream through them."""
+"""A migration as mathematics: transform, totality, relation, inverse, and what runs a stream through them."""

@@ -1,4 +1,4 @@
-"""Totality: does a migration say what becomes of everything that the source version can hold?
+"""Totality: a migration says what becomes of everything that the source version can hold.
 
 A static check of two bundles and a migration; it needs no data. Every hole is named.
 """

@@ -22,7 +22,12 @@ from cicsc.migration.totality import holes, warnings
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.verification import verification
 from cicsc.report.models import (
-    Check, Checks, IntegrityCheck, Preflight, ProblemReport, ReversibilityReport, Verify,
+    Check,
+    Checks,
+    Preflight,
+    ProblemReport,
+    ReversibilityReport,
+    Verify,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
-
 from cicsc.history.integrity import Finding
 from cicsc.report.models import IntegrityCheck
 

@@ -98,7 +98,8 @@ def _history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
     for (entity_type, event_type), count in sorted(verdict.no_way_back.items()):
         yield f"no source event type for {event_type!r} of entity type {entity_type!r}: {count} events have no way back"
     for (entity_type, event_type), count in sorted(verdict.not_replayable.items()):
-        yield f"event type {event_type!r} of entity type {entity_type!r} has no reducer in the source bundle: {count} events"
+        name = f"event type {event_type!r} of entity type {entity_type!r}"
+        yield f"{name} has no reducer in the source bundle: {count} events"
     if verdict.not_restored.count:
         first = verdict.not_restored.examples[0][1]
         yield f"the round trip does not restore {verdict.not_restored.count} events, the first: {first}"

@@ -11,7 +11,7 @@ from cicsc.migration.verdict import REPLAY
 from cicsc.report.models import DivergenceReport, Equivalence, Sample, SideVerify, Verify, ViolationReport
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Set as AbstractSet
     from typing import Literal
 
     from cicsc.bundle.model import Bundle, Migration
@@ -25,7 +25,7 @@ def verification(
     verdict: Verdict,
     *,
     gate: Literal["final", "every-event"],
-    accepted: Set[str],
+    accepted: AbstractSet[str],
 ) -> Verify:
     """Report a verdict on a migration; `accepted` names the source's constraints whose violations are accepted."""
     before = side_verification(source, verdict.source, accepted)
@@ -46,7 +46,7 @@ def verification(
     )
 
 
-def side_verification(bundle: Bundle, verdict: SideVerdict, accepted: Set[str]) -> SideVerify:
+def side_verification(bundle: Bundle, verdict: SideVerdict, accepted: AbstractSet[str]) -> SideVerify:
     """Report what one bundle says of its side of a history."""
     counts: dict[str, int] = {}
     listed: list[ViolationReport] = []
@@ -128,5 +128,6 @@ def _first_fault(before: SideVerify, after: SideVerify, equivalence: Equivalence
     if not equivalence.ok and equivalence.example is not UNSET:
         example = equivalence.example
         stream = (example.tenant_id, example.entity_type, example.entity_id)
-        return f"stream {stream!r} diverges in {example.field} at seq {example.seq} ({equivalence.streams_diverged} streams diverge)"
+        where = f"stream {stream!r} diverges in {example.field} at seq {example.seq}"
+        return f"{where} ({equivalence.streams_diverged} streams diverge)"
     return UNSET

@@ -10,7 +10,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, assert_never
 
 from cicsc.bundle.model import (
-    Aggregate, Count, Filter, GroupBy, Having, Limit, Max, Min, Offset, OrderBy, Project, Step, Sum,
+    Aggregate,
+    Count,
+    Filter,
+    GroupBy,
+    Having,
+    Limit,
+    Max,
+    Min,
+    Offset,
+    OrderBy,
+    Project,
+    Step,
+    Sum,
 )  # fmt: skip
 from cicsc.canonical import canonical_bytes
 from cicsc.replay.aggregates import Accumulator, ExactSum, Largest, RowCount, Smallest

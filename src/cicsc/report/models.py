@@ -199,8 +199,8 @@ class Rollback(Report, frozen=True, kw_only=True, omit_defaults=False):
     rolled_back_events: int
     source_checked: bool
     method: Literal["structural", "declared"] | UnsetType = UNSET
-    source_digest: str | None | UnsetType = UNSET
-    rolled_back_digest: str | None | UnsetType = UNSET
+    source_digest: str | UnsetType | None = UNSET
+    rolled_back_digest: str | UnsetType | None = UNSET
     error: dict[str, object] | UnsetType = UNSET
     reasons: list[str] | UnsetType = UNSET
 
