@@ -1,0 +1,49 @@
+"""`history-verify`: is a history intact, what is its digest, and does its bundle accept it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cicsc.cli import options
+from cicsc.cli.outcome import Outcome, verdict
+from cicsc.cli.verb import Verb, invocation
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@click.command("history-verify", cls=Verb, short_help="Check a history's integrity and give its digest.")
+@options.events
+@click.option("--bundle", metavar="BUNDLE", help="Also replay the history with this bundle and check its constraints.")
+@options.tenants
+@options.expected_hash
+@options.now
+@options.actor
+@options.summary
+@click.pass_context
+def history_verify(
+    ctx: click.Context,
+    events: str,
+    bundle: str | None,
+    tenants: tuple[str, ...],
+    expected_hash: str | None,
+    now: int | None,
+    actor: str | None,
+) -> Outcome:
+    """Check the integrity of a history and give its digest.
+
+    With --bundle the history is also replayed, and the bundle's constraints are checked.
+    """
+    from cicsc.operations import verify_history  # noqa: PLC0415 (start-up: help must not load the operations)
+
+    report = verify_history(events, bundle=bundle, expected_hash=expected_hash, tenants=tenants, now=now, actor=actor)
+    call = invocation(ctx)
+
+    def summary() -> RenderableType:
+        from cicsc.report.text import history_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+
+        return history_summary(report, call)
+
+    return verdict(ok=report.ok, document=report.to_json(), summary=summary)

@@ -1,0 +1,84 @@
+"""The flags that several verbs share, each described once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cicsc.cli.verb import SUMMARY, Choice, Milliseconds
+
+Callback = TypeVar("Callback", bound=Callable[..., Any])
+Decorator = Callable[[Callback], Callback]
+
+
+def _keep_summary(ctx: click.Context, _param: click.Parameter, value: str) -> None:
+    ctx.find_root().meta[SUMMARY] = value
+
+
+source = click.option("--from", "source", metavar="BUNDLE", required=True, help="The bundle that wrote the history.")
+source_optional = click.option(
+    "--from", "source", metavar="BUNDLE", help="The bundle before the migration, to check what comes out against."
+)
+target = click.option("--to", "target", metavar="BUNDLE", required=True, help="The bundle that holds the migration.")
+events = click.option(
+    "--events",
+    metavar="FILE",
+    required=True,
+    help="The history: JSON array, JSON Lines or Parquet, also .gz and .zst; - for standard input.",
+)
+migration = click.option("--migration", metavar="ID", required=True, help="The id of the migration in the --to bundle.")
+tenants = click.option(
+    "--tenant", "tenants", metavar="TENANT", multiple=True, help="Only this tenant; may be repeated. Default: all."
+)
+now = click.option(
+    "--now",
+    metavar="MS",
+    type=Milliseconds(),
+    help="What constraints see as now, in milliseconds since the epoch. Default: the history's largest ts.",
+)
+actor = click.option("--actor", metavar="ACTOR", help="Who constraints see as the actor. Default: nobody (null).")
+expected_hash = click.option("--expected-hash", metavar="HASH", help="The digest that the history must have.")
+equivalence = click.option(
+    "--equivalence",
+    type=Choice("final", "every-event"),
+    default="final",
+    show_default=True,
+    help="Compare each entity at the end of its history, or after every event.",
+)
+accept_source_violations = click.option(
+    "--accept-source-violations",
+    metavar="CONSTRAINT",
+    multiple=True,
+    help="Go on although the source history violates this constraint of the --from bundle; may be repeated.",
+)
+out_events = click.option(
+    "--out-events", metavar="FILE", help="Write the resulting history here; the format follows the ending."
+)
+summary = click.option(
+    "--summary",
+    type=Choice("auto", "always", "never"),
+    default="auto",
+    show_default=True,
+    expose_value=False,
+    callback=_keep_summary,
+    help="The readable summary on standard error; auto: when it is a terminal.",
+)
+
+
+def together(*options: Decorator[Any]) -> Decorator[Any]:
+    """Apply options so that the help lists them in the order given."""
+
+    def decorate(function: Callback) -> Callback:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+assessment = together(
+    source, target, events, migration, tenants, expected_hash, now, actor, equivalence, accept_source_violations
+)
+"""What preflight and dry run are told, with the same meaning."""

@@ -1,0 +1,57 @@
+"""Standard error, which people read: messages in plain text, summaries laid out for the terminal.
+
+It is a courtesy beside the machine output: where it cannot be written, nothing else fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cicsc.report.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def shows_summary(mode: str) -> bool:
+    """Tell whether a summary is wanted: always, never, or when standard error is a terminal."""
+    if sys.stderr is None or mode == "never":
+        return False
+    return mode == "always" or sys.stderr.isatty()
+
+
+def say(message: str) -> None:
+    """Print a plain message; whatever could control a terminal is made visible."""
+    _write("".join(f"{printable(line)}\n" for line in message.split("\n")))
+
+
+def show(summary: Callable[[], RenderableType]) -> None:
+    """Print a summary, in colour where the terminal has it and NO_COLOR does not forbid it.
+
+    The verdict has been printed and stands, so a summary that cannot be made only says so.
+    """
+    try:
+        text = _rendered(summary())
+    except Exception as error:  # noqa: BLE001 (any defect of the rendering; the verdict must not change by it)
+        say(f"cicsc: the summary could not be rendered ({type(error).__name__}); the report above is complete")
+        return
+    _write(text)
+
+
+def _rendered(summary: RenderableType) -> str:
+    from rich.console import Console  # noqa: PLC0415 (start-up: rich is slow to load)
+
+    console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
+    with console.capture() as capture:
+        console.print(summary, crop=False)
+    return "".join(f"{line.rstrip(' ')}\n" for line in capture.get().splitlines())
+
+
+def _write(text: str) -> None:
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()

@@ -1,0 +1,211 @@
+"""How a call is parsed: click's parser, made strict, with every complaint turned into a `UsageError`.
+
+Beyond click, a flag given twice, a flag without a value and all missing flags at once are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import click
+
+from cicsc.cli.suggestion import closest
+from cicsc.errors import UsageError
+from cicsc.report.invocation import Invocation
+
+SUMMARY: Final = "cicsc.summary"
+"""Where the root context keeps the choice of `--summary`."""
+
+LINES: Final = "cicsc.lines"
+"""Where it keeps the `LineOutput` of a verb that has begun to print JSON Lines."""
+
+
+_DIGITS_MAX: Final = 19
+"""Digits of the largest integer of 64 bits."""
+
+_MAY_BE_EMPTY: Final = frozenset({"--actor", "--id", "--type"})
+"""Flags whose value may be the empty string; elsewhere it is the sign of a shell variable that is not set."""
+
+
+class Choice(click.ParamType[str]):
+    """One of a few words, with a suggestion for a misspelt one."""
+
+    name = "choice"
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 (click calls it)
+        """Show the words in the help."""
+        return "|".join(self.words)
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> str:
+        """Return the word, or refuse another."""
+        if value in self.words:
+            return str(value)
+        raise UsageError(
+            "INVALID_VALUE",
+            f"{_flag_of(param)} is {value!r}, expected {' or '.join(self.words)}",
+            hint=_did_you_mean(str(value), self.words) or f"one of: {', '.join(self.words)}",
+        )
+
+
+class Milliseconds(click.ParamType[int]):
+    """A moment: an integer of milliseconds since the epoch, of at most 64 bits."""
+
+    name = "milliseconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
+        """Return the integer, or refuse anything but an optional sign and ASCII digits."""
+        digits = str(value).removeprefix("-")
+        if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX and abs(int(value)) < 2**63:
+            return int(value)
+        raise UsageError(
+            "INVALID_VALUE",
+            f"{_flag_of(param)} is {value!r}, expected milliseconds since the epoch, an integer of at most 64 bits",
+            hint="from a date: date -d '2024-01-31 12:00 UTC' +%s000",
+        )
+
+
+class Verb(click.Command):
+    """A command of the group, strict about its flags."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments of the call; raises UsageError."""
+        _refuse_undecodable(args)
+        self._refuse_swallowed(ctx, args)
+        given, _, order = self._read(ctx, args)
+        if not any(param.is_eager for param in order):  # --help wins over whatever else is wrong
+            self._refuse_repeated(order)
+            self._refuse_empty(given)
+            self._refuse_missing(given)
+        return super().parse_args(ctx, args)
+
+    def _read(self, ctx: click.Context, args: Sequence[str]) -> tuple[dict[str, Any], list[str], list[Any]]:
+        """Read the arguments without judging them; what click refuses here carries the context."""
+        try:
+            return self.make_parser(ctx).parse_args(list(args))
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def _refuse_swallowed(self, ctx: click.Context, args: Sequence[str]) -> None:
+        """Refuse a flag that would take the next flag as its value."""
+        options = {
+            name: param for param in self.get_params(ctx) if isinstance(param, click.Option) for name in param.opts
+        }
+        for flag, value in pairwise(args):
+            if flag in options and not options[flag].is_flag and value in options:
+                raise UsageError("EMPTY_FLAG", f"{flag} has no value, {value} follows it", hint=_see(self.name))
+
+    def _refuse_repeated(self, order: Sequence[click.Parameter]) -> None:
+        seen = set()
+        for param in order:
+            if param in seen and isinstance(param, click.Option) and not param.multiple:
+                raise UsageError("REPEATED_FLAG", f"{param.opts[0]} is given more than once", hint="give it once")
+            seen.add(param)
+
+    def _refuse_empty(self, given: dict[str, Any]) -> None:
+        for param in self.params:
+            if param.opts[0] in _MAY_BE_EMPTY:
+                continue
+            value = given.get(param.name or "")
+            if value == "" or (isinstance(value, list | tuple) and "" in value):
+                raise UsageError("EMPTY_FLAG", f"{_flag_of(param)} is empty", hint="is a shell variable unset?")
+
+    def _refuse_missing(self, given: dict[str, Any]) -> None:
+        missing = [
+            _flag_of(param)
+            for param in self.params
+            if param.required and not isinstance(given.get(param.name or ""), str | tuple)
+        ]
+        if missing:
+            raise UsageError("MISSING_FLAG", f"{self.name} needs {', '.join(missing)}", hint=_see(self.name))
+
+
+class Verbs(click.Group):
+    """The group of all verbs."""
+
+    command_class = Verb
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before the verb; raises UsageError where there is no verb."""
+        _refuse_undecodable(args)
+        rest = super().parse_args(ctx, args)
+        if not args:
+            raise UsageError("MISSING_COMMAND", "no command is given", hint=f"one of: {', '.join(self.commands)}")
+        return rest
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; raises UsageError for an unknown one."""
+        if args[0] not in self.commands:
+            raise UsageError(
+                "UNKNOWN_COMMAND",
+                f"there is no command {args[0]!r}",
+                hint=_did_you_mean(args[0], self.commands) or _see(None),
+            )
+        return super().resolve_command(ctx, args)
+
+
+def usage_error(error: click.UsageError) -> UsageError:
+    """Say in our words what click refuses."""
+    verb = error.ctx.info_name if error.ctx is not None and error.ctx.parent is not None else None
+    if isinstance(error, click.NoSuchOption):
+        known = [] if error.ctx is None else [name for param in error.ctx.command.params for name in param.opts]
+        hint = _did_you_mean(error.option_name, known) or _see(verb)
+        return UsageError("UNKNOWN_FLAG", f"{verb or 'cicsc'} has no flag {error.option_name}", hint=hint)
+    if isinstance(error, click.BadOptionUsage):
+        message = error.message.replace("Option ", "flag ").rstrip(".")
+        return UsageError("EMPTY_FLAG", f"{verb or 'cicsc'}: {message}", hint=_see(verb))
+    message = error.format_message().rstrip(".")
+    return UsageError("USAGE", f"{verb or 'cicsc'}: {message[:1].lower()}{message[1:]}", hint=_see(verb))
+
+
+def invocation(ctx: click.Context) -> Invocation:
+    """Return the call as it was made, for suggesting the next one."""
+    words: list[tuple[str, str | None]] = []
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        flag = param.opts[0] if isinstance(param, click.Option) else ""
+        match value:
+            case None | False:
+                continue
+            case True:
+                words.append((flag, None))
+            case tuple() | list():
+                words.extend((flag, str(item)) for item in value)
+            case _:
+                words.append((flag, str(value)))
+    return Invocation(ctx.info_name or "", tuple(words))
+
+
+def _flag_of(param: click.Parameter | None) -> str:
+    if param is None:
+        return "the value"
+    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    close = closest(name, known)
+    return None if close is None else f"did you mean {close}?"
+
+
+def _see(verb: str | None) -> str:
+    return "see: cicsc --help" if verb is None else f"see: cicsc {verb} --help"
+
+
+def _refuse_undecodable(args: Sequence[str]) -> None:
+    """Refuse arguments that no report could repeat."""
+    for arg in args:
+        try:
+            arg.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                "ARGUMENT_NOT_TEXT",
+                f"argument {arg!a} is not valid UTF-8",
+                hint="rename the file, or give the name as UTF-8",
+            ) from None

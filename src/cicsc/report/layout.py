@@ -1,0 +1,105 @@
+"""The pieces that summaries are made of: headline, marked line, indented text, table, command.
+
+All text passes through `printable`, and none is read as markup. Nothing here is wider than the
+terminal but the command to type, which must stay whole to be copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from cicsc.report.invocation import Invocation
+from cicsc.report.printable import printable
+
+Mark = Literal["ok", "FAILED", "skipped", "note"]
+
+_STYLES: Final[dict[Mark, str]] = {"ok": "green", "FAILED": "bold red", "skipped": "yellow", "note": "yellow"}
+_MARK_WIDTH: Final = 9
+_NARROW: Final = 60
+"""Columns below which details are set in less deep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A line that opens with a mark: ok, FAILED, skipped or note."""
+
+    mark: Mark
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Write the line; what does not fit goes on under its own beginning."""
+        first = Text(f"  {self.mark.ljust(_MARK_WIDTH)}", style=_STYLES[self.mark])
+        for line in _wrapped(Text(printable(self.text)), console, options, len(first)):
+            yield first + line
+            first = Text(" " * len(first))
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A text under a marked line; with a bullet where it is one of several."""
+
+    text: str
+    bullet: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Write the text, set in under the line it belongs to."""
+        indent = 4 if options.max_width < _NARROW else 2 + _MARK_WIDTH
+        first, rest = " " * indent + ("- " if self.bullet else ""), " " * (indent + (2 if self.bullet else 0))
+        for line in _wrapped(Text(printable(self.text)), console, options, len(rest)):
+            yield Text(first) + line
+            first = rest
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A command to type, broken at its flags where it is too long, and nowhere else."""
+
+    command: Invocation
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Write the command as the shell takes it."""
+        for line in self.command.lines(options.max_width - 2):
+            yield Text(f"  {line}", style="bold", no_wrap=True, overflow="ignore")
+
+
+def headline(subject: str, verdict: str, *, ok: bool) -> Text:
+    """Return the first line: what it is about, and the verdict."""
+    return Text(f"{printable(subject)}: ") + Text(printable(verdict), style="bold green" if ok else "bold red")
+
+
+def plain(text: str = "") -> Text:
+    """Return a line of plain text, or an empty one."""
+    return Text(printable(text), overflow="fold")
+
+
+def next_step(text: str, command: Invocation | None = None) -> Iterator[RenderableType]:
+    """Say what to do next, with the command to type."""
+    yield plain()
+    yield Text("next: ", style="bold") + plain(text)
+    if command is not None:
+        yield Typed(command)
+
+
+def comparison(rows: Iterable[tuple[str, str, str, bool]], names: tuple[str, str, str]) -> Table:
+    """Return a table of fields before and after; a row that is marked stands out."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
+    table.add_column("")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for field, before, after, marked in rows:
+        style = "bold red" if marked else ""
+        table.add_row("  >" if marked else "", *map(plain, (field, before, after)), style=style)
+    return table
+
+
+def _wrapped(text: Text, console: Console, options: ConsoleOptions, indent: int) -> Iterable[Text]:
+    """Break a text into lines that leave room for `indent` columns."""
+    lines = text.wrap(console, max(options.max_width - indent, 8), overflow="fold")
+    return lines or [Text()]

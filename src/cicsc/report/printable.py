@@ -1,0 +1,57 @@
+"""Text from a history, made safe for a terminal.
+
+Ids and messages may hold control characters, escape sequences, or marks that turn the direction of
+writing. They are shown as escapes, so that nothing in a history can move the cursor, colour a
+verdict, or hide what it says.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Final
+
+VALUE_CHARACTERS_MAX: Final = 120
+"""Characters of a value shown in a summary; the report holds the whole."""
+
+
+def printable(text: str) -> str:
+    """Return the text with every character that is not printable written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def shortened(text: str, characters_max: int = VALUE_CHARACTERS_MAX) -> str:
+    """Return a printable text that ends after some characters, saying how many there are."""
+    if len(text) <= characters_max:
+        return printable(text)
+    return f"{printable(text[:characters_max])}... ({len(text)} characters)"
+
+
+def value_text(value: object) -> str:
+    """Write a JSON value for people, in one line; what is nested deeper than Python follows is named only."""
+    try:
+        return shortened(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    except (RecursionError, ValueError):  # ValueError: an integer of more digits than Python writes
+        return f"({type(value).__name__} too large to show)"
+
+
+def shell_word(word: str) -> str:
+    """Quote a word for the shell, so that the command shown can be typed as it stands."""
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = "".join(_shell_escaped(char) for char in word)
+    return f"$'{escaped}'"
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def _shell_escaped(char: str) -> str:
+    if char in "\\'":
+        return f"\\{char}"
+    if char.isprintable():
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
