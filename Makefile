@@ -51,7 +51,7 @@ types: $(VENV)/package.stamp $(VENV)/check.stamp
 	$(INTERPRETER) -m mypy
 
 layers: $(VENV)/package.stamp $(VENV)/check.stamp
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-cache
 
 dependencies: $(VENV)/package.stamp $(VENV)/check.stamp
 	$(INTERPRETER) -m deptry .
@@ -82,8 +82,7 @@ lock: COMPILE = $(INTERPRETER) -m uv pip compile --quiet --universal --python-ve
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK)
 
 clean: ## remove the environment and everything that the tools left
-	rm -rf $(VENV) build dist htmlcov mutants .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache \
-		.import_linter_cache .pytest_cache
+	rm -rf $(VENV) build dist htmlcov mutants .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 # ---------------------------------------------------------------------------------------------- set-up
 
