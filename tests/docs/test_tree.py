@@ -22,6 +22,7 @@ KNOWN_HOSTS = frozenset(
         "github.com",
         "json-schema.org",
         "keepachangelog.com",
+        "no-color.org",
         "semver.org",
         "spdx.org",
         "www.apache.org",
