@@ -100,7 +100,7 @@ def related(key: Key, source_type: Body, target_type: Body, body: Body | None, s
     env = {
         "state": snapshot.state,
         "attrs": {**snapshot.attrs, **snapshot.shadows},
-        "row": row_of(key, snapshot),
+        "row": row_of(key, snapshot, source_type),
     }
     expected: dict[str, object] = {"state": state_map.get(snapshot.state, snapshot.state)}
     for part, held in (("attrs", snapshot.attrs), ("shadows", snapshot.shadows)):

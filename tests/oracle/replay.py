@@ -112,9 +112,15 @@ def replay(bundle: Document, events: Iterable[Event]) -> tuple[dict[Key, Snapsho
     return last, unhandled
 
 
-def row_of(key: Key, snapshot: Snapshot) -> JsonObject:
-    """A snapshot as a row; its own fields stand before attributes and shadows of the same name."""
+def row_of(key: Key, snapshot: Snapshot, declared: Mapping[str, Any]) -> JsonObject:
+    """A snapshot as a row; its own fields stand before attributes and shadows of the same name.
+
+    Every declared attribute and shadow is a column, null where it is not set: which side of a join
+    a bare name means must not depend on the data.
+    """
     return {
+        **dict.fromkeys(declared.get("attrs", {})),
+        **dict.fromkeys(declared.get("shadows", {})),
         **snapshot.attrs,
         **snapshot.shadows,
         "entity_type": key[1],
@@ -137,12 +143,19 @@ def violations(
     for tenant in sorted(tenants):
         own = {key: snapshot for key, snapshot in snapshots.items() if key[0] == tenant}
         for name, constraint in bundle["core_ir"].get("constraints", {}).items():
-            found += constraint_violations(name, constraint, tenant, own, {"now": now, "actor": actor})
+            found += constraint_violations(
+                name, constraint, tenant, own, types_of(bundle), {"now": now, "actor": actor}
+            )
     return found, snapshots
 
 
 def constraint_violations(
-    name: str, constraint: Mapping[str, Any], tenant: str, snapshots: Mapping[Key, Snapshot], base: Environment
+    name: str,
+    constraint: Mapping[str, Any],
+    tenant: str,
+    snapshots: Mapping[Key, Snapshot],
+    types: Document,
+    base: Environment,
 ) -> list[Violation]:
     """The violations of one constraint among one tenant's snapshots."""
     if constraint["kind"] == "snapshot":
@@ -150,28 +163,28 @@ def constraint_violations(
             Violation(name, "snapshot", tenant, entity_id=key[2])
             for key, snapshot in sorted(snapshots.items(), key=lambda item: item[0])
             if key[1] == constraint["on_type"]
-            and not truth(interpret(constraint["expr"], snapshot_environment(key, snapshot, base)))
+            and not truth(interpret(constraint["expr"], snapshot_environment(key, snapshot, types[key[1]], base)))
         ]
-    rows = query.run(constraint["query"], held_rows(snapshots), base)
+    rows = query.run(constraint["query"], held_rows(snapshots, types), base)
     if truth(interpret(constraint["assert"], {**base, "rows_count": len(rows)})):
         return []
     return [Violation(name, "bool_query", tenant, rows_count=len(rows))]
 
 
-def held_rows(snapshots: Mapping[Key, Snapshot]) -> dict[str, list[query.Held]]:
+def held_rows(snapshots: Mapping[Key, Snapshot], types: Document) -> dict[str, list[query.Held]]:
     """One tenant's rows by entity type, in the order of the entity ids."""
     rows: dict[str, list[query.Held]] = {}
     for key, snapshot in sorted(snapshots.items(), key=lambda item: item[0]):
-        held = query.Held(row_of(key, snapshot), snapshot.state, {**snapshot.attrs, **snapshot.shadows})
+        held = query.Held(row_of(key, snapshot, types[key[1]]), snapshot.state, {**snapshot.attrs, **snapshot.shadows})
         rows.setdefault(key[1], []).append(held)
     return rows
 
 
-def snapshot_environment(key: Key, snapshot: Snapshot, base: Environment) -> JsonObject:
+def snapshot_environment(key: Key, snapshot: Snapshot, declared: Mapping[str, Any], base: Environment) -> JsonObject:
     """What a constraint on one snapshot may read."""
     return {
         **base,
         "state": snapshot.state,
         "attrs": {**snapshot.attrs, **snapshot.shadows},
-        "row": row_of(key, snapshot),
+        "row": row_of(key, snapshot, declared),
     }

@@ -5,19 +5,22 @@ each name has a usual kind (`n` a number, `l` a list) that is broken now and the
 of the kind that their operator wants. An environment is drawn for an expression and holds, mostly,
 what that expression reads.
 
-The generators are plain recursive functions over Hypothesis's `draw` that take one primitive choice
-at a time: nested strategies of this size are many times slower to build and to draw from.
+The generators are plain recursive functions that take one primitive choice at a time, since nested
+strategies of this size are many times slower to build and to draw from. Choices come from
+Hypothesis, which simplifies a failure, or from a seed, which gives far more cases in the same time.
 """
 
 from __future__ import annotations
 
+import math
+import random
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import strategies as st
 
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 Node = dict[str, Any]
 
 BIG = 10**999
@@ -86,31 +89,88 @@ _ANY_FLOAT = st.floats(allow_nan=False, allow_infinity=False)
 _ANY_TEXT = st.text(max_size=6)
 
 
+class Draw(Protocol):
+    """Where choices come from: all that a generator below asks for."""
+
+    def index(self, size: int) -> int:
+        """A number from 0 to size - 1."""
+
+    def integer(self) -> int:
+        """Any integer."""
+
+    def double(self) -> float:
+        """Any finite double."""
+
+    def text(self) -> str:
+        """Any short text."""
+
+
+class Hypothesis:
+    """Choices that Hypothesis makes, remembers and simplifies."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        self._draw = draw
+
+    def index(self, size: int) -> int:
+        return int(self._draw(_INDEX(size)))
+
+    def integer(self) -> int:
+        return int(self._draw(_ANY_INTEGER))
+
+    def double(self) -> float:
+        return float(self._draw(_ANY_FLOAT))
+
+    def text(self) -> str:
+        return str(self._draw(_ANY_TEXT))
+
+
+class Seeded:
+    """Choices that follow from one seed: many times faster, more even, and never simplified."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def index(self, size: int) -> int:
+        return int(self._random.random() * size)
+
+    def integer(self) -> int:
+        return self._random.getrandbits(self._random.randrange(1, 200)) * self._random.choice((1, -1))
+
+    def double(self) -> float:
+        (value,) = struct.unpack("<d", self._random.randbytes(8))
+        return float(value) if math.isfinite(value) else 0.25
+
+    def text(self) -> str:
+        points = (self._random.choice((0x7F, 0xFFFF, 0x10FFFF)) for _ in range(self._random.randrange(6)))
+        codes = (self._random.randrange(limit) for limit in points)
+        return "".join(chr(code) for code in codes if not 0xD800 <= code < 0xE000)
+
+
 def pick(draw: Draw, options: Sequence[Any]) -> Any:
     """One of the options."""
-    return options[draw(_INDEX(len(options)))]
+    return options[draw.index(len(options))]
 
 
 def chance(draw: Draw, one_in: int) -> bool:
     """True once in so many times, and never in the simplest example."""
-    return bool(draw(_INDEX(one_in)) == one_in - 1)
+    return bool(draw.index(one_in) == one_in - 1)
 
 
 def draw_number(draw: Draw) -> int | float:
     """A number: mostly small, sometimes at an edge of a representation, sometimes anything."""
-    way = draw(_INDEX(8))
+    way = draw.index(8)
     if way < 4:
-        return int(draw(_INDEX(24))) - 3
+        return int(draw.index(24)) - 3
     if way == 4:
         return pick(draw, EDGE_INTEGERS)  # type: ignore[no-any-return]
     if way == 5:
         return pick(draw, EDGE_FLOATS)  # type: ignore[no-any-return]
-    return draw(_ANY_INTEGER if way == 6 else _ANY_FLOAT)  # type: ignore[no-any-return]
+    return draw.integer() if way == 6 else draw.double()
 
 
 def draw_text(draw: Draw) -> str:
     """A short string, mostly from the pool, sometimes of any characters."""
-    return str(draw(_ANY_TEXT)) if chance(draw, 4) else str(pick(draw, TEXTS))
+    return draw.text() if chance(draw, 4) else str(pick(draw, TEXTS))
 
 
 def draw_value(draw: Draw, kind: str | None = None, depth: int = 2) -> Any:
@@ -123,8 +183,8 @@ def draw_value(draw: Draw, kind: str | None = None, depth: int = 2) -> Any:
     if kind == "text":
         return draw_text(draw)
     if kind == "truth":
-        return draw(_INDEX(2)) == 1
-    size = draw(_INDEX(4))
+        return draw.index(2) == 1
+    size = draw.index(4)
     if kind == "list":
         return [draw_value(draw, None, depth - 1) for _ in range(size)]
     return {pick(draw, SEGMENTS): draw_value(draw, None, depth - 1) for _ in range(size)}
@@ -145,7 +205,7 @@ def draw_path(draw: Draw, names: Sequence[str] = NAMES) -> str:
 
 def draw_leaf(draw: Draw, kind: str | None) -> Node:
     """A literal or a variable, of the kind where there is one."""
-    if kind not in {"list", "object"} and draw(_INDEX(3)) == 0:
+    if kind not in {"list", "object"} and draw.index(4) == 0:
         return draw_literal(draw, kind)
     return draw_variable(draw, kind)
 
@@ -182,6 +242,10 @@ class Expressions:
         """An expression that mostly gives a value of the kind, at most `depth` levels deep."""
         if depth <= 1 or chance(self.draw, 5):
             return self.leaf(self.draw, kind)
+        return self.operation(depth, kind)
+
+    def operation(self, depth: int, kind: str | None = None) -> Node:
+        """An expression that is no leaf."""
         kind = kind or pick(self.draw, KINDS)
         makers = (*self.MAKERS[kind], Expressions.if_, Expressions.coalesce, Expressions.get)
         return pick(self.draw, makers)(self, depth - 1, kind)  # type: ignore[no-any-return]
@@ -192,7 +256,7 @@ class Expressions:
 
     def several(self, depth: int, kind: str | None = None) -> list[Node]:
         """Up to three expressions."""
-        return [self.any(depth, kind) for _ in range(self.draw(_INDEX(4)))]
+        return [self.any(depth, kind) for _ in range(self.draw.index(4))]
 
     def if_(self, depth: int, kind: str) -> Node:
         cond = self.any(depth, pick(self.draw, ("truth", None)))
@@ -216,7 +280,7 @@ class Expressions:
         return {"call": {"fn": "len", "args": [self.operand(depth, pick(self.draw, ("text", "list")))]}}
 
     def map_enum(self, depth: int, _: str) -> Node:
-        mapping = {draw_text(self.draw): draw_number(self.draw) for _ in range(1 + self.draw(_INDEX(5)))}
+        mapping = {draw_text(self.draw): draw_number(self.draw) for _ in range(1 + self.draw.index(5))}
         return {"map_enum": {"expr": self.operand(depth, "text"), "mapping": mapping}}
 
     def as_text(self, depth: int, _: str) -> Node:
@@ -248,7 +312,7 @@ class Expressions:
         return {"arr": {"items": self.several(depth)}}
 
     def object_of(self, depth: int, _: str) -> Node:
-        return {"obj": {"fields": {pick(self.draw, NAMES): self.any(depth) for _ in range(self.draw(_INDEX(4)))}}}
+        return {"obj": {"fields": {pick(self.draw, NAMES): self.any(depth) for _ in range(self.draw.index(4))}}}
 
     MAKERS = {
         "number": (arithmetic, arithmetic, number_of, length, map_enum),
@@ -257,12 +321,6 @@ class Expressions:
         "list": (list_of,),
         "object": (object_of,),
     }
-
-
-@st.composite
-def expressions(draw: Draw, kind: str | None = None, depth: int = 4) -> Node:
-    """Expressions over the whole grammar."""
-    return Expressions(draw).any(depth, kind)
 
 
 def variables_in(node: Any) -> Iterator[tuple[str, Any]]:
@@ -291,7 +349,7 @@ def draw_environment(draw: Draw, reads: Sequence[tuple[str, Any]]) -> dict[str, 
         elif name in PATH_VARIABLES:
             grow(draw, env.setdefault(name, {}), body["path"])
         elif name == "rows_count":
-            env[name] = draw(_INDEX(4))
+            env[name] = draw.index(4)
         else:
             env[name] = draw_value(draw, FLAG_VARIABLES[name])
     return env
@@ -310,10 +368,20 @@ def grow(draw: Draw, holder: dict[str, Any], path: str) -> None:
     holder.setdefault(segments[0], value)
 
 
-@st.composite
-def cases(draw: Draw, environments: int, depth: int = 4) -> tuple[Node, list[dict[str, Any]]]:
+def draw_case(draw: Draw, environments: int, depth: int) -> tuple[Node, list[dict[str, Any]]]:
     """An expression with some environments for it."""
-    node = Expressions(draw).any(depth)
-    reads = sorted(set(map(repr, variables_in(node))))
+    node = Expressions(draw).operation(depth)
     known = {repr(read): read for read in variables_in(node)}
-    return node, [draw_environment(draw, [known[read] for read in reads]) for _ in range(environments)]
+    reads = [known[name] for name in sorted(known)]
+    return node, [draw_environment(draw, reads) for _ in range(environments if reads else 1)]
+
+
+@st.composite
+def cases(draw: Callable[[st.SearchStrategy[Any]], Any], environments: int) -> tuple[Node, list[dict[str, Any]]]:
+    """Small expressions with environments, which Hypothesis can simplify."""
+    return draw_case(Hypothesis(draw), environments, depth=4)
+
+
+def seeded_cases(environments: int) -> st.SearchStrategy[tuple[Node, list[dict[str, Any]]]]:
+    """Expressions of up to six levels with environments, each from a seed."""
+    return st.integers(0, 2**64 - 1).map(lambda seed: draw_case(Seeded(seed), environments, depth=3 + seed % 4))

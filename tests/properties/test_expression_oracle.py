@@ -6,17 +6,21 @@ import copy
 import os
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given, settings
+from oracle.expression import ARITHMETIC
 from oracle.expression import CONSTRUCTS as TAGS
 from oracle.expression import interpret
 
 from cicsc.expression import check_expression, compile_expression
 from properties.comparison import identical
-from properties.strategies import cases
+from properties.strategies import cases, seeded_cases
 
 CI = bool(os.environ.get("CI"))
 ENVIRONMENTS_EACH = 10
-EXAMPLES = 2_500 if CI else 250
+EXAMPLES = 4_000 if CI else 250
+PAIRS_MIN = 20_000 if CI else 1_000
+EVERY_TAG = {*TAGS, *ARITHMETIC}
 
 
 def tags_in(node: object) -> list[str]:
@@ -24,33 +28,79 @@ def tags_in(node: object) -> list[str]:
     if isinstance(node, list):
         return [tag for item in node for tag in tags_in(item)]
     if isinstance(node, dict):
-        return [key for key in node if key in TAGS] + [tag for item in node.values() for tag in tags_in(item)]
+        below = [tag for key, item in node.items() if key != "lit" for tag in tags_in(item)]
+        return [key for key in node if key in EVERY_TAG] + below
     return []
 
 
-def test_compiled_equals_interpreted() -> None:
-    pairs = 0
-    meaningful: Counter[str] = Counter()
+class Comparison:
+    """Compares one case after another, and remembers how much has been compared."""
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(case=cases(ENVIRONMENTS_EACH))
-    def compare(case: tuple[dict[str, object], list[dict[str, object]]]) -> None:
-        nonlocal pairs
+    def __init__(self) -> None:
+        self.pairs: set[int] = set()
+        self.meaningful: Counter[str] = Counter()
+
+    def __call__(self, case: tuple[dict[str, object], list[dict[str, object]]]) -> None:
         node, envs = case
         assert check_expression(node, "$") == []
         compiled = compile_expression(node)
+        tags = set(tags_in(node))
         for env in envs:
             before = copy.deepcopy(env)
             expected, found = interpret(node, env), compiled(env)
             assert identical(expected, found), (expected, found)
             assert identical(before, env), "the environment was changed"
             if expected is not None:
-                meaningful.update(set(tags_in(node)))
-            pairs += 1
+                self.meaningful.update(tags)
+            self.pairs.add(hash((repr(node), repr(env))))
+
+
+@given(case=cases(ENVIRONMENTS_EACH))
+def test_compiled_equals_interpreted_on_small_expressions(
+    case: tuple[dict[str, object], list[dict[str, object]]],
+) -> None:
+    Comparison()(case)
+
+
+def test_compiled_equals_interpreted_on_many_expressions() -> None:
+    comparison = Comparison()
+
+    @settings(max_examples=EXAMPLES)
+    @given(case=seeded_cases(ENVIRONMENTS_EACH))
+    def compare(case: tuple[dict[str, object], list[dict[str, object]]]) -> None:
+        comparison(case)
 
     compare()
-    assert pairs >= EXAMPLES * ENVIRONMENTS_EACH
-    if CI:
-        assert pairs >= 20_000
-        rare = [tag for tag in {*TAGS, "add", "sub", "mul", "div"} if meaningful[tag] < 50]
-        assert not rare, f"constructs that hardly ever gave a value: {rare}"
+    assert len(comparison.pairs) >= PAIRS_MIN
+    rare = {tag: comparison.meaningful[tag] for tag in EVERY_TAG if comparison.meaningful[tag] < PAIRS_MIN // 100}
+    assert not rare, f"constructs that hardly ever gave a value: {rare}"
+
+
+def nested(levels: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [
+        ([0] * 49_998, True),
+        ([0] * 49_999, False),
+        ([[0] * 24_998, [0] * 24_998], True),
+        ({"k": ["x" * 63] * 49_997}, True),
+        ({"k" * 64: ["x" * 63] * 49_997}, False),
+        ("x" * 64 * 49_998, True),
+        ("x" * 64 * 49_999, False),
+        (nested(99), True),
+        (nested(100), False),
+    ],
+)
+def test_a_value_that_an_expression_builds_is_bounded(value: object, fits: bool) -> None:
+    read = {"var": {"attrs": {"field": "v"}}}
+    for node in ({"arr": {"items": [read, read]}}, {"obj": {"fields": {"a": read, "b": read}}}):
+        env = {"attrs": {"v": value}}
+        expected, found = interpret(node, env), compile_expression(node)(env)
+        assert (expected is not None) is fits
+        assert identical(expected, found)

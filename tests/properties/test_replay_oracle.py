@@ -1,0 +1,87 @@
+"""Compiled reducers and constraints give what the oracle's plain fold gives."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import replay as oracle
+from oracle.digest import streams
+
+from cicsc.bundle.check_bundle import parse_bundle
+from cicsc.history.model import Event, event_from_value
+from cicsc.replay.constraints import compile_constraints
+from cicsc.replay.fold import replay_steps
+from cicsc.replay.reducers import compile_types
+from properties.applications import draw_bundle, draw_history
+from properties.comparison import identical
+from properties.strategies import Seeded
+
+EXAMPLES = 1_000 if os.environ.get("CI") else 100
+
+applications = (
+    st.integers(0, 2**64 - 1).map(Seeded).map(lambda draw: (bundle := draw_bundle(draw), draw_history(draw, bundle)))
+)
+
+
+def decoded(event: dict[str, Any]) -> Event:
+    made = event_from_value(event)
+    assert isinstance(made, Event)
+    return made
+
+
+@settings(max_examples=EXAMPLES)
+@given(application=applications)
+def test_every_snapshot_is_the_oracle_s(application: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
+    document, events = application
+    bundle, problems = parse_bundle(document)
+    assert bundle is not None, problems
+    programs = compile_types(bundle)
+    for key, members in streams(events).items():
+        expected, unhandled = oracle.steps(document, key, members)
+        found = list(replay_steps(programs.get(key[1]), key, map(decoded, members)))
+        assert [event.seq for event, known, _ in found if not known] == [finding.seq for finding in unhandled]
+        for wanted, (_, _, snapshot) in zip(expected[1:], found, strict=bool(expected)):
+            assert (snapshot.state, snapshot.updated_ts) == (wanted.state, wanted.updated_ts)
+            assert identical(snapshot.attrs, wanted.attrs)
+            assert identical(snapshot.shadows, wanted.shadows)
+
+
+@settings(max_examples=EXAMPLES)
+@given(application=applications)
+def test_every_constraint_is_decided_as_by_the_oracle(
+    application: tuple[dict[str, Any], list[dict[str, Any]]],
+) -> None:
+    document, events = application
+    bundle, problems = parse_bundle(document)
+    assert bundle is not None, problems
+    tenants = sorted({event["tenant_id"] for event in events})
+    expected, snapshots = oracle.violations(document, events, 77, "the actor", tenants)
+    program = compile_constraints(bundle)
+    found = []
+    for tenant in tenants:
+        own = {
+            key: (key[1], key[2], held.state, held.updated_ts, held.attrs, held.shadows, 77, "the actor")
+            for key, held in sorted(snapshots.items(), key=lambda item: item[0])
+            if key[0] == tenant
+        }
+        for key, parameters in own.items():
+            for check in program.snapshot_checks.get(key[1], ()):
+                if not check.holds(*parameters):
+                    found.append(oracle.Violation(check.id, "snapshot", tenant, entity_id=key[2]))
+        for query_check in program.query_checks:
+            kept = [
+                [
+                    source.keep(*parameters)
+                    for key, parameters in own.items()
+                    if key[1] == source.entity_type and (source.admits is None or source.admits(*parameters))
+                ]
+                for source in query_check.query.sources
+            ]
+            rows_count = query_check.rows_count(kept, 77, "the actor")
+            if not query_check.holds(rows_count, 77, "the actor"):
+                found.append(oracle.Violation(query_check.id, "bool_query", tenant, rows_count=rows_count))
+    order = lambda violation: (violation.tenant_id, violation.constraint_id, violation.entity_id or "")  # noqa: E731
+    assert sorted(found, key=order) == sorted(expected, key=order)
