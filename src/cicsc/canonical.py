@@ -36,6 +36,9 @@ EVENT_FIELDS: Final = (
 _LEAF_PREFIX: Final = b"\x00"
 _ROOT_PREFIX: Final = b"\x01"
 
+_PLAIN_EXPONENT_MIN: Final = -6
+"""The smallest exponent of ten that ECMAScript writes as zeros instead of an exponent."""
+
 _encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 _encode_text: Final = msgspec.json.Encoder().encode
 
@@ -156,7 +159,7 @@ def _number(value: float) -> str:
     mantissa, _, exponent = repr(value).partition("e")
     if not exponent:
         return mantissa
-    if int(exponent) < -6:
+    if int(exponent) < _PLAIN_EXPONENT_MIN:
         return f"{mantissa}e{int(exponent)}"
     sign = "-" if value < 0 else ""
     return f"{sign}0.{'0' * (-int(exponent) - 1)}{mantissa.lstrip('-').replace('.', '')}"

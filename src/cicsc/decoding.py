@@ -31,6 +31,8 @@ MAX_INTEGER_DIGITS: Final = 1_000
 MAX_NESTING: Final = 128
 """Levels of arrays and objects inside each other."""
 
+WIDE_HINT: Final = "the text looks like UTF-16 or UTF-32; convert it, for example with: iconv -f UTF-16 -t UTF-8"
+
 _EXCERPT_CHARACTERS_MAX: Final = 24
 _REPEATED_DIGITS: Final = b"0" * (MAX_INTEGER_DIGITS + 1)
 _DIGITS_AS_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
@@ -75,8 +77,8 @@ def decode_json(data: bytes, origin: str) -> object:
     return decode_value(data.removeprefix(codecs.BOM_UTF8), origin)
 
 
-def decode_value(data: bytes, origin: str, *, line: int = 1, column: int = 1) -> object:
-    """Decode one JSON value out of a larger text, where it begins at `line` and `column` (from 1).
+def decode_value(data: bytes, origin: str, *, line: int = 1, column: int | None = 1) -> object:
+    """Decode one JSON value out of a larger text, where it begins at `line` and `column` (from 1, if known).
 
     Raises InputError, with a code that begins with ``JSON_``.
     """
@@ -95,6 +97,11 @@ def exceeds_cheap_bounds(data: bytes) -> bool:
     if data.count(b"[") + data.count(b"{") > MAX_NESTING:
         return True
     return len(data) > MAX_INTEGER_DIGITS and _REPEATED_DIGITS in data.translate(_DIGITS_AS_ZERO)
+
+
+def looks_wide(data: bytes) -> bool:
+    """Tell whether the text looks like UTF-16 or UTF-32, which JSON between programs may not be."""
+    return b"\x00" in data[:4] or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
 
 def _round_trip(data: bytes) -> object:
@@ -123,7 +130,8 @@ def _exact(data: bytes) -> object:
     except json.JSONDecodeError as error:
         expected = _EXPECTED.get(error.msg, error.msg)
         found = _excerpt(text[error.pos :])
-        raise _TextError("JSON_INVALID", f"expected {expected}, found {found}", text[: error.pos]) from None
+        hint = WIDE_HINT if looks_wide(data) else None
+        raise _TextError("JSON_INVALID", f"expected {expected}, found {found}", text[: error.pos], hint=hint) from None
     if _search_surrogate(text):
         _check_surrogates(text)
     return value
@@ -134,8 +142,7 @@ def _text(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
-        wide = b"\x00" in data[:4] or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        hint = "the text looks like UTF-16 or UTF-32; convert it to UTF-8" if wide else None
+        hint = WIDE_HINT if looks_wide(data) else None
         what = f"expected UTF-8, found the byte 0x{data[error.start]:02x} ({error.reason})"
         raise _TextError("JSON_ENCODING", what, before, hint=hint) from None
 
@@ -233,11 +240,15 @@ def _excerpt(text: str) -> str:
     return repr(shown)
 
 
-def _located(fault: _TextError, origin: str, line: int, column: int) -> InputError:
+def _located(fault: _TextError, origin: str, line: int, column: int | None) -> InputError:
     """Turn a fault into an error that says where it is; `line` and `column` are where the text begins."""
-    if fault.before is not None:
-        lines = fault.before.count("\n")
-        column = len(fault.before) - fault.before.rfind("\n") if lines else column + len(fault.before)
-        line += lines
-    place = f"line {line}" if fault.before is None else f"line {line}, column {column}"
+    before = fault.before
+    if before is None:
+        column = None
+    elif "\n" in before:
+        line += before.count("\n")
+        column = len(before) - before.rfind("\n")
+    elif column is not None:
+        column += len(before)
+    place = f"line {line}" if column is None else f"line {line}, column {column}"
     return InputError(fault.code, f"cannot decode {origin} at {place}: {fault.what}", hint=fault.hint)

@@ -42,7 +42,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         temporary = target.parent / f".cicsc-{secrets.token_hex(8)}.tmp"
         raw = _TranslatingFile(temporary, target)
     except OSError as error:
-        raise _work_error(target, error) from error
+        raise write_error(target, error) from error
     buffered = io.BufferedWriter(raw, BUFFER_BYTES)
     try:
         yield cast("BinaryIO", buffered)
@@ -76,7 +76,7 @@ class _TranslatingFile(io.FileIO):
         try:
             return super().write(view)
         except OSError as error:
-            raise _work_error(self._target, error) from error
+            raise write_error(self._target, error) from error
 
 
 def _finish(raw: _TranslatingFile, target: Path, mode: int | None) -> None:
@@ -88,7 +88,7 @@ def _finish(raw: _TranslatingFile, target: Path, mode: int | None) -> None:
         raw.path.replace(target)
         _sync_folder(target.parent)
     except OSError as error:
-        raise _work_error(target, error) from error
+        raise write_error(target, error) from error
 
 
 def _mode_of(target: Path) -> int | None:
@@ -123,7 +123,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _work_error(target: Path, error: OSError) -> WorkError:
+def write_error(target: Path, error: OSError) -> WorkError:
+    """Make the error for a place that could not be written to."""
     reason = (error.strerror or str(error)).lower()
     message = f"cannot write {str(target)!r}: {reason}"
     if error.errno in _FULL:

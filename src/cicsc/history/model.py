@@ -6,7 +6,7 @@ Knows nothing of files, order or digests. Values come decoded from `reading`; ev
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -20,7 +20,11 @@ INTEGER_MIN: Final = -(2**63)
 INTEGER_MAX: Final = 2**63 - 1
 """Bounds of `seq` and `ts`, both included; payloads hold integers of any size."""
 
+Integer: TypeAlias = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
+"""An integer of 64 bits; checked where events are decoded."""
+
 _FIELDS: Final = frozenset(EVENT_FIELDS)
+_INTEGERS: Final = frozenset({"seq", "ts"})
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -32,10 +36,10 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     tenant_id: str
     entity_type: str
     entity_id: str
-    seq: int
+    seq: Integer
     event_type: str
     payload: dict[str, object]
-    ts: int
+    ts: Integer
     actor_id: str
     extra: dict[str, object] | UnsetType = UNSET
 
@@ -95,21 +99,22 @@ def describe(value: object) -> str:
             return "an object"
 
 
-def is_integer(value: object) -> bool:
-    """Tell whether a decoded value is a 64-bit integer; ``3.0`` is, ``true`` is not."""
+def integer_or_none(value: object) -> int | None:
+    """Return the 64-bit integer that a decoded value is, if any; ``3.0`` is one, ``true`` is not."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return INTEGER_MIN <= value <= INTEGER_MAX and value == int(value)
+        return None
+    if not INTEGER_MIN <= value <= INTEGER_MAX or value != int(value):
+        return None
+    return int(value)
 
 
 def _fault(value: dict[str, object], name: str) -> str | None:
     if name not in value:
         return f"{name}: expected {_expected(name)}, found nothing"
     item = value[name]
-    if name in ("seq", "ts"):
-        right = is_integer(item)
-    else:
-        right = isinstance(item, dict if name == "payload" else str)
+    right = (
+        integer_or_none(item) is not None if name in _INTEGERS else isinstance(item, dict if name == "payload" else str)
+    )
     return None if right else f"{name}: expected {_expected(name)}, found {describe(item)}"
 
 

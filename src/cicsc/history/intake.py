@@ -1,0 +1,160 @@
+"""Taking in a history: every event is decoded strictly, checked and handed to the sorter, once.
+
+An event whose text is what our encoder would write for it is its own record: equal bytes prove
+that it was strict JSON of the right shape. Any other is looked at closer and encoded anew. Text
+that cannot be decoded is an error, with its place; a value that is no event is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from cicsc.canonical import EVENT_FIELDS
+from cicsc.decoding import decode_value, exceeds_cheap_bounds
+from cicsc.errors import InputError
+from cicsc.history.array import array_batches
+from cicsc.history.integrity import FindingsTally, malformed_event
+from cicsc.history.lines import line_batches
+from cicsc.history.model import Event, event_fields, event_from_value
+from cicsc.history.opening import OpenInput
+from cicsc.history.plain import plain_value
+from cicsc.history.runs import decode_record, encode_record
+from cicsc.history.sorting import Sorter
+from cicsc.history.texts import TextBatch
+
+_HARMLESS_BYTES_MAX: Final = 350
+"""A shorter text of an event exceeds no limit of nesting or digits: its own keys take a hundred bytes of it."""
+
+_UNDECODED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+class Intake:
+    """Reads inputs into a sorter, and sums up what it saw: events of the wanted tenants only."""
+
+    def __init__(self, sorter: Sorter, tenants: frozenset[str] | None) -> None:
+        self._sorter = sorter
+        self._tenants = tenants
+        self.malformed = FindingsTally()
+        self.events_count = 0
+        self.latest_ts: int | None = None
+
+    def read(self, opened: OpenInput) -> None:
+        """Read an opened input to its end; raises InputError where it cannot be decoded."""
+        match opened.format:
+            case "lines":
+                self._take_batches(line_batches(opened.chunks, opened.name), opened.name)
+            case "array":
+                self._take_batches(array_batches(opened.chunks, opened.name), opened.name)
+            case "parquet":
+                from cicsc.history.parquet import parquet_rows  # noqa: PLC0415 - takes long to import, rarely needed
+
+                self._take_values(parquet_rows(opened))
+
+    def read_values(self, values: Iterable[object]) -> None:
+        """Read events, or mappings of their fields, from memory; raises InputError for what JSON cannot say."""
+        self._take_values((f"index {index}", _value(item, f"index {index}")) for index, item in enumerate(values))
+
+    def _take_batches(self, batches: Iterator[TextBatch], name: str) -> None:
+        for batch in batches:
+            self._take_batch(batch, name)
+
+    def _take_batch(self, batch: TextBatch, name: str) -> None:
+        """Take in the texts of a batch: the loop that every event of a file passes."""
+        groups, tenants = self._sorter.groups, self._tenants
+        latest = self.latest_ts
+        count = size = 0
+        for offset, text in enumerate(batch.texts):
+            record = text
+            try:
+                event: Event | None = decode_record(text)
+                if encode_record(event) != text or (len(text) > _HARMLESS_BYTES_MAX and exceeds_cheap_bounds(text)):
+                    event = None
+            except _UNDECODED:
+                event = None
+            if event is None or event.extra is not UNSET:
+                event = self._look_closer(batch, offset, name)
+                if event is None:
+                    continue
+                record = encode_record(event)
+            if tenants is not None and event.tenant_id not in tenants:
+                continue
+            key = (event.tenant_id, event.entity_type, event.entity_id)
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = ([], [])
+            group[0].append(event.seq)
+            group[1].append(record)
+            if latest is None or event.ts > latest:
+                latest = event.ts
+            count += 1
+            size += len(record)
+        self.latest_ts = latest
+        self.events_count += count
+        self._sorter.account(count, size)
+
+    def _look_closer(self, batch: TextBatch, offset: int, name: str) -> Event | None:
+        """Decode one text of a batch exactly; return nothing for a blank line and for what is no event."""
+        text = batch.texts[offset]
+        if not text or text.isspace():
+            return None
+        event = _compacted(text)
+        if event is not None:
+            return event
+        column = 1 if batch.lines is None else None
+        value = decode_value(text, batch.origin(name, offset), line=batch.line(offset), column=column)
+        return self._event(value, batch.place(name, offset))
+
+    def _event(self, value: object, place: str) -> Event | None:
+        event = event_from_value(value)
+        if isinstance(event, Event):
+            return event
+        finding = malformed_event(value, event, place)
+        # Whose event it is cannot always be told; then it concerns every tenant.
+        if self._tenants is None or finding.tenant_id is None or finding.tenant_id in self._tenants:
+            self.malformed.include(finding)
+        return None
+
+    def _take_values(self, values: Iterator[tuple[str, object]]) -> None:
+        """Take in decoded values, each with its place."""
+        for place, value in values:
+            event = self._event(value, place)
+            if event is not None:
+                self._take_event(event)
+
+    def _take_event(self, event: Event) -> None:
+        if self._tenants is not None and event.tenant_id not in self._tenants:
+            return
+        record = encode_record(event)
+        seqs, records = self._sorter.groups.setdefault((event.tenant_id, event.entity_type, event.entity_id), ([], []))
+        seqs.append(event.seq)
+        records.append(record)
+        self.latest_ts = event.ts if self.latest_ts is None else max(self.latest_ts, event.ts)
+        self.events_count += 1
+        self._sorter.account(1, len(record))
+
+
+def _compacted(text: bytes) -> Event | None:
+    """Return the event if nothing but space keeps its text from being its record; the usual case in files by others."""
+    if exceeds_cheap_bounds(text):
+        return None
+    try:
+        compact = msgspec.json.format(text, indent=-1)
+        event = decode_record(compact)
+        return event if event.extra is UNSET and encode_record(event) == compact else None
+    except _UNDECODED:
+        return None
+
+
+def _value(item: object, origin: str) -> object:
+    """Return what an item of a caller's iterable would be, had it been decoded."""
+    if isinstance(item, Event):
+        if item.extra is not UNSET and not item.extra.keys().isdisjoint(EVENT_FIELDS):
+            raise InputError(
+                "VALUE_NOT_JSON", f"cannot read {origin}: an extra field has the name of a field of events"
+            )
+        return plain_value(event_fields(item), origin)
+    return plain_value(dict(item) if isinstance(item, Mapping) else item, origin)

@@ -1,0 +1,127 @@
+"""Opening an input: a file or standard input, compressed or not, and telling its format.
+
+Owns everything between a path and a stream of decompressed chunks. Knows nothing of events. The
+chunks go on to `lines`, `array` or `parquet`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+from cicsc.errors import InputError
+from cicsc.history.inflate import CHUNK_BYTES, GZIP_MAGIC, ZSTD_MAGIC, inflate
+
+Format = Literal["array", "lines", "parquet"]
+
+STANDARD_INPUT: Final = "-"
+PARQUET_MAGIC: Final = b"PAR1"
+
+_FORMATS: Final[dict[str, Format]] = {
+    ".json": "array",
+    ".jsonl": "lines",
+    ".ndjson": "lines",
+    ".parquet": "parquet",
+}
+_COMPRESSIONS: Final = {".gz": ("gzip", GZIP_MAGIC), ".zst": ("zstd", ZSTD_MAGIC)}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInput:
+    """An opened input: its name for messages, its format, and its text in chunks, without byte order mark.
+
+    `file` is the file itself where its bytes are stored as they are, so that it can be read at random.
+    """
+
+    name: str
+    format: Format
+    chunks: Iterator[bytes]
+    file: BinaryIO | None
+
+
+@contextmanager
+def open_input(source: str | Path) -> Iterator[OpenInput]:
+    """Open a path, or standard input for ``-``.
+
+    Raises InputError where it cannot be opened, decompressed or recognised.
+    """
+    if str(source) == STANDARD_INPUT:
+        yield _recognise(sys.stdin.buffer, Path(), "standard input")
+        return
+    name = repr(str(source))
+    try:
+        file = Path(source).open("rb")  # noqa: SIM115 - closed below; opening alone is inside the try
+    except (OSError, ValueError) as error:
+        raise _unopened(name, error) from error
+    with file:
+        yield _recognise(file, Path(source), name)
+
+
+def _recognise(file: BinaryIO, path: Path, name: str) -> OpenInput:
+    """Tell compression by the first bytes and format by the path's ending, else by the first bytes too."""
+    first, chunks = _peeked(_read(file, name))
+    compression = _COMPRESSIONS.get(path.suffix)
+    if compression is not None and not first.startswith(compression[1]):
+        raise InputError(
+            "COMPRESSION_INVALID",
+            f"cannot decompress {name}: expected {compression[0]} data, found {'other' if first else 'no'} data",
+            hint=f"a file whose name ends in {path.suffix!r} must be compressed with {compression[0]}",
+        )
+    text, chunks = _peeked(inflate(chunks, first, name))
+    known = _FORMATS.get(Path(path.stem).suffix if compression else path.suffix)
+    if known == "parquet" or (known is None and text.startswith(PARQUET_MAGIC)):
+        stored = text is first and file.seekable()
+        return OpenInput(name, "parquet", chunks, file if stored else None)
+    return _text_input(name, known, text, chunks)
+
+
+def _text_input(name: str, known: Format | None, first: bytes, chunks: Iterator[bytes]) -> OpenInput:
+    if first.startswith(codecs.BOM_UTF8):
+        chunks = chain((next(chunks).removeprefix(codecs.BOM_UTF8),), chunks)
+        first = first.removeprefix(codecs.BOM_UTF8)
+    if known is None:
+        known = "array" if first.lstrip().startswith(b"[") else "lines"
+    if known == "array" and not first:
+        raise InputError(
+            "HISTORY_EMPTY",
+            f"cannot decode {name}: expected a JSON array, found an empty file",
+            hint="an empty history is written as [] in a .json file",
+        )
+    return OpenInput(name, known, chunks, None)
+
+
+def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first chunk that is not empty, and all chunks from it on."""
+    first = next(filter(None, chunks), b"")
+    return first, chain((first,), chunks) if first else iter(())
+
+
+def _read(file: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+    except OSError as error:
+        raise _unopened(name, error) from error
+
+
+def _unopened(name: str, error: OSError | ValueError) -> InputError:
+    match error:
+        case FileNotFoundError():
+            return InputError("FILE_NOT_FOUND", f"cannot open {name}: there is no such file", hint="check the path")
+        case IsADirectoryError():
+            return InputError(
+                "NOT_A_FILE", f"cannot open {name}: expected a file, found a folder", hint="name a file inside it"
+            )
+        case OSError():
+            reason = (error.strerror or str(error)).lower()
+            return InputError(
+                "FILE_UNREADABLE", f"cannot read {name}: {reason}", hint="check the file and its permissions"
+            )
+        case _:
+            return InputError("FILE_NOT_FOUND", f"cannot open {name}: {error}", hint="check the path")

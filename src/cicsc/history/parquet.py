@@ -1,0 +1,111 @@
+"""Reading Parquet: one row is one event, a column for each field, any other column an extra field.
+
+The payload is a column of JSON text, or of structs or maps. Rows are read a batch at a time. This
+module and `parquet_output` are the only ones that import pyarrow, which is installed on request.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+from cicsc.canonical import EVENT_FIELDS
+from cicsc.decoding import decode_json
+from cicsc.errors import InputError
+from cicsc.history.opening import OpenInput
+from cicsc.history.plain import plain_value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS_PER_BATCH: Final = 4096
+_FIELDS: Final = frozenset(EVENT_FIELDS)
+
+
+def parquet_rows(opened: OpenInput) -> Iterator[tuple[str, object]]:
+    """Yield each row's place and value.
+
+    A null in a column that is no field of events means that the event lacks the extra field. Raises
+    InputError for a file that is no Parquet, or whose columns cannot hold events.
+    """
+    parquet, errors = _libraries(opened.name)
+    with tempfile.TemporaryFile(prefix="cicsc-") as spooled:
+        try:
+            table = parquet.ParquetFile(_random_access(opened, spooled))
+            _check_columns(table.schema_arrow, opened.name)
+            yield from _rows(table, opened.name)
+        except errors as error:
+            reason = str(error).partition("\n")[0].rstrip(".").lower()
+            raise InputError("PARQUET_INVALID", f"cannot read {opened.name} as parquet: {reason}") from error
+
+
+def _libraries(name: str) -> tuple[Any, tuple[type[Exception], ...]]:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - optional, and takes long to import
+        import pyarrow.parquet as parquet  # noqa: PLC0415, PLR0402
+    except ImportError as error:
+        raise InputError(
+            "PARQUET_MISSING", f"cannot read {name}: pyarrow is not installed", hint="run: pip install 'cicsc[parquet]'"
+        ) from error
+    return parquet, (pa.ArrowException, OSError)
+
+
+def _random_access(opened: OpenInput, spooled: BinaryIO) -> BinaryIO:
+    """Return a file in which a reader can move about: the input itself, or a copy of what comes in."""
+    if opened.file is not None:
+        opened.file.seek(0)
+        return opened.file
+    spooled.writelines(opened.chunks)
+    spooled.seek(0)
+    return spooled
+
+
+def _check_columns(schema: pa.Schema, name: str) -> None:
+    faults = [fault for field in EVENT_FIELDS if (fault := _column_fault(schema, field))]
+    names = schema.names
+    faults += [f"column {field!r} occurs more than once" for field in sorted(set(names)) if names.count(field) > 1]
+    if faults:
+        raise InputError(
+            "PARQUET_COLUMNS",
+            f"cannot read {name} as events: {'; '.join(faults)}",
+            hint="give it the columns tenant_id, entity_type, entity_id, event_type, actor_id (strings), "
+            "seq, ts (integers) and payload (JSON text, struct or map)",
+        )
+
+
+def _column_fault(schema: pa.Schema, field: str) -> str | None:
+    import pyarrow.types as kinds  # noqa: PLC0415 - optional, and takes long to import
+
+    if field not in schema.names:
+        return f"column {field!r}: expected, not found"
+    kind = schema.field(schema.get_field_index(field)).type
+    if kinds.is_dictionary(kind):
+        kind = kind.value_type
+    is_text = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)
+    if field in ("seq", "ts"):
+        right, expected = kinds.is_integer(kind) or kinds.is_floating(kind), "integers"
+    elif field == "payload":
+        right, expected = is_text or kinds.is_struct(kind) or kinds.is_map(kind), "JSON text, structs or maps"
+    else:
+        right, expected = is_text, "strings"
+    return None if right else f"column {field!r}: expected {expected}, found {kind}"
+
+
+def _rows(table: Any, name: str) -> Iterator[tuple[str, object]]:
+    index = 0
+    for batch in table.iter_batches(batch_size=_ROWS_PER_BATCH):
+        for row in cast("list[dict[str, object]]", batch.to_pylist(maps_as_pydicts="strict")):
+            origin = f"{name} row {index}"
+            yield origin, _event_value(row, origin)
+            index += 1
+
+
+def _event_value(row: dict[str, object], origin: str) -> object:
+    payload = row["payload"]
+    fields = {field: value for field, value in row.items() if field in _FIELDS or value is not None}
+    if isinstance(payload, str):
+        del fields["payload"]
+        decoded = decode_json(payload.encode(), f"the payload of {origin}")
+        return {**cast("dict[str, object]", plain_value(fields, origin)), "payload": decoded}
+    return plain_value(fields, origin)

@@ -1,0 +1,130 @@
+"""Sorted runs: a part of the history, ordered, in memory or in a temporary file.
+
+Records are grouped by stream before anything is sorted. Keys are sorted once per stream instead of
+once per event, and inside a stream events mostly stand in order already, which a look at their
+numbers shows. Measured on a million events, this takes a small part of the processor time that
+handing them to an embedded database for ORDER BY does, which is why the product sorts for itself.
+
+Knows nothing of files of events or of what an event means, beyond its seq and its canonical bytes
+as a tie-breaker. Runs go on to `merging`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final, TypeAlias
+
+import msgspec
+
+from cicsc.canonical import canonical_event
+from cicsc.durable import write_error
+from cicsc.errors import WorkError
+from cicsc.history.model import Event, StreamKey
+
+Groups: TypeAlias = dict[StreamKey, tuple[list[int], list[bytes]]]
+"""By stream: the seq of each event, and its record, in the order they came."""
+
+BLOCK_EVENTS_MAX: Final = 2048
+BLOCK_BYTES_MAX: Final = 256 * 1024
+"""Bounds of a block; one of each open run is in memory while runs are merged. A longer record is a block of its own."""
+
+_LENGTH_BYTES: Final = 8
+_BUFFER_BYTES: Final = 128 * 1024
+
+
+class Block(msgspec.Struct, array_like=True, gc=False):
+    """Some consecutive events of one stream in a run: their seqs ascending, and their records."""
+
+    tenant_id: str
+    entity_type: str
+    entity_id: str
+    seqs: list[int]
+    records: list[bytes]
+
+    @property
+    def key(self) -> StreamKey:
+        """The stream that the events belong to."""
+        return (self.tenant_id, self.entity_type, self.entity_id)
+
+
+encode_record: Final = msgspec.json.Encoder().encode
+"""Encodes an event as its record: JSON in the order of the fields, extra fields nested."""
+
+decode_record: Final = msgspec.json.Decoder(Event).decode
+"""Decodes a record; whatever was decoded strictly before needs no checks again."""
+
+_encode_block: Final = msgspec.msgpack.Encoder().encode
+_decode_block: Final = msgspec.msgpack.Decoder(Block).decode
+
+
+def ordered(seqs: list[int], records: list[bytes]) -> tuple[list[int], list[bytes]]:
+    """Return records by seq; equal seqs by canonical bytes, then by the record itself."""
+    if seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == list(range(seqs[0], seqs[-1] + 1)):
+        return seqs, records
+    pairs = list(zip(seqs, records, strict=True))
+    if len(set(seqs)) == len(seqs):
+        pairs.sort()
+    else:
+        pairs.sort(key=tie_key)
+    return [seq for seq, _ in pairs], [record for _, record in pairs]
+
+
+def tie_key(pair: tuple[int, bytes]) -> tuple[int, bytes, bytes]:
+    """Return what events of a stream are ordered by, where two may have the same seq."""
+    seq, record = pair
+    return seq, canonical_event(decode_record(record)), record
+
+
+def sorted_blocks(groups: Groups) -> Iterator[Block]:
+    """Yield what was grouped as blocks, by key and in the order of each stream."""
+    for key in sorted(groups):
+        seqs, records = ordered(*groups[key])
+        yield from blocks_of(key, seqs, records)
+
+
+def blocks_of(key: StreamKey, seqs: list[int], records: list[bytes]) -> Iterator[Block]:
+    """Cut ordered events of one stream into blocks."""
+    if len(seqs) <= BLOCK_EVENTS_MAX and sum(map(len, records)) <= BLOCK_BYTES_MAX:
+        yield Block(*key, seqs, records)
+        return
+    start = size = 0
+    for end, record in enumerate(records):
+        if end > start and (end - start == BLOCK_EVENTS_MAX or size + len(record) > BLOCK_BYTES_MAX):
+            yield Block(*key, seqs[start:end], records[start:end])
+            start, size = end, 0
+        size += len(record)
+    yield Block(*key, seqs[start:], records[start:])
+
+
+def write_run(path: Path, blocks: Iterable[Block]) -> None:
+    """Write blocks to a new file; raises WorkError where the disk does not take them."""
+    try:
+        with path.open("xb", buffering=_BUFFER_BYTES) as file:
+            for block in blocks:
+                data = _encode_block(block)
+                file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
+                file.write(data)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+@contextmanager
+def open_run(path: Path) -> Iterator[Iterator[Block]]:
+    """Give the blocks of a run's file, one at a time."""
+    try:
+        file = path.open("rb", buffering=_BUFFER_BYTES)
+    except OSError as error:
+        raise WorkError(
+            "TEMPORARY_LOST",
+            f"cannot read the temporary file {str(path)!r}: {(error.strerror or str(error)).lower()}",
+            hint="something removed it while the command ran; run the command again",
+        ) from error
+    with file:
+        yield _read_blocks(file)
+
+
+def _read_blocks(file: BinaryIO) -> Iterator[Block]:
+    while length := file.read(_LENGTH_BYTES):
+        yield _decode_block(file.read(int.from_bytes(length, "big")))

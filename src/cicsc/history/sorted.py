@@ -1,0 +1,100 @@
+"""A history, read and sorted: the one way in for everything that works on events.
+
+`open_history` reads an input to its end, so that its errors come first and its sums are known;
+`SortedHistory.streams` then gives the events by stream. Streams go on to the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cicsc.errors import UsageError
+from cicsc.history.intake import Intake
+from cicsc.history.integrity import FindingsTally
+from cicsc.history.merging import MergedStream
+from cicsc.history.model import Event, StreamKey
+from cicsc.history.opening import open_input
+from cicsc.history.runs import decode_record
+from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter
+
+
+class SortedHistory:
+    """The events of a history in order; a context manager, since a large one is kept in temporary files.
+
+    `events_count` counts the events that are well formed, `latest_ts` is the largest of their ts,
+    `malformed` are the findings about all other values that were read.
+    """
+
+    def __init__(self, sorter: Sorter, intake: Intake) -> None:
+        self._sorter = sorter
+        self._closed = False
+        self.events_count: int = intake.events_count
+        self.latest_ts: int | None = intake.latest_ts
+        self.malformed: FindingsTally = intake.malformed
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream with its events, by key in code-point order; may be called again.
+
+        Events come by seq, equal seqs by canonical bytes. A stream of at most 100,000 events and
+        32 MiB is a list; a larger one is read as it is iterated, once, before the next is asked for.
+        """
+        if self._closed:
+            raise ValueError("the history is closed")
+        for key, stream in self._sorter.streams():
+            yield key, _events(stream)
+
+    def close(self) -> None:
+        """Remove the temporary files; the history cannot be read any more."""
+        self._closed = True
+        self._sorter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_history(
+    source: str | Path | Iterable[Event | Mapping[str, object]],
+    *,
+    tenants: frozenset[str] | None = None,
+    memory_bytes_max: int = MEMORY_BYTES_MAX,
+    temporary_folder: Path | None = None,
+) -> SortedHistory:
+    """Read a history: a path, ``-`` for standard input, or events (or mappings of their fields) from memory.
+
+    With `tenants`, events of others are left out; a malformed event that names no tenant is not.
+    `memory_bytes_max` bounds the records in memory, in bytes; the rest goes to `temporary_folder`
+    (by default the system's). Raises InputError for what cannot be opened or decoded, and WorkError
+    where temporary files cannot be written.
+    """
+    if isinstance(source, bytes | bytearray | Mapping) or not isinstance(source, str | Path | Iterable):
+        raise UsageError(
+            "SOURCE_UNKNOWN",
+            f"cannot read a history from {type(source).__name__}: expected a path or an iterable of events",
+        )
+    sorter = Sorter(memory_bytes_max, temporary_folder)
+    intake = Intake(sorter, tenants)
+    try:
+        if isinstance(source, str | Path):
+            with open_input(source) as opened:
+                intake.read(opened)
+        else:
+            intake.read_values(source)
+        sorter.finish()
+    except BaseException:
+        sorter.close()
+        raise
+    return SortedHistory(sorter, intake)
+
+
+def _events(stream: MergedStream) -> Iterable[Event]:
+    if stream.is_whole:
+        return [decode_record(record) for _, records in stream.pieces for record in records]
+    return (decode_record(record) for _, records in stream.pieces for record in records)

@@ -1,0 +1,94 @@
+"""Sorting a history of any length in bounded memory.
+
+Records are gathered up to a budget; what exceeds it goes to a temporary folder as sorted runs. A
+history within the budget never touches the disk. Records come from `intake` and leave through
+`sorted`, merged.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from cicsc.durable import write_error
+from cicsc.history.merging import MergedStream, merged
+from cicsc.history.model import StreamKey
+from cicsc.history.runs import Block, Groups, blocks_of, open_run, sorted_blocks, write_run
+
+MEMORY_BYTES_MAX: Final = 96 * 1024 * 1024
+"""Memory that gathered records may take, their share of the tables that hold them included."""
+
+RUNS_MAX: Final = 128
+"""Runs that are merged, and so open, at once."""
+
+_EVENT_OVERHEAD_BYTES: Final = 80
+_STREAM_OVERHEAD_BYTES: Final = 600
+
+
+class Sorter:
+    """Gathers records by stream, and gives them back in order.
+
+    Records are put into `groups` directly, by the one loop that has no time for a call per event;
+    `account` must be called after each batch of them.
+    """
+
+    def __init__(self, memory_bytes_max: int = MEMORY_BYTES_MAX, temporary_folder: Path | None = None) -> None:
+        self.groups: Groups = {}
+        self._memory_bytes_max = memory_bytes_max
+        self._gathered = 0
+        self._parent = temporary_folder
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._runs: list[Path] = []
+        self._runs_made = 0
+
+    def account(self, events: int, size: int) -> None:
+        """Count what a batch added, in events and bytes of records; spill when the budget is exceeded."""
+        self._gathered += size + events * _EVENT_OVERHEAD_BYTES
+        if self._gathered + len(self.groups) * _STREAM_OVERHEAD_BYTES > self._memory_bytes_max:
+            self._runs.append(self._write(sorted_blocks(self.groups)))
+            self.groups.clear()
+            self._gathered = 0
+
+    def finish(self) -> None:
+        """Bring the number of runs down to what can be merged at once."""
+        while len(self._runs) > RUNS_MAX:
+            merging, self._runs = self._runs[:RUNS_MAX], self._runs[RUNS_MAX:]
+            with ExitStack() as stack:
+                runs = [stack.enter_context(open_run(path)) for path in merging]
+                self._runs.append(self._write(_merged_blocks(runs)))
+            for path in merging:
+                path.unlink()
+
+    def streams(self) -> Iterator[tuple[StreamKey, MergedStream]]:
+        """Yield the streams by key; each is to be consumed before the next is asked for."""
+        with ExitStack() as stack:
+            runs = [stack.enter_context(open_run(path)) for path in self._runs]
+            yield from merged([*runs, sorted_blocks(self.groups)])
+
+    def close(self) -> None:
+        """Forget everything, and remove the temporary folder."""
+        self.groups = {}
+        self._runs = []
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _write(self, blocks: Iterator[Block]) -> Path:
+        if self._folder is None:
+            try:
+                self._folder = tempfile.TemporaryDirectory(prefix="cicsc-", dir=self._parent)
+            except OSError as error:
+                raise write_error(self._parent or Path(tempfile.gettempdir()), error) from error
+        self._runs_made += 1
+        path = Path(self._folder.name) / f"run-{self._runs_made}"
+        write_run(path, blocks)
+        return path
+
+
+def _merged_blocks(runs: list[Iterator[Block]]) -> Iterator[Block]:
+    for key, stream in merged(runs):
+        for seqs, records in stream.pieces:
+            yield from blocks_of(key, seqs, records)
