@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, UnsetType
 
-from cicsc.bundle import load_bundle
+from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import migrate_history
 from cicsc.errors import BundleError, UsageError
 from cicsc.expression import suggestion

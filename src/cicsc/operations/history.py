@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from cicsc.bundle import load_bundle
+from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import migrate_history
 from cicsc.errors import BundleError, HistoryError
 from cicsc.history import open_history

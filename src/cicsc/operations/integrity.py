@@ -4,21 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cicsc.history.integrity import Finding
+from cicsc.history.integrity import hash_mismatch
 from cicsc.report.models import IntegrityCheck
 
 if TYPE_CHECKING:
-    from cicsc.history.integrity import FindingsTally
+    from cicsc.history.integrity import Finding, FindingsTally
 
 
 def check_integrity(tally: FindingsTally, digest: str | None, expected_hash: str | None) -> IntegrityCheck:
     """Report the integrity of a history; `digest` is held against `expected_hash` where one is expected."""
     if expected_hash is not None and digest is not None and digest != expected_hash.lower():
-        message = f"expected the history digest {expected_hash}, found {digest}"
-        tally.add(Finding("HASH_MISMATCH", message))
+        tally.include(hash_mismatch(expected_hash, digest))
     if tally.total == 0:
         return IntegrityCheck(ok=True)
-    listed = [finding.report() for finding in tally.findings]
     counts = dict(sorted(tally.counts.items()))
     summary = ", ".join(f"{count} {code}" for code, count in counts.items())
-    return IntegrityCheck(ok=False, detail=f"the history is not intact: {summary}", findings=listed, counts=counts)
+    return IntegrityCheck(
+        ok=False,
+        detail=f"the history is not intact: {summary}",
+        findings=list(map(_report, tally.findings)),
+        counts=counts,
+    )
+
+
+def _report(finding: Finding) -> dict[str, object]:
+    """Return a finding without its place in the file, which says nothing about the history."""
+    fields: dict[str, object] = {
+        "code": finding.code,
+        "message": finding.message,
+        "tenant_id": finding.tenant_id,
+        "entity_type": finding.entity_type,
+        "entity_id": finding.entity_id,
+        "seq": finding.seq,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
-from cicsc.bundle import load_bundle
+from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import undo_history
 from cicsc.expression import suggestion
 from cicsc.history import event_writer, open_history

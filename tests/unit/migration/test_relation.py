@@ -1,0 +1,112 @@
+"""The relation between source and target snapshots."""
+
+import pytest
+
+from cicsc.migration.relation import Difference, compile_relation, unconstrained_fields
+from cicsc.replay.fold import Fold
+
+from .documents import attr, bundles, lit
+
+ENTITY = ("Account", "1")
+
+
+def fold(state, attrs=None, shadows=None, updated_ts=5):
+    made = Fold(None)
+    made.state, made.attrs, made.shadows, made.updated_ts = state, attrs or {}, shadows or {}, updated_ts
+    return made
+
+
+def relation(migration=None, change_target=None):
+    source, target, parsed = bundles(migration, change_target)
+    return compile_relation(source.types["Account"], target.types["Account"], parsed.types["Account"])
+
+
+def differences(source, target, migration=None, change_target=None):
+    return relation(migration, change_target).differences(source, target, ENTITY, 9, "me")
+
+
+def test_related_snapshots_do_not_differ():
+    assert (
+        differences(fold("open", {"owner": "Ann", "balance": 1}), fold("active", {"owner": "Ann", "balance": 1.0}))
+        == []
+    )
+
+
+def test_unmapped_states_keep_their_name():
+    assert differences(fold("closed"), fold("closed")) == []
+    assert differences(fold("open"), fold("open")) == [Difference("state", "active", "open")]
+
+
+def test_absent_equals_null():
+    assert differences(fold("new", {"owner": None}), fold("new")) == []
+    assert differences(fold("new"), fold("new", {"owner": None}, {"payments": None})) == []
+
+
+def test_updated_ts_is_not_compared():
+    assert differences(fold("new", updated_ts=1), fold("new", updated_ts=2)) == []
+
+
+def test_every_difference_is_named_state_first():
+    found = differences(
+        fold("open", {"owner": 1, "balance": 2}, {"payments": 3}),
+        fold("new", {"owner": True, "balance": 2}, {"payments": 4}),
+    )
+    assert found == [
+        Difference("state", "active", "new"),
+        Difference("attrs.owner", 1, True),
+        Difference("shadows.payments", 3, 4),
+    ]
+
+
+def rename_attribute(core):
+    account = core["types"]["Account"]
+    account["attrs"] = {"holder": {}, "balance": {}, "cents": {}, "seen": {}}
+    account["shadows"] = {"last": {}}
+    account["reducer"] = {name: [] for name in account["reducer"]}
+
+
+MAPPED = {
+    "attrs_map": {
+        "holder": attr("owner"), "cents": {"mul": [attr("balance"), lit(100)]}, "seen": {"var": {"row": {"field": "updated_ts"}}}, "last": attr("payments"),
+    }
+}  # fmt: skip
+
+
+def test_mapped_attributes_and_shadows():
+    source = fold("open", {"owner": "Ann", "balance": 2}, {"payments": 7})
+    target = fold("active", {"holder": "Ann", "balance": 2, "cents": 200, "seen": 5}, {"last": 7})
+    assert differences(source, target, MAPPED, rename_attribute) == []
+    wrong = fold("active", {"holder": "Bob", "balance": 2, "cents": 2, "seen": 5}, {"last": 8})
+    assert differences(source, wrong, MAPPED, rename_attribute) == [
+        Difference("attrs.cents", 200, 2), Difference("attrs.holder", "Ann", "Bob"), Difference("shadows.last", 7, 8)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "expected"), [("now", 9), ("actor", "me"), ("state", "open"), ("e_type", None)])
+def test_environment_of_attrs_map(name, expected):
+    found = differences(
+        fold("open"), fold("active"), {"attrs_map": {"owner": {"arr": {"items": [{"var": {name: True}}]}}}}
+    )
+    assert found == [Difference("attrs.owner", [expected], None)]
+
+
+def test_unconstrained_fields_are_listed():
+    source, target, migration = bundles(None, rename_attribute)
+    assert unconstrained_fields(source, target, migration) == [
+        "Account.attrs.cents (target only)", "Account.attrs.holder (target only)", "Account.attrs.owner (source only)",
+        "Account.attrs.seen (target only)", "Account.shadows.last (target only)", "Account.shadows.payments (source only)",
+    ]  # fmt: skip
+    source, target, migration = bundles(MAPPED, rename_attribute)
+    assert unconstrained_fields(source, target, migration) == [
+        "Account.attrs.owner (source only)",
+        "Account.shadows.payments (source only)",
+    ]
+
+
+def test_an_untouched_type_is_related_by_name():
+    source, _, _ = bundles()
+    same = compile_relation(source.types["Account"], source.types["Account"], None)
+    assert same.differences(fold("open", {"owner": 1}), fold("open", {"owner": 1}), ENTITY, None, None) == []
+    assert same.differences(fold("open", {"owner": 1}), fold("open", {"owner": 2}), ENTITY, None, None) == [
+        Difference("attrs.owner", 1, 2)
+    ]

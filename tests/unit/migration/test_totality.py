@@ -1,0 +1,111 @@
+"""Totality: every hole by its name."""
+
+import pytest
+
+from cicsc.migration.totality import emitted_types, holes, warnings
+
+from .documents import bundles
+
+
+def found(migration=None, change_target=None, change_source=None):
+    return [problem.message for problem in holes(*bundles(migration, change_target, change_source))]
+
+
+def test_a_total_migration_has_no_holes():
+    assert found() == []
+    assert warnings(bundles()[0], bundles()[2]) == []
+
+
+def test_holes_carry_the_path_of_the_migration():
+    assert {problem.path for problem in holes(*bundles({"state_map": {}}))} == {"$.core_ir.migrations.m"}
+
+
+@pytest.mark.parametrize(
+    ("migration", "message"),
+    [
+        ({"event_transforms": {"pinged": {"drop": True}}}, "event type 'opened' of entity type 'Account' is carried over, but the target's reducer does not handle 'opened'"),
+        ({"event_transforms": {"opened": {"emit_as": "acount_opened"}, "pinged": {"drop": True}}}, "event type 'opened' of entity type 'Account' becomes 'acount_opened', but the target's reducer does not handle 'acount_opened', did you mean 'account_opened'?"),
+        ({"event_transforms": {"opened": {"emit_as": "account_opened"}, "pinged": {"fan_out": {"emit_many": [{"emit_as": "zzz"}, {"emit_as": "paid"}]}}}}, "event type 'pinged' of entity type 'Account' becomes 'zzz', but the target's reducer does not handle 'zzz'"),
+        ({"state_map": {}}, "state 'open' of entity type 'Account' is not mapped and is no state of the target"),
+        ({"state_map": {"open": "activ"}}, "state 'open' of entity type 'Account' is mapped to 'activ', which is no state of the target, did you mean 'active'?"),
+        ({"state_map": {"open": "active", "gone": "nowhere"}}, "state 'gone' of entity type 'Account' is mapped to 'nowhere', which is no state of the target"),
+    ],
+)  # fmt: skip
+def test_holes(migration, message):
+    (only,) = found(migration)
+    assert only.startswith(message)
+
+
+def test_a_transform_of_an_unknown_event_type_must_still_lead_somewhere():
+    migration = {
+        "event_transforms": {
+            "opened": {"emit_as": "account_opened"},
+            "pinged": {"drop": True},
+            "odd": {"emit_as": "zzz"},
+        }
+    }
+    assert [message.split(" of ")[0] for message in found(migration)] == ["event type 'odd'"]
+
+
+def rename_type(core):
+    core["types"]["Konto"] = core["types"].pop("Account")
+    core["constraints"] = {}
+
+
+def test_a_type_that_one_side_lacks():
+    assert found({"on_type": "Account"}, change_target=rename_type) == [
+        "entity type 'Account' does not exist in the target bundle",
+    ]  # fmt: skip
+    assert found(change_source=rename_type) == [
+        "entity type 'Account' does not exist in the source bundle",
+        "entity type 'Konto' does not exist in the target bundle",
+    ]
+
+
+def add_type(core):
+    core["types"]["Branch"] = {
+        "id_type": "string",
+        "states": ["s", "r"],
+        "initial_state": "s",
+        "attrs": {},
+        "commands": {},
+        "reducer": {"e": [], "f": []},
+    }
+
+
+def add_smaller_type(core):
+    add_type(core)
+    core["types"]["Branch"]["states"] = ["s"]
+    del core["types"]["Branch"]["reducer"]["f"]
+
+
+def test_an_untouched_type_takes_part():
+    assert found(change_source=add_type, change_target=add_type) == []
+    assert found(change_source=add_type) == ["entity type 'Branch' does not exist in the target bundle"]
+    assert found(change_target=add_type) == []
+    assert found(change_source=add_type, change_target=add_smaller_type) == [
+        "event type 'f' of entity type 'Branch' is carried over, but the target's reducer does not handle 'f'",
+        "state 'r' of entity type 'Branch' is not mapped and is no state of the target",
+    ]
+
+
+def test_warnings_name_what_the_source_does_not_have():
+    migration = {"event_transforms": {"payd": {"emit_as": "paid"}}, "state_map": {"opn": "active"}}
+    source, _, parsed = bundles(migration)
+    assert [(problem.path, problem.message) for problem in warnings(source, parsed)] == [
+        ("$.core_ir.migrations.m", "event type 'payd' has a transform, but no reducer in entity type 'Account' of the source, did you mean 'paid'?"),
+        ("$.core_ir.migrations.m", "state 'opn' is mapped, but is no state of entity type 'Account' of the source, did you mean 'open'?"),
+    ]  # fmt: skip
+    assert warnings(bundles(change_source=rename_type)[0], parsed) == []
+
+
+def test_emitted_types_are_listed_once():
+    _, _, migration = bundles(
+        {
+            "event_transforms": {
+                "paid": {"fan_out": {"emit_many": [{"emit_as": "b"}, {"emit_as": "a"}, {"emit_as": "b"}]}}
+            }
+        }
+    )
+    assert emitted_types("paid", migration.types["Account"].event_transforms["paid"]) == ("b", "a")
+    assert emitted_types("x", None) == ("x",)
