@@ -97,6 +97,11 @@ def number(value: float) -> int | float | None:
     return value if _LOWEST < value < INTEGER_LIMIT else None
 
 
+def _exact(value: float) -> float:
+    """Return an integral value as an integer: 2.0 is the value 2, and must count as 2 does."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
 def add(left: object, right: object) -> int | float | None:
     """Add two numbers; null for anything else, and on overflow."""
     if type(left) is int and type(right) is int:
@@ -104,7 +109,7 @@ def add(left: object, right: object) -> int | float | None:
         return exact if _LOWEST < exact < INTEGER_LIMIT else None
     if is_number(left) and is_number(right):
         try:
-            return number(left + right)
+            return number(_exact(left) + _exact(right))
         except OverflowError:
             return None
     return None
@@ -117,7 +122,7 @@ def subtract(left: object, right: object) -> int | float | None:
         return exact if _LOWEST < exact < INTEGER_LIMIT else None
     if is_number(left) and is_number(right):
         try:
-            return number(left - right)
+            return number(_exact(left) - _exact(right))
         except OverflowError:
             return None
     return None
@@ -130,7 +135,7 @@ def multiply(left: object, right: object) -> int | float | None:
         return exact if _LOWEST < exact < INTEGER_LIMIT else None
     if is_number(left) and is_number(right):
         try:
-            return number(left * right)
+            return number(_exact(left) * _exact(right))
         except OverflowError:
             return None
     return None
@@ -140,6 +145,7 @@ def divide(left: object, right: object) -> int | float | None:
     """Divide two numbers: exact where integers divide evenly, else the nearest double; by zero gives null."""
     if not (is_number(left) and is_number(right)) or right == 0:
         return None
+    left, right = _exact(left), _exact(right)
     try:
         if type(left) is int and type(right) is int and left % right == 0:
             return left // right

@@ -40,8 +40,8 @@ class RowCount:
 class ExactSum:
     """Adds numbers without rounding on the way, so that the order of rows cannot change a sum.
 
-    Integers are added exactly, doubles as whole multiples of the smallest one; the doubles' sum is
-    rounded once. Without any number the result is null, beyond the range of a double too.
+    Integral numbers are added exactly, the others as whole multiples of the smallest double; the
+    sum of these is rounded once. Without any number the result is null, beyond the range of a double too.
     """
 
     __slots__ = ("_integers", "_seen", "_units")
@@ -56,8 +56,8 @@ class ExactSum:
         if not is_number(value):
             return
         self._seen = True
-        if isinstance(value, int):
-            self._integers += value
+        if isinstance(value, int) or value.is_integer():
+            self._integers += int(value)
         else:
             numerator, denominator = value.as_integer_ratio()
             self._units += numerator << (_UNIT_EXPONENT - (denominator.bit_length() - 1))

@@ -8,6 +8,7 @@ from cicsc.expression import values
 from cicsc.expression.limits import INTEGER_LIMIT, VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX
 
 LARGEST = INTEGER_LIMIT - 1
+HUGE_INTEGER = int(1.7976931348623157e308)
 HUGE = 1.7976931348623157e308
 
 
@@ -70,13 +71,13 @@ def test_contains_compares_deeply_without_coercion():
     [
         (values.add, 1, 2, 3), (values.add, 0.5, 0.5, 1), (values.add, 1, 0.5, 1.5), (values.add, 0.1, 0.2, 0.1 + 0.2),
         (values.add, LARGEST, 0, LARGEST), (values.add, LARGEST, 1, None), (values.add, -LARGEST, -1, None),
-        (values.add, -LARGEST, 0, -LARGEST), (values.add, HUGE, HUGE, None), (values.add, 10**400, 0.5, None),
+        (values.add, -LARGEST, 0, -LARGEST), (values.add, HUGE, HUGE, 2 * int(HUGE)), (values.add, 1e21, -3, 10**21 - 3), (values.add, HUGE, 0.5, HUGE_INTEGER), (values.add, 10**400, 0.5, None),
         (values.subtract, 1, 2, -1), (values.subtract, 1.5, 0.5, 1), (values.subtract, -LARGEST, 1, None),
         (values.subtract, -LARGEST, 0, -LARGEST), (values.subtract, LARGEST, -1, None), (values.subtract, LARGEST, 0, LARGEST),
-        (values.subtract, -HUGE, HUGE, None), (values.subtract, 0.5, 10**400, None),
+        (values.subtract, -HUGE, HUGE, -2 * int(HUGE)), (values.subtract, 0.5, 10**400, None),
         (values.multiply, 3, 4, 12), (values.multiply, 0.5, 4, 2), (values.multiply, 1.5, 1.5, 2.25),
         (values.multiply, LARGEST, 1, LARGEST), (values.multiply, LARGEST, -1, -LARGEST), (values.multiply, 10**999, 10, None),
-        (values.multiply, -(10**999), 10, None), (values.multiply, HUGE, 2, None), (values.multiply, 10**400, 0.5, None),
+        (values.multiply, -(10**999), 10, None), (values.multiply, HUGE, 2, 2 * int(HUGE)), (values.multiply, HUGE, 1.5, None), (values.multiply, 1e21, 1e21, 10**42), (values.multiply, 10**400, 0.5, None),
         (values.divide, 6, 3, 2), (values.divide, -6, 3, -2), (values.divide, 7, 2, 3.5), (values.divide, 1, 3, 1 / 3),
         (values.divide, -7, 2, -3.5), (values.divide, 7.0, 3.5, 2), (values.divide, 1.5, 3, 0.5), (values.divide, 3, 1.5, 2),
         (values.divide, 1, 0, None), (values.divide, 1, 0.0, None), (values.divide, 0, 5, 0), (values.divide, HUGE, 0.5, None),
@@ -97,7 +98,8 @@ def test_arithmetic_on_anything_else_is_null(function, other):
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "expected"), [(1000, 2500, 1500), (5, 3, -2), (0.5, 3, 2), (3, 0.5, -2), (-HUGE, HUGE, None)]
+    ("start", "end", "expected"),
+    [(1000, 2500, 1500), (5, 3, -2), (0.5, 3, 2), (3, 0.5, -2), (-HUGE, HUGE, 2 * int(HUGE)), (10**400, 0.5, None)],
 )
 def test_time_between_truncates_towards_zero(start, end, expected):
     assert same(values.time_between(start, end), expected)
