@@ -12,10 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cicsc.bundle import Bundle, load_bundle
+    from cicsc.bundle.load import load_bundle
+    from cicsc.bundle.model import Bundle
     from cicsc.errors import BundleError, CicscError, HistoryError, InputError, Problem, UsageError, WorkError
-    from cicsc.history import Event, SortedHistory
-    from cicsc.history import open_history as read_history
+    from cicsc.history.model import Event
+    from cicsc.history.sorted import SortedHistory
+    from cicsc.history.sorted import open_history as read_history
     from cicsc.operations import dry_run, preflight, replay_history, rollback, validate_bundle, verify_history
     from cicsc.replay.snapshot import Snapshot
     from cicsc.report.models import Artifact, BundleVerify, DryRun, HistoryVerify, Preflight, Rollback, Verify
@@ -24,12 +26,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Artifact": "cicsc.report.models",
-    "Bundle": "cicsc.bundle",
+    "Bundle": "cicsc.bundle.model",
     "BundleError": "cicsc.errors",
     "BundleVerify": "cicsc.report.models",
     "CicscError": "cicsc.errors",
     "DryRun": "cicsc.report.models",
-    "Event": "cicsc.history",
+    "Event": "cicsc.history.model",
     "HistoryError": "cicsc.errors",
     "HistoryVerify": "cicsc.report.models",
     "InputError": "cicsc.errors",
@@ -37,14 +39,14 @@ _HOMES = {
     "Problem": "cicsc.errors",
     "Rollback": "cicsc.report.models",
     "Snapshot": "cicsc.replay.snapshot",
-    "SortedHistory": "cicsc.history",
+    "SortedHistory": "cicsc.history.sorted",
     "UsageError": "cicsc.errors",
     "Verify": "cicsc.report.models",
     "WorkError": "cicsc.errors",
     "dry_run": "cicsc.operations",
-    "load_bundle": "cicsc.bundle",
+    "load_bundle": "cicsc.bundle.load",
     "preflight": "cicsc.operations",
-    "read_history": "cicsc.history",
+    "read_history": "cicsc.history.sorted",
     "replay_history": "cicsc.operations",
     "rollback": "cicsc.operations",
     "validate_bundle": "cicsc.operations",

@@ -15,7 +15,7 @@ from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import migrate_history
 from cicsc.errors import BundleError, UsageError
 from cicsc.expression import suggestion
-from cicsc.history import open_history
+from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.totality import holes, warnings
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle, Migration
     from cicsc.engine.inprocess import Digests, EventWriter, PositionWriter
     from cicsc.errors import Problem
-    from cicsc.history import SortedHistory
+    from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
     from cicsc.operations.sources import BundleSource, EventSource

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from cicsc.durable import whole_file
-from cicsc.history import event_writer, position_writer
+from cicsc.history.output import event_writer, position_writer
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.sources import guard_outputs
 from cicsc.report.models import Artifact, DryRun, HeadReport

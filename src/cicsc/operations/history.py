@@ -10,8 +10,8 @@ from msgspec import UNSET
 from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import migrate_history
 from cicsc.errors import BundleError, HistoryError
-from cicsc.history import open_history
 from cicsc.history.integrity import FindingsTally, checked_sequence
+from cicsc.history.sorted import open_history
 from cicsc.migration.plan import NOTHING, compile_judgement
 from cicsc.operations.assess import problem_check
 from cicsc.operations.integrity import check_integrity
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from cicsc.bundle.model import Bundle
-    from cicsc.history import Event, StreamKey
+    from cicsc.history.model import Event, StreamKey
     from cicsc.operations.sources import BundleSource, EventSource
     from cicsc.replay.reducers import TypeProgram
     from cicsc.replay.snapshot import Snapshot

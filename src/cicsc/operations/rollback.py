@@ -15,7 +15,8 @@ from msgspec import UNSET, UnsetType
 from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import undo_history
 from cicsc.expression import suggestion
-from cicsc.history import event_writer, open_history
+from cicsc.history.output import event_writer
+from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity

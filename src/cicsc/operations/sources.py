@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from cicsc.bundle.model import Bundle
 from cicsc.errors import UsageError
-from cicsc.history import Event, same_file
+from cicsc.history.model import Event
+from cicsc.history.output import same_file
 
 BundleSource: TypeAlias = str | Path | bytes | Mapping[str, object] | Bundle
 """A bundle: the path of its file, its JSON text, its decoded document, or itself."""
