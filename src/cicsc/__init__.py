@@ -89,4 +89,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), "open_history" if name == "read_history" else name)
     globals()[name] = value
-    return value  # type: ignore[no-any-return]  # the type checker sees the imports above instead
+    return value

@@ -4,8 +4,7 @@ import pytest
 
 from cicsc.bundle.model import Transform, TypeMigration
 from cicsc.migration.inverse import has_way_back, inverse_of, reversibility
-
-from .documents import bundles, lit
+from unit.migration.documents import bundles, lit
 
 INJECTIVE = {"opened": {"emit_as": "account_opened"}}
 

@@ -4,8 +4,7 @@ import pytest
 
 from cicsc.migration.relation import Difference, compile_relation, unconstrained_fields
 from cicsc.replay.fold import Fold
-
-from .documents import attr, bundles, lit
+from unit.migration.documents import attr, bundles, lit
 
 ENTITY = ("Account", "1")
 

@@ -8,8 +8,7 @@ from cicsc.canonical import LeafHasher
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.stream import migrate_stream
 from cicsc.migration.verdict import Verdict
-
-from .documents import HISTORY, KEY, attr, bundles, event, lit, payload
+from unit.migration.documents import HISTORY, KEY, attr, bundles, event, lit, payload
 
 
 class Sink:

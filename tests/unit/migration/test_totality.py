@@ -3,8 +3,7 @@
 import pytest
 
 from cicsc.migration.totality import emitted_types, holes, warnings
-
-from .documents import bundles
+from unit.migration.documents import bundles
 
 
 def found(migration=None, change_target=None, change_source=None):

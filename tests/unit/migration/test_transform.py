@@ -3,8 +3,7 @@
 import pytest
 
 from cicsc.migration.transform import compile_rules, successors
-
-from .documents import bundles, event, lit, payload
+from unit.migration.documents import bundles, event, lit, payload
 
 
 def become(transform, source_event):

@@ -2,8 +2,7 @@
 
 from cicsc.canonical import LeafHasher
 from cicsc.migration.undo import UndoVerdict, compile_undo, undo_stream
-
-from .documents import KEY, bundles, event, lit, payload
+from unit.migration.documents import KEY, bundles, event, lit, payload
 
 
 class Sink:
