@@ -8,7 +8,7 @@ one pass because streams come in code-point order.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cicsc.canonical import RootHasher
 from cicsc.engine.rows import RowStore
@@ -17,29 +17,14 @@ from cicsc.migration.undo import UndoVerdict, undo_stream
 from cicsc.migration.verdict import Verdict, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from cicsc.history.model import Event, StreamKey
+    from cicsc.history.output import RowWriter
     from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
     from cicsc.migration.stream import Position, Side
     from cicsc.migration.undo import UndoPlan
     from cicsc.migration.verdict import SideVerdict
     from cicsc.replay.constraints import ConstraintProgram
-
-
-class EventWriter(Protocol):
-    """Where events go that were produced."""
-
-    def write(self, rows: Iterable[Event]) -> None:
-        """Write some events."""
-
-
-class PositionWriter(Protocol):
-    """Where the position map goes."""
-
-    def write(self, rows: Iterable[Position]) -> None:
-        """Write some rows of the position map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +45,10 @@ class Digests:
 
 
 def migrate_history(
-    plan: Plan, history: SortedHistory, events: EventWriter | None = None, positions: PositionWriter | None = None
+    plan: Plan,
+    history: SortedHistory,
+    events: RowWriter[Event] | None = None,
+    positions: RowWriter[Position] | None = None,
 ) -> tuple[Verdict, Digests]:
     """Migrate and verify a whole history; events and positions are written as the plan asks for them."""
     verdict = Verdict()
@@ -74,7 +62,7 @@ def migrate_history(
 
 
 def undo_history(
-    plan: UndoPlan, history: SortedHistory, events: EventWriter | None = None
+    plan: UndoPlan, history: SortedHistory, events: RowWriter[Event] | None = None
 ) -> tuple[UndoVerdict, Digests]:
     """Take a whole history back."""
     verdict = UndoVerdict()
@@ -120,7 +108,7 @@ class _Run:
     """The sink of one migration: writes, hashes, keeps rows, and decides queries when a tenant has passed."""
 
     def __init__(
-        self, plan: Plan, verdict: Verdict, events: EventWriter | None, positions: PositionWriter | None
+        self, plan: Plan, verdict: Verdict, events: RowWriter[Event] | None, positions: RowWriter[Position] | None
     ) -> None:
         self.digests = _Roots()
         self.leaf = self.digests.leaf
@@ -181,7 +169,7 @@ class _Run:
 class _UndoRun:
     """The sink of a way back: writes and hashes."""
 
-    def __init__(self, events: EventWriter | None) -> None:
+    def __init__(self, events: RowWriter[Event] | None) -> None:
         self.digests = _Roots()
         self.leaf = self.digests.leaf
         self._events = events

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from cicsc.bundle.model import Bundle, Migration
-    from cicsc.engine.inprocess import Digests, EventWriter, PositionWriter
+    from cicsc.engine.inprocess import Digests
     from cicsc.errors import Problem
+    from cicsc.history.model import Event
+    from cicsc.history.output import RowWriter
     from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
+    from cicsc.migration.stream import Position
     from cicsc.migration.verdict import Verdict
     from cicsc.operations.sources import BundleSource, EventSource
 
@@ -71,8 +74,8 @@ class Outputs:
     """What an assessment is asked to produce besides its report."""
 
     digests: bool = False
-    events: EventWriter | None = None
-    positions: PositionWriter | None = None
+    events: RowWriter[Event] | None = None
+    positions: RowWriter[Position] | None = None
 
 
 @dataclass(frozen=True, slots=True)

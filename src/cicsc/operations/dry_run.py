@@ -6,7 +6,7 @@ the verdict is no. The migrated history and the position map are written only wh
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from msgspec import UNSET
 from cicsc.durable import whole_file
 from cicsc.history.output import event_writer, position_writer
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
-from cicsc.operations.sources import guard_outputs
+from cicsc.operations.sources import Discard, guard_outputs
 from cicsc.report.models import Artifact, DryRun, HeadReport
 
 if TYPE_CHECKING:
@@ -63,14 +63,13 @@ def dry_run(
 
 
 def _assess(call: Call, out_events: Path | None, out_positions: Path | None) -> Assessment:
-    with ExitStack() as stack:
+    """Assess while writing; what was written is discarded unless the verdict is yes."""
+    with suppress(Discard), ExitStack() as stack:
         events = None if out_events is None else stack.enter_context(event_writer(out_events))
         positions = None if out_positions is None else stack.enter_context(position_writer(out_positions))
         assessment = assess(call, Outputs(digests=True, events=events, positions=positions))
         if not assessment.report.ok:
-            for writer in (events, positions):
-                if writer is not None:
-                    writer.discard()
+            raise Discard
     return assessment
 
 

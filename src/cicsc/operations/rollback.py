@@ -6,7 +6,7 @@ that was given. The input is never overwritten.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.sources import guard_outputs
+from cicsc.operations.sources import Discard, guard_outputs
 from cicsc.report.models import Rollback
 
 if TYPE_CHECKING:
@@ -70,19 +70,17 @@ def _roll_back(
     expected_hash: str | None,
 ) -> Rollback:
     obstacles = reversibility(migration, source)
-    with ExitStack() as stack:
+    with suppress(Discard), ExitStack() as stack:
         history = stack.enter_context(open_history(events, tenants=tenants))
         writer = None if path is None else stack.enter_context(event_writer(path))
         plan = compile_undo(migration, source, only_inspect=not obstacles.reversible)
         verdict, digests = undo_history(plan, history, writer)
         integrity = check_integrity(verdict.integrity, digests.target, expected_hash)
-        reasons = [*obstacles.reasons, *_history_obstacles(verdict)]
-        if not integrity.ok:
-            reasons.append(str(integrity.detail))
+        reasons = [*obstacles.reasons, *_history_obstacles(verdict), *([] if integrity.ok else [str(integrity.detail)])]
         if reasons:
-            if writer is not None:
-                writer.discard()
-            return _refused(migration.id, source, reasons, method=obstacles.method)
+            raise Discard
+    if reasons:
+        return _refused(migration.id, source, reasons, method=obstacles.method)
     return Rollback(
         ok=True,
         migration_id=migration.id,

@@ -1,4 +1,4 @@
-"""What the operations take as inputs, and the guard against writing over one of them."""
+"""What the operations take as inputs, and how they keep from writing what must not be written."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ BundleSource: TypeAlias = str | Path | bytes | Mapping[str, object] | Bundle
 
 EventSource: TypeAlias = str | Path | Iterable[Event | Mapping[str, object]]
 """A history: the path of its file, "-" for standard input, or its events."""
+
+
+class Discard(Exception):  # noqa: N818  it is no error: the verdict was no
+    """Raised inside the block of an output, and caught around it, to leave the output unwritten."""
 
 
 def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | None]) -> None:
