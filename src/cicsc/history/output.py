@@ -1,0 +1,173 @@
+"""Writing events and position maps: the format follows the path's ending, the bytes follow the rows.
+
+A file appears whole or not at all, and holds neither a time nor a name, so that equal rows give
+equal files. Knows nothing of where the rows come from.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol, TypeAlias, TypeVar, cast
+
+import msgspec
+from msgspec import UNSET
+
+from cicsc.durable import whole_file
+from cicsc.errors import UsageError
+from cicsc.history.model import Event, event_fields
+
+PositionRow: TypeAlias = tuple[str, str, str, int, int | None]
+"""Tenant, type, id, the old seq, and the new seq or None where the event is gone."""
+
+POSITION_FIELDS: Final = ("tenant_id", "entity_type", "entity_id", "old_seq", "new_seq")
+
+Row = TypeVar("Row")
+Row_contra = TypeVar("Row_contra", contravariant=True)
+
+_TEXT_ENDINGS: Final = (".json", ".jsonl", ".ndjson")
+_GZIP_LEVEL: Final = 6
+_ZSTD_LEVEL: Final = 3
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class RowWriter(Protocol[Row_contra]):
+    """Takes rows, any number at a time."""
+
+    def write(self, rows: Iterable[Row_contra]) -> None:
+        """Write some rows after those before."""
+
+
+def event_writer(path: str | Path) -> AbstractContextManager[RowWriter[Event]]:
+    """Give a writer of events to `path`, which appears when the block ends well.
+
+    Endings: .json, .jsonl, .ndjson, each also with .gz or .zst, and .parquet. Raises UsageError for
+    any other, and WorkError where the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix == ".parquet":
+        from cicsc.history.parquet_output import parquet_event_writer  # noqa: PLC0415 - pyarrow is optional
+
+        return parquet_event_writer(target)
+    ending = _ending(target, _TEXT_ENDINGS, "events")
+    return _json_writer(target, ending, _event_json)
+
+
+def position_writer(path: str | Path) -> AbstractContextManager[RowWriter[PositionRow]]:
+    """Give a writer of a position map to `path`; the endings of events, and .csv.
+
+    Raises as `event_writer` does.
+    """
+    target = Path(path)
+    if target.suffix == ".parquet":
+        from cicsc.history.parquet_output import parquet_position_writer  # noqa: PLC0415 - pyarrow is optional
+
+        return parquet_position_writer(target)
+    ending = _ending(target, (*_TEXT_ENDINGS, ".csv"), "positions")
+    if ending == ".csv":
+        return _csv_position_writer(target)
+    return _json_writer(target, ending, _position_json)
+
+
+def same_file(path: str | Path, other: str | Path) -> bool:
+    """Tell whether two paths name one file, by whatever links; either may not exist yet."""
+    try:
+        return Path(path).samefile(other)
+    except OSError:
+        return os.path.realpath(path) == os.path.realpath(other)
+
+
+class _LineWriter:
+    """Writes each row as a line of JSON."""
+
+    def __init__(self, file: BinaryIO, encode: Callable[[Row], bytes]) -> None:
+        self._file = file
+        self._encode = cast("Callable[[object], bytes]", encode)
+
+    def write(self, rows: Iterable[object]) -> None:
+        encode = self._encode
+        self._file.write(b"".join([encode(row) + b"\n" for row in rows]))
+
+
+class _ArrayWriter:
+    """Writes rows as one JSON array, an element on each line."""
+
+    def __init__(self, file: BinaryIO, encode: Callable[[Row], bytes]) -> None:
+        self._file = file
+        self._encode = cast("Callable[[object], bytes]", encode)
+        self._before = b"[\n"
+
+    def write(self, rows: Iterable[object]) -> None:
+        data = b",\n".join(map(self._encode, rows))
+        if data:
+            self._file.write(self._before + data)
+            self._before = b",\n"
+
+    def finish(self) -> None:
+        """Close the array."""
+        self._file.write(b"\n]\n" if self._before == b",\n" else b"[]\n")
+
+
+class _CsvWriter:
+    def __init__(self, file: io.TextIOWrapper) -> None:
+        self._rows = csv.writer(file, lineterminator="\n")
+        self._rows.writerow(POSITION_FIELDS)
+
+    def write(self, rows: Iterable[PositionRow]) -> None:
+        self._rows.writerows(rows)
+
+
+@contextmanager
+def _json_writer(path: Path, ending: str, encode: Callable[[Row], bytes]) -> Iterator[RowWriter[Row]]:
+    with whole_file(path) as raw, _compressed(raw, path) as file:
+        if ending == ".json":
+            writer = _ArrayWriter(file, encode)
+            yield writer
+            writer.finish()
+        else:
+            yield _LineWriter(file, encode)
+
+
+@contextmanager
+def _csv_position_writer(path: Path) -> Iterator[RowWriter[PositionRow]]:
+    with whole_file(path) as raw, _compressed(raw, path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        yield _CsvWriter(text)
+        text.detach()
+
+
+def _compressed(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO]:
+    if path.suffix == ".gz":
+        packed = gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=file, mtime=0)
+        return cast("AbstractContextManager[BinaryIO]", packed)
+    if path.suffix == ".zst":
+        import zstandard  # noqa: PLC0415 - starting should be quick
+
+        compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
+        return cast("AbstractContextManager[BinaryIO]", compressor.stream_writer(file, closefd=False))
+    return nullcontext(file)
+
+
+def _ending(path: Path, endings: tuple[str, ...], what: str) -> str:
+    ending = Path(path.stem).suffix if path.suffix in (".gz", ".zst") else path.suffix
+    if ending not in endings:
+        raise UsageError(
+            "FORMAT_UNKNOWN",
+            f"cannot write {what} to {str(path)!r}: its ending names no format",
+            hint=f"use one of {', '.join(endings)} (also with .gz or .zst after it) or .parquet",
+        )
+    return ending
+
+
+def _event_json(event: Event) -> bytes:
+    return _encode(event if event.extra is UNSET else event_fields(event))
+
+
+def _position_json(row: PositionRow) -> bytes:
+    return _encode(dict(zip(POSITION_FIELDS, row, strict=True)))
