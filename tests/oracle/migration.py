@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from oracle.digest import Event, Key, history_digest, streams
-from oracle.expression import interpret
-from oracle.replay import Document, Snapshot, event_environment, row_of, steps, types_of
+from oracle.expression import Environment, interpret
+from oracle.replay import Document, Snapshot, event_environment, snapshot_environment, steps, types_of
 from oracle.values import equal, truth
 
 Position = tuple[str, str, str, int, int | None]
@@ -93,20 +94,19 @@ def transform(migration: Body, events: Iterable[Event]) -> tuple[list[Event], li
     return history, rows
 
 
-def related(key: Key, source_type: Body, target_type: Body, body: Body | None, snapshot: Snapshot) -> dict[str, object]:
+def related(
+    key: Key, source_type: Body, target_type: Body, body: Body | None, snapshot: Snapshot, base: Environment
+) -> dict[str, object]:
     """What the target must hold, by field: state, then `attrs.X` and `shadows.X`; unconstrained ones are left out."""
     body = body or {}
     state_map, attrs_map = body.get("state_map", {}), body.get("attrs_map", {})
-    env = {
-        "state": snapshot.state,
-        "attrs": {**snapshot.attrs, **snapshot.shadows},
-        "row": row_of(key, snapshot, source_type),
-    }
+    env = snapshot_environment(key, snapshot, source_type, base)
     expected: dict[str, object] = {"state": state_map.get(snapshot.state, snapshot.state)}
     for part, held in (("attrs", snapshot.attrs), ("shadows", snapshot.shadows)):
         declared = source_type.get(part, {})
         for name in target_type.get(part, {}):
-            if name in attrs_map:
+            # Where an attribute and a shadow share a name, the map means the attribute.
+            if name in attrs_map and (part == "attrs" or name not in target_type.get("attrs", {})):
                 expected[f"{part}.{name}"] = interpret(attrs_map[name], env)
             elif name in declared:
                 expected[f"{part}.{name}"] = held.get(name)
@@ -128,14 +128,22 @@ def unconstrained(source_type: Body, target_type: Body, body: Body | None) -> se
     names = set()
     for part in ("attrs", "shadows"):
         source, target = set(source_type.get(part, {})), set(target_type.get(part, {}))
-        names |= {f"{part}.{name}" for name in source ^ target if name not in attrs_map}
+        names |= {f"{part}.{name}" for name in source ^ target if not (name in target and name in attrs_map)}
     return names
 
 
 def divergences(
-    source: Document, target: Document, migration: Body, events: Iterable[Event], every_event: bool = False
+    source: Document,
+    target: Document,
+    migration: Body,
+    events: Iterable[Event],
+    every_event: bool = False,
+    base: Environment = MappingProxyType({}),
 ) -> list[Divergence]:
-    """Where the replay of the migrated history is not what the relation asks, at every compared place."""
+    """Where the replay of the migrated history is not what the relation asks, at every compared place.
+
+    `base` holds now and actor, as constraints see them.
+    """
     found: list[Divergence] = []
     bodies = type_bodies(migration)
     for key, members in streams(events).items():
@@ -151,7 +159,7 @@ def divergences(
             reached += len(news)
             if not every_event and index < len(positions) - 1:
                 continue
-            expected = related(key, source_type, target_type, body, old[index + 1])
+            expected = related(key, source_type, target_type, body, old[index + 1], base)
             found += differences(key, seq, expected, new[reached])
     return found
 
