@@ -71,8 +71,8 @@ class _StreamRun:
     """One pass over one stream."""
 
     __slots__ = (
-        "_buffer", "_diverged", "_example", "_found", "_key", "_last", "_leaves", "_map", "_plan", "_since", "_sink",
-        "_type_plan", "source", "source_seq", "target", "target_seq",
+        "_buffer", "_diverged", "_example", "_found", "_key", "_last", "_leaves", "_map", "_plan", "_produces",
+        "_since", "_sink", "_type_plan", "source", "source_seq", "target", "target_seq",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, key: StreamKey, sink: StreamSink) -> None:
@@ -85,6 +85,7 @@ class _StreamRun:
         self.source_seq = 0
         self.target_seq = 0
         self._leaves = (LeafHasher(), LeafHasher()) if plan.digests else None
+        self._produces = plan.digests or plan.migrated
         self._buffer: list[Event] = []
         self._map: list[Position] = []
         self._found: Verdict | None = None
@@ -96,19 +97,26 @@ class _StreamRun:
     def consume(self, events: Iterable[Event]) -> None:
         """Fold and transform every event."""
         rules, source, plan = self._type_plan.rules, self.source, self._plan
+        emit = self._emit
         event = None
         for event in events:
             self.source_seq += 1
-            if not source.apply(event):
-                self._unreplayable("source", event)
+            event_type, payload = event.event_type, event.payload
+            if not source.apply(event_type, payload, event):
+                self._unreplayable("source", event, event.seq, event_type)
             if self._leaves is not None:
                 self._leaves[0].update(event)
             before = self.target_seq
-            rule = None if rules is None else rules.get(event.event_type)
-            if rule is not None:
-                self._follow(rule, event)
-            elif rules is not None:
-                self._emit(event, event.event_type, event.payload)
+            if rules is not None:
+                rule = rules.get(event_type)
+                if rule is None:
+                    emit(event, event_type, payload)
+                elif (always := rule.always) is not None:
+                    emit(
+                        event, always.event_type, payload if always.payload is None else always.payload(payload, event)
+                    )
+                else:
+                    self._follow(rule, event)
             if plan.positions:
                 self._map_positions(event.seq, before)
             if plan.every_event:
@@ -118,7 +126,7 @@ class _StreamRun:
         self._last = event
 
     def _follow(self, rule: Rule, event: Event) -> None:
-        """Emit what a rule makes of an event."""
+        """Emit what a rule makes of an event that is dropped or fanned out."""
         emitted = successors(rule, event)
         for event_type, payload in emitted:
             self._emit(event, event_type, payload)
@@ -128,14 +136,17 @@ class _StreamRun:
             unmatched[name] = unmatched.get(name, 0) + 1
 
     def _emit(self, event: Event, event_type: str, payload: dict[str, object]) -> None:
-        self.target_seq = seq = self.target_seq + 1
+        """Let the target fold what `event` becomes, and make the migrated event only where it is asked for."""
+        self.target_seq += 1
+        if not self.target.apply(event_type, payload, event):
+            self._unreplayable("target", event, self.target_seq, event_type)
+        if self._produces:
+            self._produce(event, event_type, payload)
+
+    def _produce(self, event: Event, event_type: str, payload: dict[str, object]) -> None:
+        seq = self.target_seq
         if payload is not event.payload or event_type != event.event_type or seq != event.seq:
-            tenant_id, entity_type, entity_id = self._key
-            event = Event(
-                tenant_id, entity_type, entity_id, seq, event_type, payload, event.ts, event.actor_id, event.extra
-            )
-        if not self.target.apply(event):
-            self._unreplayable("target", event)
+            event = Event(*self._key, seq, event_type, payload, event.ts, event.actor_id, event.extra)
         if self._leaves is not None:
             self._leaves[1].update(event)
         if self._plan.migrated:
@@ -161,7 +172,7 @@ class _StreamRun:
             self._found = Verdict()
         return self._found
 
-    def _unreplayable(self, side: Side, event: Event) -> None:
+    def _unreplayable(self, side: Side, event: Event, seq: int, event_type: str) -> None:
         """Report an event that a bundle has no reducer for; the fold goes on without it."""
         found = self._verdict()
         verdict = found.source if side == "source" else found.target
@@ -169,12 +180,12 @@ class _StreamRun:
         missing = (
             f"entity type {event.entity_type!r} is not in the {side} bundle"
             if plan.program is None
-            else f"event type {event.event_type!r} has no reducer in the {side} bundle"
+            else f"event type {event_type!r} has no reducer in the {side} bundle"
         )
-        message = f"cannot replay stream {self._key!r} at seq {event.seq}: {missing}"
-        sample = _sample(self._key) | {"seq": event.seq, "event_type": event.event_type}
+        message = f"cannot replay stream {self._key!r} at seq {seq}: {missing}"
+        sample = _sample(self._key) | {"seq": seq, "event_type": event_type}
         violation = Violation(REPLAY, REPLAY, event.entity_type, message, sample)
-        verdict.violated(REPLAY, REPLAY, event.entity_type).include((*self._key, event.seq), violation)
+        verdict.violated(REPLAY, REPLAY, event.entity_type).include((*self._key, seq), violation)
 
     def _compare(self, event: Event) -> None:
         """Compare after one source event; remember since when each field differs, and the first example."""

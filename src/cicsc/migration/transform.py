@@ -41,10 +41,14 @@ class EmissionProgram:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What becomes of one source event type: its emissions in order; a dropped one has none."""
+    """What becomes of one source event type: its emissions in order; a dropped one has none.
+
+    `always` is the one emission of a rule that emits exactly one event whatever it is.
+    """
 
     emissions: tuple[EmissionProgram, ...]
     fans_out: bool
+    always: EmissionProgram | None
 
 
 def compile_rules(migration: TypeMigration | None) -> dict[str, Rule]:
@@ -55,7 +59,7 @@ def compile_rules(migration: TypeMigration | None) -> dict[str, Rule]:
 
 def _compile_rule(event_type: str, transform: Transform) -> Rule:
     if transform.drop:
-        return Rule((), fans_out=False)
+        return Rule((), fans_out=False, always=None)
     if transform.fan_out is not None:
         emissions = tuple(
             EmissionProgram(
@@ -65,9 +69,9 @@ def _compile_rule(event_type: str, transform: Transform) -> Rule:
             )
             for emission in transform.fan_out
         )
-        return Rule(emissions, fans_out=True)
-    payload = _compile_payload(transform.payload_map)
-    return Rule((EmissionProgram(transform.emit_as or event_type, payload, None),), fans_out=False)
+        return Rule(emissions, fans_out=True, always=None)
+    always = EmissionProgram(transform.emit_as or event_type, _compile_payload(transform.payload_map), None)
+    return Rule((always,), fans_out=False, always=always)
 
 
 def successors(rule: Rule | None, event: Event) -> list[tuple[str, dict[str, object]]]:
@@ -100,6 +104,8 @@ def _event_only(builder: FunctionBuilder, name: str, argument: str | None) -> as
     """Read a variable where there is an event but no entity: state is "", attributes are null."""
     if name == "state":
         return builder.constant("")
+    if name == "e_type":
+        return ast.Attribute(builder.name("event"), "event_type", ast.Load())
     if name == "attrs":
         return builder.constant(None)
     return event_variable(builder, name, argument)

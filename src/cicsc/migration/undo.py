@@ -116,7 +116,7 @@ def undo_stream(plan: UndoPlan, key: StreamKey, events: Iterable[Event], verdict
             message = f"stream {key!r} at seq {event.seq}: event type {event.event_type!r} is not restored"
             verdict.not_restored.include((*key, event.seq), message)
             continue
-        if fold is not None and not fold.apply(undone):
+        if fold is not None and not fold.apply(undone.event_type, undone.payload, undone):
             _count(verdict.not_replayable, undone)
         regained.update(undone)
         batch.append(undone)

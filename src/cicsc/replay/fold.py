@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from cicsc.history.model import Event, StreamKey
-    from cicsc.replay.reducers import TypeProgram
+    from cicsc.replay.reducers import Reducer, TypeProgram
 
 
 class Fold:
@@ -23,18 +23,21 @@ class Fold:
     __slots__ = ("_reducers", "attrs", "shadows", "state", "updated_ts")
 
     def __init__(self, program: TypeProgram | None) -> None:
-        self._reducers: Mapping[str, object] = {} if program is None else program.reducers
+        self._reducers: Mapping[str, Reducer] = {} if program is None else program.reducers
         self.state = "" if program is None else program.initial_state
         self.attrs: dict[str, object] = {}
         self.shadows: dict[str, object] = {}
         self.updated_ts: int | None = None
 
-    def apply(self, event: Event) -> bool:
-        """Apply one event; tell whether the bundle has a reducer for it."""
-        reducer = self._reducers.get(event.event_type)
+    def apply(self, event_type: str, payload: dict[str, object], event: Event) -> bool:
+        """Apply an event of the given type and payload; tell whether the bundle has a reducer for it.
+
+        `event` gives time and actor; where it was migrated, its own type and payload are another's.
+        """
+        reducer = self._reducers.get(event_type)
         if reducer is None:
             return False
-        self.state = reducer(self.state, self.attrs, self.shadows, event.payload, event)  # type: ignore[operator]
+        self.state = reducer(self.state, self.attrs, self.shadows, payload, event)
         self.updated_ts = event.ts
         return True
 
@@ -49,7 +52,7 @@ def replay_steps(
     """Yield, for every event, the event, whether it had a reducer, and the snapshot after it."""
     fold = Fold(program)
     for event in events:
-        known = fold.apply(event)
+        known = fold.apply(event.event_type, event.payload, event)
         yield event, known, _snapshot(fold, key, event.seq)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Reducer = Callable[[str, dict[str, object], dict[str, object], dict[str, object], Event], str]
 
-_EVENT_FIELDS = {"now": "ts", "e_time": "ts", "actor": "actor_id", "e_actor": "actor_id", "e_type": "event_type"}
+_EVENT_FIELDS = {"now": "ts", "e_time": "ts", "actor": "actor_id", "e_actor": "actor_id"}
 _PARAMETERS = ("state", "attrs", "shadows", "payload", "event")
 
 
@@ -31,7 +31,8 @@ class TypeProgram:
     """An entity type ready to be replayed: where a stream starts, and a function for each event type.
 
     A reducer takes state, attrs, shadows, payload and the event, changes attrs and shadows in place
-    and returns the new state.
+    and returns the new state. Of the event it reads time and actor only, which a migration never
+    changes: so the target's reducers run on the source's event with the payload that it becomes.
     """
 
     name: str
@@ -46,13 +47,17 @@ def compile_types(bundle: Bundle) -> dict[str, TypeProgram]:
 
 def compile_type(entity_type: EntityType) -> TypeProgram:
     """Compile the reducers of one entity type."""
-    reducers = {event_type: compile_reducer(ops) for event_type, ops in entity_type.reducer.items()}
+    reducers = {event_type: compile_reducer(event_type, ops) for event_type, ops in entity_type.reducer.items()}
     return TypeProgram(entity_type.name, entity_type.initial_state, reducers)
 
 
-def compile_reducer(ops: Sequence[Op]) -> Reducer:
+def compile_reducer(event_type: str, ops: Sequence[Op]) -> Reducer:
     """Compile the operations of one event type: first every value, then every write, then the new state."""
-    builder = FunctionBuilder(_PARAMETERS, event_variable)
+
+    def variable(builder: FunctionBuilder, name: str, argument: str | None) -> ast.expr:
+        return builder.constant(event_type) if name == "e_type" else event_variable(builder, name, argument)
+
+    builder = FunctionBuilder(_PARAMETERS, variable)
     values: list[ast.stmt] = []
     writes: list[ast.stmt] = []
     for op in ops:
