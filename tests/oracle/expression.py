@@ -36,7 +36,8 @@ PATH_VARIABLES = ("e_payload", "payload")
 
 def interpret(node: Any, env: Environment) -> Any:
     """The value of an expression in an environment."""
-    assert isinstance(node, dict) and len(node) == 1, f"an expression is an object with one key, found {node!r}"
+    assert isinstance(node, dict)
+    assert len(node) == 1, f"an expression is an object with one key, found {node!r}"
     [(tag, body)] = node.items()
     if tag in ARITHMETIC:
         return ARITHMETIC[tag](interpret(body[0], env), interpret(body[1], env))

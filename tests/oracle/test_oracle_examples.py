@@ -6,6 +6,7 @@ import hashlib
 import math
 
 import pytest
+
 from oracle import query
 from oracle.digest import history_digest
 from oracle.expression import interpret

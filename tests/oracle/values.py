@@ -65,7 +65,7 @@ def nearest_double(value: int | Fraction) -> float | None:
         return None
 
 
-def same_value(value: int | float) -> int | float:
+def same_value(value: float) -> float:
     """2.0 is the value 2, so it must count as 2 does wherever the two could be told apart."""
     return int(value) if value == int(value) else value
 
@@ -213,7 +213,8 @@ def _string_text(value: str) -> str:
 def _fraction_text(value: float) -> str:
     """ECMAScript's text of a number that is not integral, hence below 2 to the 53rd."""
     sign, digits, exponent = Decimal(repr(abs(value))).as_tuple()
-    assert sign == 0 and isinstance(exponent, int)
+    assert sign == 0
+    assert isinstance(exponent, int)
     shown = "".join(str(digit) for digit in digits).rstrip("0")
     exponent += len(digits) - len(shown)
     point = len(shown) + exponent

@@ -1,4 +1,4 @@
-"""What the properties draw of whole applications: bundles, migrations between them, histories.
+"""What the properties draw of whole applications: bundles and migrations between them.
 
 An application is a small state machine for each of a few entity types. The next version is derived
 from it by a migration drawn first: event types renamed, merged, dropped, fanned out, payloads
@@ -14,33 +14,27 @@ from typing import Any
 
 from properties.strategies import (
     NAMES_BY_KIND,
-    ODD_NAMES,
     Draw,
     Expressions,
     Node,
     chance,
-    draw_field,
     draw_leaf,
     draw_literal,
-    draw_text,
-    draw_value,
     draw_variable,
     pick,
 )
 
-TENANTS = ("t1", "t2", "t1|Order", "ténant 😀")
 TYPES = ("Order", "Line::Item", "__class__")
 ENTITIES = ("1", "2", "a|b", "a::b", 'q"uote\n', "nul\x00", "𝄞", "ｚ")
 STATES = ("new", "open", "paid", "closed", "")
 EVENT_TYPES = ("made", "changed", "paid", "closed", "pop", "order paid", "é")
-ATTRIBUTES = tuple(name for names in NAMES_BY_KIND.values() for name in names) + ("state", "a.b", "")
+ATTRIBUTES = (*(name for names in NAMES_BY_KIND.values() for name in names), "state", "a.b", "")
 SHADOWS = ("h", "count i", "updated_ts")
 CORE = ("entity_type", "entity_id", "state", "updated_ts", "attrs_json")
 
 MIGRATION_ID = "v0 to v1"
 
 Document = dict[str, Any]
-Event = dict[str, Any]
 
 
 def some(draw: Draw, options: Sequence[Any], least: int = 0, most: int | None = None) -> list[Any]:
@@ -187,7 +181,7 @@ def draw_query(draw: Draw, types: Document, on_type: str) -> Document:
         }
         source: Document = {"join": {**sides, "on": on}}
         columns = [*dict.fromkeys((*left, *right)), *(f"left.{n}" for n in left), *(f"right.{n}" for n in right)]
-        return {"source": source, "pipeline": draw_pipeline(draw, columns, snapshot=False)}
+        return {"source": source, "pipeline": draw_pipeline(draw, columns, snapshot=True)}
     return {
         "source": {"snap": {"type": on_type}},
         "pipeline": draw_pipeline(draw, columns_of(types[on_type]), snapshot=True),
@@ -395,47 +389,3 @@ def break_something(draw: Draw, types: Document, bodies: Document) -> str:
         return "reducer writes something else"
     body["event_transforms"][pick(draw, EVENT_TYPES)] = {"drop": True}
     return "one more event type dropped"
-
-
-def draw_history(draw: Draw, bundle: Document) -> list[Event]:
-    """A history of intact streams, in no particular order of streams and events."""
-    events: list[Event] = []
-    for tenant in some(draw, TENANTS, least=1, most=3):
-        for name, entity_type in bundle["core_ir"]["types"].items():
-            for entity in some(draw, ENTITIES, most=3):
-                events += draw_stream(draw, (tenant, name, entity), list(entity_type["reducer"]))
-    if chance(draw, 10):
-        events += draw_stream(draw, ("t1", "Unknown", "1"), ["made"])
-    for index in range(len(events) - 1, 0, -1):
-        other = draw.index(index + 1)
-        events[index], events[other] = events[other], events[index]
-    return events
-
-
-def draw_stream(draw: Draw, key: tuple[str, str, str], event_types: list[str]) -> list[Event]:
-    """The events of one stream; now and then one of a type that nothing handles."""
-    tenant, name, entity = key
-    ts = draw.index(2000) - 1000
-    events = []
-    for seq in range(1, 1 + draw.index(6)):
-        ts += draw.index(50)
-        event: Event = {
-            "tenant_id": tenant,
-            "entity_type": name,
-            "entity_id": entity,
-            "seq": seq,
-            "event_type": "unheard of" if chance(draw, 60) or not event_types else pick(draw, event_types),
-            "payload": draw_payload(draw),
-            "ts": ts,
-            "actor_id": draw_text(draw),
-        }
-        if chance(draw, 5):
-            event["note"] = draw_value(draw)
-        events.append(event)
-    return events
-
-
-def draw_payload(draw: Draw) -> Document:
-    """A payload over the pool of names; texts are often states, so that set_state finds some."""
-    names = some(draw, (*NAMES_BY_KIND["number"], *NAMES_BY_KIND["text"], "b", "l", "o", *ODD_NAMES[:3]), most=6)
-    return {name: pick(draw, STATES) if name == "s" and draw.index(2) else draw_field(draw, name) for name in names}

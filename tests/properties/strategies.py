@@ -17,7 +17,7 @@ import random
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from hypothesis import strategies as st
 
@@ -314,7 +314,7 @@ class Expressions:
     def object_of(self, depth: int, _: str) -> Node:
         return {"obj": {"fields": {pick(self.draw, NAMES): self.any(depth) for _ in range(self.draw.index(4))}}}
 
-    MAKERS = {
+    MAKERS: ClassVar = {
         "number": (arithmetic, arithmetic, number_of, length, map_enum),
         "text": (as_text,),
         "truth": (order, equality, equality, junction, single, member, has),

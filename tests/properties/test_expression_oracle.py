@@ -8,11 +8,10 @@ from collections import Counter
 
 import pytest
 from hypothesis import given, settings
-from oracle.expression import ARITHMETIC
-from oracle.expression import CONSTRUCTS as TAGS
-from oracle.expression import interpret
 
 from cicsc.expression import check_expression, compile_expression
+from oracle.expression import ARITHMETIC, interpret
+from oracle.expression import CONSTRUCTS as TAGS
 from properties.comparison import identical
 from properties.strategies import cases, seeded_cases
 

@@ -10,9 +10,6 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import migration as oracle
-from oracle.digest import history_digest
-from oracle.replay import Document, replay, violations
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
@@ -25,8 +22,12 @@ from cicsc.migration.relation import unconstrained_fields
 from cicsc.migration.totality import holes
 from cicsc.migration.undo import compile_undo
 from cicsc.migration.verdict import REPLAY, SideVerdict
-from properties.applications import MIGRATION_ID, draw_bundle, draw_history, draw_next_version
+from oracle import migration as oracle
+from oracle.digest import history_digest
+from oracle.replay import Document, replay, violations
+from properties.applications import MIGRATION_ID, draw_bundle, draw_next_version
 from properties.comparison import identical
+from properties.histories import draw_history
 from properties.strategies import Draw, Seeded
 
 EXAMPLES = 1_500 if os.environ.get("CI") else 150

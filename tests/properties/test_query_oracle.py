@@ -8,13 +8,13 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import query as oracle
-from oracle.replay import Snapshot, held_rows
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import QueryConstraint
 from cicsc.engine.rows import RowStore
 from cicsc.replay.query import compile_query
+from oracle import query as oracle
+from oracle.replay import Snapshot, held_rows
 from properties.applications import ATTRIBUTES, ENTITIES, columns_of, draw_query, some
 from properties.comparison import identical
 from properties.strategies import Draw, Seeded, chance, draw_field, draw_text, pick

@@ -7,16 +7,17 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import replay as oracle
-from oracle.digest import streams
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.history.model import Event, event_from_value
 from cicsc.replay.constraints import compile_constraints
 from cicsc.replay.fold import replay_steps
 from cicsc.replay.reducers import compile_types
-from properties.applications import draw_bundle, draw_history
+from oracle import replay as oracle
+from oracle.digest import streams
+from properties.applications import draw_bundle
 from properties.comparison import identical
+from properties.histories import draw_history
 from properties.strategies import Seeded
 
 EXAMPLES = 1_000 if os.environ.get("CI") else 100
@@ -68,9 +69,11 @@ def test_every_constraint_is_decided_as_by_the_oracle(
             if key[0] == tenant
         }
         for key, parameters in own.items():
-            for check in program.snapshot_checks.get(key[1], ()):
-                if not check.holds(*parameters):
-                    found.append(oracle.Violation(check.id, "snapshot", tenant, entity_id=key[2]))
+            found += [
+                oracle.Violation(check.id, "snapshot", tenant, entity_id=key[2])
+                for check in program.snapshot_checks.get(key[1], ())
+                if not check.holds(*parameters)
+            ]
         for query_check in program.query_checks:
             kept = [
                 [
