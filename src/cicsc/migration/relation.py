@@ -2,7 +2,8 @@
 
 A state is related by the state map (unmapped ones keep their name), a target attribute by its
 `attrs_map` expression, else by the source attribute of the same name; shadows likewise. Absent
-equals null. What only one side declares and nothing maps is unconstrained, and is listed as such.
+equals null. What only one side declares and no such expression gives or reads is unconstrained, and
+is listed as such.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cicsc.expression import reads
 from cicsc.expression.values import equal
 from cicsc.replay.snapshot import compile_over_snapshot
 
@@ -90,10 +92,12 @@ def compile_relation(source: EntityType, target: EntityType, migration: TypeMigr
 
 def _unconstrained(source: EntityType, target: EntityType, migration: TypeMigration | None) -> Iterator[str]:
     attrs_map: Mapping[str, Node] = {} if migration is None else migration.attrs_map
+    found = reads(attrs_map.values())
+    read = {*found.of("attrs"), *found.of("row")}
     sides = (("attrs", source.attrs, target.attrs), ("shadows", source.shadows, target.shadows))
     for kind, before, after in sides:
         for name in sorted(before.keys() ^ after.keys()):
-            if not (name in after and name in attrs_map):
+            if name not in (attrs_map if name in after else read):
                 side = "source" if name in before else "target"
                 yield f"{source.name}.{kind}.{name} ({side} only)"
 
