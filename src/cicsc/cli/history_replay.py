@@ -43,9 +43,10 @@ def history_replay(
     All entities by default; one with --type and --id, step by step with --steps. Where something
     could not be replayed, a last line carries ok false and the error.
     """
+    entity = _entity(entity_type, entity_id, steps=steps)
+
     from cicsc.operations import replay_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    entity = _entity(entity_type, entity_id, steps=steps)
     output = ctx.find_root().meta[LINES] = LineOutput()
     snapshots = replay_history(events, bundle, tenants=tenants, entity=entity, steps=steps)
     count = _print(snapshots, output)

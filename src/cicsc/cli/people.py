@@ -5,15 +5,20 @@ It is a courtesy beside the machine output: where it cannot be written, nothing 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cicsc.report.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+_TRAILING: Final = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+"""Spaces at the end of a line, before the codes that end a colour."""
 
 
 def shows_summary(mode: str) -> bool:
@@ -47,7 +52,7 @@ def _rendered(summary: RenderableType) -> str:
     console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
     with console.capture() as capture:
         console.print(summary, crop=False)
-    return "".join(f"{line.rstrip(' ')}\n" for line in capture.get().splitlines())
+    return _TRAILING.sub(r"\1", capture.get())
 
 
 def _write(text: str) -> None:

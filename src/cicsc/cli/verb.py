@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from cicsc.cli.suggestion import closest
 from cicsc.errors import UsageError
@@ -169,11 +170,12 @@ def invocation(ctx: click.Context) -> Invocation:
     """Return the call as it was made, for suggesting the next one."""
     words: list[tuple[str, str | None]] = []
     for param in ctx.command.params:
-        value = ctx.params.get(param.name or "")
+        name = param.name or ""
+        value = ctx.params.get(name)
+        if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE or not param.expose_value:
+            continue
         flag = param.opts[0] if isinstance(param, click.Option) else ""
         match value:
-            case None | False:
-                continue
             case True:
                 words.append((flag, None))
             case tuple() | list():

@@ -5,9 +5,10 @@ Lists are cut short and say so: the report on standard output holds them whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+import msgspec
 from msgspec import UNSET
 from rich.console import RenderableType
 
@@ -15,25 +16,31 @@ from cicsc.report.divergence import divergence
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, plain
 from cicsc.report.models import Check, Checks, IntegrityCheck, Preflight, ProblemReport, SideVerify, Verify
+from cicsc.report.printable import counted, shortened
 
 LISTED_MAX: Final = 3
 """Problems, findings and violations shown of each kind."""
+
+_LISTED_CHARACTERS_MAX: Final = 240
+"""Characters of a problem or finding shown; one malformed event can lack all its fields."""
+
+_UNCOMPARED_MAX: Final = 8
+"""Fields shown that no equivalence covers; an operator is to see what was not proved."""
 
 
 def assessment(report: Preflight, call: Invocation, yes: str) -> Iterator[RenderableType]:
     """Give the verdict, every check with its reasons, and the smallest example."""
     checks = {name: getattr(report.checks, name) for name in Checks.__struct_fields__}
-    failed = sum(not check.ok and not check.skipped for check in checks.values())
-    verdict = yes if report.ok else f"refused: {failed} of {len(checks)} checks failed"
-    yield headline(f"migration {report.migration_id}", verdict, ok=report.ok)
     verify = None if report.verify is UNSET else report.verify
+    yield headline(f"migration {report.migration_id}", *_verdict(report, checks, yes))
     if verify is not None:
         yield from _counts(verify, call)
     yield plain()
     for name, check in checks.items():
-        yield from checked(name, check)
         if name == "replay_verification" and verify is not None:
-            yield from _sides(verify, check)
+            yield from _replay(name, check, verify)
+        else:
+            yield from checked(name, check)
     yield from _notes(report)
     if verify is not None and verify.equivalence.example is not UNSET:
         yield from divergence(verify.equivalence, verify.equivalence.example)
@@ -43,7 +50,7 @@ def checked(name: str, check: Check) -> Iterator[RenderableType]:
     """Give one check: its mark, why it failed or was skipped, and the first of what it found."""
     mark: Mark = "ok" if check.ok else "skipped" if check.skipped else "FAILED"
     yield Marked(mark, name)
-    if check.detail is not UNSET:
+    if check.detail is not UNSET and check.problems is UNSET:  # it repeats the first problem
         yield Detail(check.detail)
     if check.problems is not UNSET:
         total = len(check.problems) if check.problems_total is UNSET else check.problems_total
@@ -55,30 +62,27 @@ def checked(name: str, check: Check) -> Iterator[RenderableType]:
         yield from listed(check.warnings, len(check.warnings))
 
 
-def listed(texts: Iterable[str], total: int, most: int = LISTED_MAX) -> Iterator[RenderableType]:
+def listed(texts: Iterable[str], total: int, most: int = LISTED_MAX, *, deep: bool = True) -> Iterator[RenderableType]:
     """List the first few, and say how many more there are."""
     shown = 0
     for text in texts:
         if shown == most:
             break
-        yield Detail(text, bullet=True)
+        yield Detail(shortened(text, _LISTED_CHARACTERS_MAX), bullet=True, deep=deep)
         shown += 1
     if total > shown:
-        yield Detail(f"and {total - shown:,} more", bullet=True)
+        yield Detail(f"and {total - shown:,} more", bullet=True, deep=deep)
 
 
-def violations(side: str, report: SideVerify, named: str = "") -> Iterator[RenderableType]:
-    """Count the violations of one side by constraint, and list the first but those that `named` holds already."""
+def violations(report: SideVerify, side: str = "") -> Iterator[RenderableType]:
+    """Count the violations of one side by constraint, and list the first."""
     if report.violations_total == 0:
         return
     by_constraint = {} if report.violations_by_constraint is UNSET else report.violations_by_constraint
     counts = ", ".join(f"{name}: {count:,}" for name, count in by_constraint.items())
-    yield Detail(f"{side}{report.violations_total:,} violations ({counts})")
-    others = [
-        _violation(item.message, accepted=item.accepted) for item in report.violations if item.message not in named
-    ]
-    already = len(report.violations) - len(others)
-    yield from listed(others, report.violations_total - already)
+    yield Detail(f"{side}{counted(report.violations_total, 'violation')} ({counts})")
+    messages = (f"accepted: {item.message}" if item.accepted else item.message for item in report.violations)
+    yield from listed(messages, report.violations_total)
 
 
 def nothing_there(events: int, call: Invocation) -> Iterator[RenderableType]:
@@ -94,23 +98,32 @@ def problem_text(problem: ProblemReport) -> str:
 
 
 def _counts(verify: Verify, call: Invocation) -> Iterator[RenderableType]:
-    before, after = verify.source_verify, verify.target_verify
-    yield plain(
-        f"version {verify.from_version} to {verify.to_version}: {verify.source_events:,} events of"
-        f" {before.entities_count:,} entities become {verify.migrated_events:,} of {after.entities_count:,}"
-    )
+    before = _size(verify.source_events, verify.source_verify)
+    after = _size(verify.migrated_events, verify.target_verify)
+    yield plain(f"version {verify.from_version} ({before}) to version {verify.to_version} ({after})")
     yield from nothing_there(verify.source_events, call)
 
 
-def _sides(verify: Verify, check: Check) -> Iterator[RenderableType]:
-    """Say which constraints are violated on which side, with the first places beside the one already named."""
-    named = "" if check.detail is UNSET else check.detail
-    for side, report in (("source", verify.source_verify), ("target", verify.target_verify)):
-        yield from violations(f"{side} history: ", report, named)
+def _size(events: int, side: SideVerify) -> str:
+    return f"{counted(events, 'event')}, {counted(side.entities_count, 'entity', 'entities')}"
 
 
-def _violation(message: str, *, accepted: bool) -> str:
-    return f"accepted: {message}" if accepted else message
+def _verdict(report: Preflight, checks: Mapping[str, Check], yes: str) -> tuple[str, Mark]:
+    if not report.ok:
+        failed = sum(not check.ok and not check.skipped for check in checks.values())
+        return f"refused: {failed} of {len(checks)} checks failed", "FAILED"
+    if report.verify is not UNSET and report.verify.source_events == 0:
+        return "nothing is wrong, but nothing was checked either", "note"
+    return yes, "ok"
+
+
+def _replay(name: str, check: Check, verify: Verify) -> Iterator[RenderableType]:
+    """Give the check of the replay: why it failed, and which constraints are violated on which side."""
+    violated = verify.source_verify.violations_total + verify.target_verify.violations_total
+    repeated = violated > 0 and check.detail == verify.error
+    yield from checked(name, msgspec.structs.replace(check, detail=UNSET) if repeated else check)
+    yield from violations(verify.source_verify, "source history: ")
+    yield from violations(verify.target_verify, "target history: ")
 
 
 def _notes(report: Preflight) -> Iterator[RenderableType]:
@@ -120,11 +133,11 @@ def _notes(report: Preflight) -> Iterator[RenderableType]:
     if report.verify is not UNSET and report.verify.fan_out_unmatched is not UNSET:
         for entity_type, counts in report.verify.fan_out_unmatched.items():
             for event_type, count in counts.items():
-                yield Marked("note", f"{count:,} {event_type} events of {entity_type} fan out to nothing")
+                yield Marked("note", f"{counted(count, event_type + ' event')} of {entity_type} fan out to nothing")
     if report.verify is not UNSET and report.verify.equivalence.unconstrained:
         fields = report.verify.equivalence.unconstrained
         yield Marked("note", "not compared, because nothing relates them:")
-        yield from listed(fields, len(fields))
+        yield from listed(fields, len(fields), _UNCOMPARED_MAX)
     if report.reversibility is not UNSET:
         way_back = report.reversibility
         if way_back.reversible:

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -43,14 +44,15 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """A text under a marked line; with a bullet where it is one of several."""
+    """A text under another line; with a bullet where it is one of several, set in `deep` under a marked line."""
 
     text: str
     bullet: bool = False
+    deep: bool = True
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Write the text, set in under the line it belongs to."""
-        indent = 4 if options.max_width < _NARROW else 2 + _MARK_WIDTH
+        indent = 2 if not self.deep else 4 if options.max_width < _NARROW else 2 + _MARK_WIDTH
         first, rest = " " * indent + ("- " if self.bullet else ""), " " * (indent + (2 if self.bullet else 0))
         for line in _wrapped(Text(printable(self.text)), console, options, len(rest)):
             yield Text(first) + line
@@ -69,9 +71,11 @@ class Typed:
             yield Text(f"  {line}", style="bold", no_wrap=True, overflow="ignore")
 
 
-def headline(subject: str, verdict: str, *, ok: bool) -> Text:
+def headline(subject: str, verdict: str, mark: Mark) -> Text:
     """Return the first line: what it is about, and the verdict."""
-    return Text(f"{printable(subject)}: ") + Text(printable(verdict), style="bold green" if ok else "bold red")
+    return Text(f"{printable(subject)}: ") + Text(
+        printable(verdict), style=Style(bold=True) + Style.parse(_STYLES[mark])
+    )
 
 
 def plain(text: str = "") -> Text:

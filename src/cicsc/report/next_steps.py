@@ -104,6 +104,6 @@ def after_history(report: HistoryVerify, call: Invocation) -> Iterator[Renderabl
         command = call.then("bundle-validate", "--bundle").renamed("--bundle", "")
         yield from next_step("correct the bundle", command)
     elif not report.history_integrity.ok:
-        yield from next_step("do not migrate this history; export it again from where it is kept")
+        yield from next_step("do not migrate this history; export it again from where it is kept, then verify it")
     elif not report.ok:
         yield from next_step("repair the history, or give the bundle that wrote it")

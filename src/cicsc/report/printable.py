@@ -29,6 +29,11 @@ def shortened(text: str, characters_max: int = VALUE_CHARACTERS_MAX) -> str:
     return f"{printable(text[:characters_max])}... ({len(text)} characters)"
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number with its noun, thousands apart: `1 event`, `28,313 events`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def value_text(value: object) -> str:
     """Write a JSON value for people, in one line; what is nested deeper than Python follows is named only."""
     try:

@@ -16,9 +16,14 @@ from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Marked, headline, next_step, plain
 from cicsc.report.models import BundleVerify, DryRun, HistoryVerify, Preflight, Rollback
 from cicsc.report.next_steps import after_dry_run, after_history, after_preflight, after_unsafe
+from cicsc.report.printable import counted
 
 _BUNDLE_PROBLEMS_MAX = 12
 """Problems of a bundle shown; `bundle-validate` is about nothing else, so it shows more than the checks do."""
+
+
+_OBSTACLES_MAX = 20
+"""Obstacles of a rollback shown."""
 
 
 def preflight_summary(report: Preflight, call: Invocation) -> RenderableType:
@@ -52,36 +57,36 @@ def bundles_summary(found: Sequence[tuple[str, BundleVerify | CicscError]]) -> R
 
 def replay_summary(count: int) -> RenderableType:
     """Summarize a replay that went to its end."""
-    return headline("replay", f"complete, {count:,} snapshots", ok=True)
+    return headline("replay", f"complete, {counted(count, 'snapshot')}", "ok")
 
 
 def _written(report: DryRun, call: Invocation) -> Iterator[RenderableType]:
     artifact = report.artifact
     yield plain()
     if artifact.source_digest is not None:
-        yield plain(f"source digest    {artifact.source_digest}")
+        yield plain(f"digest before  {artifact.source_digest}")
     if artifact.migrated_digest is not None:
-        yield plain(f"migrated digest  {artifact.migrated_digest}")
+        yield plain(f"digest after   {artifact.migrated_digest}")
     if report.artifact_path is not UNSET:
-        yield plain(f"artifact         {report.artifact_path}")
-    for flag, name in (("--out-events", "migrated events"), ("--out-positions", "position map")):
+        yield plain(f"artifact       {report.artifact_path}")
+    for flag, name in (("--out-events", "events"), ("--out-positions", "positions")):
         path = call.value(flag)
         if path is not None:
-            yield plain(f"{name:15}  {path if report.ok else 'not written'}")
+            yield plain(f"{name:13}  {path if report.ok else 'not written'}")
 
 
 def _rollback(report: Rollback, call: Invocation) -> Iterator[RenderableType]:
     path = call.value("--out-events")
     if not report.ok:
-        yield headline(f"rollback of {report.migration_id}", "refused, nothing was written", ok=False)
+        reasons = [] if report.reasons is UNSET else report.reasons
+        yield headline(f"rollback of {report.migration_id}", f"refused, {counted(len(reasons), 'obstacle')}", "FAILED")
         yield plain()
-        for reason in [] if report.reasons is UNSET else report.reasons:
-            yield Marked("FAILED", reason)
+        yield from listed(reasons, len(reasons), _OBSTACLES_MAX, deep=False)
         yield from after_unsafe(report)
         return
     done = "safe, nothing was written yet" if path is None else "done"
-    yield headline(f"rollback of {report.migration_id}", done, ok=True)
-    yield plain(f"{report.rolled_back_events:,} events go back ({report.method})")
+    yield headline(f"rollback of {report.migration_id}", done, "ok")
+    yield plain(f"{counted(report.rolled_back_events, 'event')} taken back ({report.method})")
     if not report.source_checked:
         yield Marked("note", "not replayed: the bundle before the migration was not given with --from")
     if path is None:
@@ -93,9 +98,9 @@ def _rollback(report: Rollback, call: Invocation) -> Iterator[RenderableType]:
 
 
 def _history(report: HistoryVerify, call: Invocation) -> Iterator[RenderableType]:
-    verdict = "intact" if report.ok else "refused"
-    yield headline("history", verdict, ok=report.ok)
-    yield plain(f"{report.events:,} events of {report.streams:,} streams, {report.tenants:,} tenants")
+    yield headline("history", _history_verdict(report), "ok" if report.ok else "FAILED")
+    size = (counted(report.events, "event"), counted(report.streams, "stream"), counted(report.tenants, "tenant"))
+    yield plain(f"{size[0]} in {size[1]} of {size[2]}")
     if report.digest is not None:
         yield plain(f"digest {report.digest}")
     yield from nothing_there(report.events, call)
@@ -105,15 +110,23 @@ def _history(report: HistoryVerify, call: Invocation) -> Iterator[RenderableType
         yield from checked("bundle_valid", report.bundle_valid)
     if report.verify is not UNSET:
         yield Marked("ok" if report.verify.ok else "FAILED", "replay and constraints")
-        yield from violations("", report.verify)
+        yield from violations(report.verify)
     yield from after_history(report, call)
+
+
+def _history_verdict(report: HistoryVerify) -> str:
+    if not report.history_integrity.ok:
+        counts = report.history_integrity.counts
+        other = counts is not UNSET and counts.keys() == {"HASH_MISMATCH"}
+        return "intact, but not the one that was expected" if other else "not intact"
+    return "intact" if report.ok else "intact, but its bundle does not accept it"
 
 
 def _bundle(path: str, result: BundleVerify | CicscError) -> Iterator[RenderableType]:
     if isinstance(result, CicscError):
-        yield headline(f"bundle {path}", "cannot be read", ok=False)
-        yield Detail(result.message)
+        yield headline(f"bundle {path}", "cannot be read", "FAILED")
+        yield Detail(result.message, deep=False)
         return
-    verdict = "valid" if result.ok else f"{result.problems_total:,} problems"
-    yield headline(f"bundle {path}", verdict, ok=result.ok)
-    yield from listed(map(problem_text, result.problems), result.problems_total, _BUNDLE_PROBLEMS_MAX)
+    verdict = "valid" if result.ok else counted(result.problems_total, "problem")
+    yield headline(f"bundle {path}", verdict, "ok" if result.ok else "FAILED")
+    yield from listed(map(problem_text, result.problems), result.problems_total, _BUNDLE_PROBLEMS_MAX, deep=False)

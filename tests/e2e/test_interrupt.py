@@ -1,0 +1,127 @@
+"""A signal midway: no output file, no temporary file, one JSON object, exit code 3."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from e2e.running import COMMAND, migration
+from e2e.shop import lay_out, long_history
+
+WAIT_SECONDS_MAX = 60
+OUTPUTS = (
+    "--artifact",
+    "out/artifact.json",
+    "--out-events",
+    "out/events.jsonl",
+    "--out-positions",
+    "out/positions.jsonl",
+)
+
+
+@pytest.fixture(scope="module")
+def long_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("long") / "events.jsonl"
+    with path.open("w") as file:
+        file.writelines(long_history(60_000))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, long_events: Path) -> Path:
+    lay_out(tmp_path)
+    (tmp_path / "events.v0.json").unlink()
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "long.jsonl").symlink_to(long_events)
+    return tmp_path
+
+
+def dry_run(*more: str) -> list[str]:
+    words = [word if word != "events.v0.json" else "long.jsonl" for word in migration("migration-dry-run", *more)]
+    return [*COMMAND, *words]
+
+
+def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
+    return subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait for a moment midway; the process must still run then."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while not condition():
+        assert process.poll() is None, "the work was done before it could be interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert process.poll() is None
+
+
+def written(folder: Path) -> int:
+    """The bytes that stand in whatever files the output folder holds."""
+    total = 0
+    for path in folder.glob("out/*"):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def left_behind(folder: Path) -> list[str]:
+    found = [path for place in ("out", "tmp") for path in (folder / place).glob("**/*")]
+    return [path.relative_to(folder).as_posix() for path in found]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("bytes_written", [0, 1], ids=["while-reading", "while-writing"])
+def test_dry_run_leaves_nothing_behind(folder: Path, number: signal.Signals, bytes_written: int) -> None:
+    with start(dry_run(*OUTPUTS), folder) as process:
+        wait_until(lambda: (folder / "out").exists() and written(folder) >= bytes_written, process)
+        process.send_signal(number)
+        process.send_signal(number)  # an impatient operator
+        out, err = process.communicate(timeout=WAIT_SECONDS_MAX)
+    report = json.loads(out)
+
+    assert process.returncode == 3
+    assert (report["ok"], report["error"]["code"]) == (False, "INTERRUPTED")
+    assert number.name in report["error"]["message"]
+    assert left_behind(folder) == []
+    assert err.splitlines()[0].startswith(b"cicsc: interrupted by")
+    assert b"Traceback" not in err
+    assert b"Exception ignored" not in err
+
+
+def test_replay_ends_with_whole_lines_and_the_error(folder: Path) -> None:
+    words = [*COMMAND, "history-replay", "--events", "long.jsonl", "--bundle", "bundle.v0.json"]
+    with start(words, folder) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        rest, err = process.communicate(timeout=WAIT_SECONDS_MAX)
+    lines = [json.loads(line) for line in (first + rest).splitlines()]
+
+    assert process.returncode == 3
+    assert lines[-1]["error"]["code"] == "INTERRUPTED"
+    assert all(line["entity_type"] == "Order" for line in lines[:-1])
+    assert left_behind(folder) == []
+    assert b"Traceback" not in err
+
+
+def test_a_kept_output_survives_an_interrupted_rerun(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "events.jsonl").write_bytes(b"what was there before\n")
+    with start(dry_run(*OUTPUTS), folder) as process:
+        wait_until(lambda: len(list((folder / "out").iterdir())) > 1, process)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=WAIT_SECONDS_MAX)
+
+    assert process.returncode == 3
+    assert left_behind(folder) == ["out/events.jsonl"]
+    assert (folder / "out" / "events.jsonl").read_bytes() == b"what was there before\n"

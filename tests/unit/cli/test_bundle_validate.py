@@ -1,0 +1,46 @@
+"""bundle-validate: all bundles are looked at, the highest exit code wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from e2e.shop import source, write
+from unit.cli.calling import Call
+
+
+def test_valid_bundles(call: Call, shop: Path) -> None:
+    said = call("bundle-validate", "bundle.v0.json", "bundle.v1.json")
+
+    assert (said.code, said.report["ok"]) == (0, True)
+    assert [entry["bundle"] for entry in said.report["bundles"]] == ["bundle.v0.json", "bundle.v1.json"]
+    assert all(
+        entry["ok"] and entry["problems"] == [] and len(entry["digest"]) == 64 for entry in said.report["bundles"]
+    )
+
+
+def test_a_bundle_with_problems(call: Call, shop: Path) -> None:
+    document = source()
+    document["core_ir"]["types"]["Order"]["initial_state"] = "elsewhere"
+    write(shop / "bad.json", document)
+    said = call("bundle-validate", "bad.json", "--summary", "always")
+
+    assert (said.code, said.report["ok"]) == (1, False)
+    assert "error" not in said.report
+    assert said.report["bundles"][0]["problems_total"] == 1
+    assert said.err.startswith("bundle bad.json: 1 problem\n")
+    assert "$.core_ir.types.Order.initial_state" in said.err
+
+
+def test_an_unreadable_bundle_does_not_hide_the_others(call: Call, shop: Path) -> None:
+    said = call("bundle-validate", "nowhere.json", "bundle.v0.json")
+
+    assert (said.code, said.error["code"]) == (2, "BUNDLE_NOT_FOUND")
+    assert [entry["ok"] for entry in said.report["bundles"]] == [False, True]
+    assert "nowhere.json" in said.err
+
+
+def test_schema_is_one_object(call: Call) -> None:
+    said = call("bundle-schema")
+
+    assert said.code == 0
+    assert said.report["type"] == "object"
