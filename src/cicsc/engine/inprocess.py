@@ -37,11 +37,15 @@ class Head:
 
 @dataclass(slots=True)
 class Digests:
-    """The digests of both sides of a run, and the head of each tenant on the source side."""
+    """The digests of both sides of a run and the head of each tenant on the source side.
+
+    A history that is not intact has neither, but it has `tenants`, their number.
+    """
 
     source: str | None = None
     target: str | None = None
     heads: dict[str, Head] = field(default_factory=dict)
+    tenants: int = 0
 
 
 def migrate_history(
@@ -58,7 +62,9 @@ def migrate_history(
         run.enter(key[0])
         migrate_stream(plan, key, stream, verdict, run)
     run.leave()
-    return verdict, run.digests.finish(intact=verdict.integrity.total == 0)
+    digests = run.digests.finish(intact=verdict.integrity.total == 0)
+    digests.tenants = run.tenants
+    return verdict, digests
 
 
 def undo_history(
@@ -110,6 +116,7 @@ class _Run:
     def __init__(
         self, plan: Plan, verdict: Verdict, events: RowWriter[Event] | None, positions: RowWriter[Position] | None
     ) -> None:
+        self.tenants = 0
         self.digests = _Roots()
         self.leaf = self.digests.leaf
         self._plan = plan
@@ -125,6 +132,7 @@ class _Run:
         if tenant_id != self._tenant:
             self.leave()
             self._tenant = tenant_id
+            self.tenants += 1
             self._broken = self._verdict.broken_streams
 
     def leave(self) -> None:

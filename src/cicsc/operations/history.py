@@ -54,7 +54,7 @@ def verify_history(
         ok=integrity.ok and (bundle_check is None or bundle_check.ok) and (side is None or side.ok),
         events=verdict.source_events,
         streams=verdict.source.entities + verdict.broken_streams,
-        tenants=len(digests.heads),
+        tenants=digests.tenants,
         digest=digests.source,
         history_integrity=integrity,
         bundle_valid=UNSET if bundle_check is None else bundle_check,
