@@ -78,12 +78,61 @@ def same(left: object, right: object) -> bool:
 
 spaces = st.text(" \t\r\n", max_size=2)
 literals = st.sampled_from(
-    "null true false 0 -0 -0.0 2 2.0 2e0 1E5 0.1 1e-7 12.50 123456789012345678901 NaN Infinity -Infinity "
-    "1e400 -1e999 01 +1 .5 1. tru nul 'a' \x00".split(" ")
+    [
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "-0.0",
+        "2",
+        "2.0",
+        "2e0",
+        "1E5",
+        "0.1",
+        "1e-7",
+        "12.50",
+        "123456789012345678901",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e400",
+        "-1e999",
+        "01",
+        "+1",
+        ".5",
+        "1.",
+        "tru",
+        "nul",
+        "'a'",
+        "\x00",
+    ]
 )
 characters = st.sampled_from(
     [
-        *r"a é \x7f \n \u0061 \u00e9 \ud83d\ude00 \ud83d \uDE00 \\ \/ \" \\ud800 [ { } ] , : \q \u12".split(),
+        *[
+            r"a",
+            r"é",
+            r"\x7f",
+            r"\n",
+            r"\u0061",
+            r"\u00e9",
+            r"\ud83d\ude00",
+            r"\ud83d",
+            r"\uDE00",
+            r"\\",
+            r"\/",
+            r"\"",
+            r"\\ud800",
+            r"[",
+            r"{",
+            r"}",
+            r"]",
+            r",",
+            r":",
+            r"\q",
+            r"\u12",
+        ],
         *("\U0001f600", "\x7f", "\u2028", "\n", "\x01", "\\", " "),
     ]
 )

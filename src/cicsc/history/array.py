@@ -39,19 +39,32 @@ def array_batches(chunks: Iterator[bytes], name: str) -> Iterator[TextBatch]:
     """
     splitter = _Splitter(chunks, name)
     splitter.open()
-    found: list[bytes] = []
-    lines: list[int] = []
-    size = first = 0
-    for line, text in splitter.elements():
+    elements = splitter.elements()
+    first = 0
+    fault: InputError | None = None
+    while fault is None:
+        found: list[bytes] = []
+        lines: list[int] = []
+        try:
+            _gather(elements, found, lines)
+        except InputError as error:
+            fault = error
+        if not found:
+            break
+        yield TextBatch(found, first, lines)
+        first += len(found)
+    if fault is not None:
+        raise fault  # Only now, since what is wrong inside an earlier element explains more.
+
+
+def _gather(elements: Iterator[tuple[int, bytes]], found: list[bytes], lines: list[int]) -> None:
+    size = 0
+    for line, text in elements:
         found.append(text)
         lines.append(line)
         size += len(text)
         if len(found) >= _BATCH_TEXTS_MAX or size >= _BATCH_BYTES_MAX:
-            yield TextBatch(found, first, lines)
-            first += len(found)
-            found, lines, size = [], [], 0
-    if found:
-        yield TextBatch(found, first, lines)
+            return
 
 
 class _Splitter:

@@ -27,12 +27,11 @@ _HINT: Final = "the file is incomplete or damaged; copy it again from where it c
 
 
 def inflate(chunks: Iterator[bytes], first: bytes, name: str) -> Iterator[bytes]:
-    """Yield the text of chunks that are gzip or zstd by their first bytes, or the chunks as they are."""
-    if first.startswith(GZIP_MAGIC):
-        return _from_gzip(chunks, name)
-    if first.startswith(ZSTD_MAGIC):
-        return _from_zstd(chunks, name)
-    return chunks
+    """Yield the text of chunks that are gzip or zstd, which `first`, their beginning, tells.
+
+    Raises InputError where the data is damaged or ends too early.
+    """
+    return _from_gzip(chunks, name) if first.startswith(GZIP_MAGIC) else _from_zstd(chunks, name)
 
 
 def _from_gzip(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
@@ -81,7 +80,7 @@ def _from_zstd(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
                 text = frame.decompress(rest)
             except zstandard.ZstdError as error:
                 raise _damaged(name, "zstd", str(error)) from None
-            yield text
+            yield from (text[start : start + CHUNK_BYTES] for start in range(0, len(text), CHUNK_BYTES))
             rest = b""
             if frame.eof:
                 rest, frame, inside = frame.unused_data, decompressor.decompressobj(), False

@@ -68,6 +68,8 @@ class Intake:
         latest = self.latest_ts
         count = size = 0
         for offset, text in enumerate(batch.texts):
+            if not text:
+                continue
             record = text
             try:
                 event: Event | None = decode_record(text)
@@ -99,7 +101,7 @@ class Intake:
     def _look_closer(self, batch: TextBatch, offset: int, name: str) -> Event | None:
         """Decode one text of a batch exactly; return nothing for a blank line and for what is no event."""
         text = batch.texts[offset]
-        if not text or text.isspace():
+        if text.isspace():
             return None
         event = _compacted(text)
         if event is not None:

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
+from cicsc.decoding import WIDE_HINT, looks_wide
 from cicsc.errors import InputError
 from cicsc.history.inflate import CHUNK_BYTES, GZIP_MAGIC, ZSTD_MAGIC, inflate
 
@@ -22,6 +23,8 @@ Format = Literal["array", "lines", "parquet"]
 
 STANDARD_INPUT: Final = "-"
 PARQUET_MAGIC: Final = b"PAR1"
+
+_PEEK_BYTES: Final = 512
 
 _FORMATS: Final[dict[str, Format]] = {
     ".json": "array",
@@ -73,15 +76,19 @@ def _recognise(file: BinaryIO, path: Path, name: str) -> OpenInput:
             f"cannot decompress {name}: expected {compression[0]} data, found {'other' if first else 'no'} data",
             hint=f"a file whose name ends in {path.suffix!r} must be compressed with {compression[0]}",
         )
-    text, chunks = _peeked(inflate(chunks, first, name))
+    packed = first.startswith((GZIP_MAGIC, ZSTD_MAGIC))
+    text, chunks = _peeked(inflate(chunks, first, name)) if packed else (first, chunks)
     known = _FORMATS.get(Path(path.stem).suffix if compression else path.suffix)
     if known == "parquet" or (known is None and text.startswith(PARQUET_MAGIC)):
-        stored = text is first and file.seekable()
+        stored = not packed and file.seekable()
         return OpenInput(name, "parquet", chunks, file if stored else None)
     return _text_input(name, known, text, chunks)
 
 
 def _text_input(name: str, known: Format | None, first: bytes, chunks: Iterator[bytes]) -> OpenInput:
+    if looks_wide(first):
+        what = "expected UTF-8, found what looks like UTF-16 or UTF-32"
+        raise InputError("JSON_ENCODING", f"cannot decode {name} at line 1: {what}", hint=WIDE_HINT)
     if first.startswith(codecs.BOM_UTF8):
         chunks = chain((next(chunks).removeprefix(codecs.BOM_UTF8),), chunks)
         first = first.removeprefix(codecs.BOM_UTF8)
@@ -97,8 +104,12 @@ def _text_input(name: str, known: Format | None, first: bytes, chunks: Iterator[
 
 
 def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the first chunk that is not empty, and all chunks from it on."""
-    first = next(filter(None, chunks), b"")
+    """Return the beginning of the input, as much as tells its format, and all chunks from there on."""
+    first = b""
+    for chunk in chunks:
+        first += chunk
+        if len(first) >= _PEEK_BYTES:
+            break
     return first, chain((first,), chunks) if first else iter(())
 
 
