@@ -1,8 +1,22 @@
-"""The command line as `python -m cicsc`; the same as the command `cicsc`."""
+"""The program: `python -m cicsc`, which is the same as the command `cicsc`.
 
+It takes a tenth of a second until the command line is loaded and deals with signals itself. Until
+then, and once it has returned, Ctrl-C just ends the process, as it does with any other program.
+"""
+
+import signal
 import sys
 
-from cicsc.cli.main import main
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def run() -> int:
+    """Run the command line on the arguments of the process and return its exit code."""
+    from cicsc.cli.main import main  # noqa: PLC0415 (signals first)
+
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())
