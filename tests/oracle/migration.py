@@ -123,13 +123,26 @@ def held_field(snapshot: Snapshot, name: str) -> object:
 
 
 def unconstrained(source_type: Body, target_type: Body, body: Body | None) -> set[str]:
-    """The attributes and shadows that only one side declares and that nothing maps."""
+    """The attributes and shadows that only one side declares and that nothing maps, neither to nor from."""
     attrs_map = (body or {}).get("attrs_map", {})
+    read = {name for node in attrs_map.values() for name in fields_read(node)}
     names = set()
     for part in ("attrs", "shadows"):
         source, target = set(source_type.get(part, {})), set(target_type.get(part, {}))
-        names |= {f"{part}.{name}" for name in source ^ target if not (name in target and name in attrs_map)}
+        names |= {f"{part}.{name}" for name in source - target if name not in read}
+        names |= {f"{part}.{name}" for name in target - source if name not in attrs_map}
     return names
+
+
+def fields_read(node: Any) -> set[str]:
+    """The attributes and row fields that an expression reads."""
+    if isinstance(node, list):
+        return {name for item in node for name in fields_read(item)}
+    if not isinstance(node, dict) or "lit" in node:
+        return set()
+    if set(node) == {"var"}:
+        return {body["field"] for name, body in node["var"].items() if name in {"attrs", "row"}}
+    return {name for item in node.values() for name in fields_read(item)}
 
 
 def divergences(
