@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from e2e.running import COMMAND, migration
 from e2e.shop import lay_out, long_history
+from e2e.signals import ENDING, heeded
 
 WAIT_SECONDS_MAX = 60
 OUTPUTS = (
@@ -24,6 +25,12 @@ OUTPUTS = (
     "--out-positions",
     "out/positions.jsonl",
 )
+
+
+@pytest.fixture(autouse=True)
+def signals_heeded() -> Iterator[None]:
+    with heeded():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +86,7 @@ def left_behind(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in found]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", ENDING)
 @pytest.mark.parametrize("bytes_written", [0, 1], ids=["while-reading", "while-writing"])
 def test_dry_run_leaves_nothing_behind(folder: Path, number: signal.Signals, bytes_written: int) -> None:
     with start(dry_run(*OUTPUTS), folder) as process:

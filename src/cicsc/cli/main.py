@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import click
 
+from cicsc import __version__
 from cicsc.cli.bundle_schema import bundle_schema
 from cicsc.cli.bundle_validate import bundle_validate
 from cicsc.cli.failure import failure, interrupted
@@ -37,7 +38,7 @@ Exit codes:
 
 
 @click.group("cicsc", cls=Verbs, epilog=_EXIT_CODES, no_args_is_help=False)
-@click.version_option(package_name="cicsc", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Move an event history from one version of an application to the next, with proof.
 

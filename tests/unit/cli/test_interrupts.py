@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from cicsc.cli.interrupts import Interrupted, Interrupts
+from e2e.signals import ENDING, heeded
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(autouse=True)
+def signals_heeded() -> Iterator[None]:
+    with heeded():
+        yield
+
+
+@pytest.mark.parametrize("number", ENDING)
 def test_first_signal_raises_and_later_ones_are_ignored(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Interrupts() as interrupts:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from cicsc import __version__
 from unit.cli.calling import Call
 
 PREFLIGHT = ("migration-preflight", "--from", "a", "--to", "b", "--events", "c", "--migration", "d")
@@ -87,7 +88,7 @@ def test_help_wins_over_missing_flags(call: Call) -> None:
 
 
 def test_help_and_version_are_text_and_succeed(call: Call) -> None:
-    assert (call("--help").code, call("--version").out) == (0, b"cicsc 0.1.0\n")
+    assert (call("--help").code, call("--version").out) == (0, f"cicsc {__version__}\n".encode())
 
 
 def test_control_characters_of_an_argument_do_not_reach_the_terminal(call: Call) -> None:
