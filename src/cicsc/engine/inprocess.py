@@ -17,11 +17,12 @@ from cicsc.migration.undo import UndoVerdict, undo_stream
 from cicsc.migration.verdict import Verdict, Violation
 
 if TYPE_CHECKING:
+    from cicsc.history.integrity import FindingsTally
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.output import RowWriter
     from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
-    from cicsc.migration.stream import Position, Side
+    from cicsc.migration.stream import Part, Position, Side
     from cicsc.migration.undo import UndoPlan
     from cicsc.migration.verdict import SideVerdict
     from cicsc.replay.constraints import ConstraintProgram
@@ -37,13 +38,15 @@ class Head:
 
 @dataclass(slots=True)
 class Digests:
-    """The digests of both sides of a run and the head of each tenant on the source side.
+    """The digests of the history that was given and of the one that was made of it.
 
-    A history that is not intact has neither, but it has `tenants`, their number.
+    `heads` are those of the given one, by tenant. A history with malformed events has none of these;
+    where seqs are missing or repeated, nothing that counts is made, so only `made` is missing.
+    `tenants` is the number of tenants.
     """
 
-    source: str | None = None
-    target: str | None = None
+    given: str | None = None
+    made: str | None = None
     heads: dict[str, Head] = field(default_factory=dict)
     tenants: int = 0
 
@@ -62,7 +65,7 @@ def migrate_history(
         run.enter(key[0])
         migrate_stream(plan, key, stream, verdict, run)
     run.leave()
-    digests = run.digests.finish(intact=verdict.integrity.total == 0)
+    digests = run.digests.finish(verdict.integrity)
     digests.tenants = run.tenants
     return verdict, digests
 
@@ -76,22 +79,22 @@ def undo_history(
     sink = _UndoRun(events)
     for key, stream in history.streams():
         undo_stream(plan, key, stream, verdict, sink)
-    return verdict, sink.digests.finish(intact=verdict.integrity.total == 0)
+    return verdict, sink.digests.finish(verdict.integrity)
 
 
 class _Roots:
-    """Chains leaves into the roots of both sides and of each tenant's source side."""
+    """Chains leaves into the roots of the given and the made history, and of each tenant of the given one."""
 
     def __init__(self) -> None:
-        self._roots: dict[Side, RootHasher] = {"source": RootHasher(), "target": RootHasher()}
+        self._roots: dict[Part, RootHasher] = {"given": RootHasher(), "made": RootHasher()}
         self._tenant: str | None = None
         self._tenant_root = RootHasher()
         self._tenant_events = 0
         self._heads: dict[str, Head] = {}
 
-    def leaf(self, side: Side, key: StreamKey, count: int, digest: str) -> None:
-        self._roots[side].update(key, count, digest)
-        if side == "source":
+    def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
+        self._roots[part].update(key, count, digest)
+        if part == "given":
             if key[0] != self._tenant:
                 self._close_tenant()
                 self._tenant, self._tenant_root, self._tenant_events = key[0], RootHasher(), 0
@@ -102,12 +105,13 @@ class _Roots:
         if self._tenant is not None:
             self._heads[self._tenant] = Head(self._tenant_events, self._tenant_root.hexdigest())
 
-    def finish(self, *, intact: bool) -> Digests:
-        """Return the digests; a history that is not intact has none."""
+    def finish(self, integrity: FindingsTally) -> Digests:
+        """Return what the findings leave of the digests."""
         self._close_tenant()
-        if not intact:
+        if "MALFORMED_EVENT" in integrity.counts:
             return Digests()
-        return Digests(self._roots["source"].hexdigest(), self._roots["target"].hexdigest(), self._heads)
+        made = self._roots["made"].hexdigest() if integrity.total == 0 else None
+        return Digests(self._roots["given"].hexdigest(), made, self._heads)
 
 
 class _Run:

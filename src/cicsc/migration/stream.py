@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cicsc.migration.verdict import SideVerdict
 
 Side = Literal["source", "target"]
+Part = Literal["given", "made"]
 Position = tuple[str, str, str, int, int | None]
 
 _BATCH_EVENTS_MAX: Final = 1_000
@@ -44,8 +45,8 @@ class StreamSink(Protocol):
     def positions(self, rows: list[Position]) -> None:
         """Take the next rows of the position map: tenant, type, id, old seq, new seq or None."""
 
-    def leaf(self, side: Side, key: StreamKey, count: int, digest: str) -> None:
-        """Take the leaf digest (hexadecimal) of the stream on one side."""
+    def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
+        """Take the leaf digest (hexadecimal) of the stream as it was given, or of what was made of it."""
 
     def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
         """Take a row that a query constraint keeps of the stream's tenant."""
@@ -55,7 +56,7 @@ def migrate_stream(plan: Plan, key: StreamKey, events: Iterable[Event], verdict:
     """Migrate and verify one stream, adding to `verdict` and `sink`.
 
     A stream whose events are not intact is reported, but not judged: replaying what is left of it
-    would prove nothing. Its leaf digests are not produced.
+    would prove nothing. It has a digest, but what it would become has none.
     """
     run = _StreamRun(plan, key, sink)
     findings = verdict.integrity.total
@@ -63,6 +64,7 @@ def migrate_stream(plan: Plan, key: StreamKey, events: Iterable[Event], verdict:
     verdict.source_events += run.source_seq
     if verdict.integrity.total > findings:
         verdict.broken_streams += 1
+        run.leaf("given")
         return
     run.conclude(verdict, events if isinstance(events, list) else None)
 
@@ -71,8 +73,23 @@ class _StreamRun:
     """One pass over one stream."""
 
     __slots__ = (
-        "_buffer", "_diverged", "_example", "_found", "_key", "_last", "_leaves", "_map", "_plan", "_produces",
-        "_since", "_sink", "_type_plan", "source", "source_seq", "target", "target_seq",
+        "_buffer",
+        "_diverged",
+        "_example",
+        "_found",
+        "_key",
+        "_last",
+        "_leaves",
+        "_map",
+        "_plan",
+        "_produces",
+        "_sink",
+        "_type_plan",
+        "since",
+        "source",
+        "source_seq",
+        "target",
+        "target_seq",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, key: StreamKey, sink: StreamSink) -> None:
@@ -90,7 +107,7 @@ class _StreamRun:
         self._map: list[Position] = []
         self._found: Verdict | None = None
         self._last: Event | None = None
-        self._since: dict[str, Event] = {}
+        self.since: dict[str, Event] = {}
         self._diverged: set[str] = set()
         self._example: Divergence | None = None
 
@@ -189,13 +206,14 @@ class _StreamRun:
 
     def _compare(self, event: Event) -> None:
         """Compare after one source event; remember since when each field differs, and the first example."""
-        differences = self._differences()
-        self._since = {found.field: self._since.get(found.field, event) for found in differences}
-        self._diverged.update(self._since)
+        differences = self.differences()
+        self.since = {found.field: self.since.get(found.field, event) for found in differences}
+        self._diverged.update(self.since)
         if differences and self._example is None:
-            self._example = self._divergence(event, differences[0])
+            self._example = self.divergence(event, differences[0])
 
-    def _divergence(self, event: Event, difference: Difference) -> Divergence:
+    def divergence(self, event: Event, difference: Difference) -> Divergence:
+        """Describe a difference that there is after `event`."""
         return Divergence(
             *self._key,
             event.seq,
@@ -207,7 +225,8 @@ class _StreamRun:
             self.target.content(),
         )
 
-    def _differences(self) -> list[Difference]:
+    def differences(self) -> list[Difference]:
+        """Return where the target is not what the source is related to, as of the events so far."""
         relation = self._type_plan.relation
         if relation is None:
             return []
@@ -224,13 +243,18 @@ class _StreamRun:
         self._judge("source", verdict.source, self._type_plan.source, self.source)
         if self.target_seq:
             self._judge("target", verdict.target, self._type_plan.target, self.target)
-        if self._leaves is not None:
-            self._sink.leaf("source", self._key, self.source_seq, self._leaves[0].hexdigest())
-            if self.target_seq:
-                self._sink.leaf("target", self._key, self.target_seq, self._leaves[1].hexdigest())
+        self.leaf("given")
+        if self.target_seq:
+            self.leaf("made")
         if self._type_plan.relation is not None:
             verdict.compared_streams += 1
             self._conclude_divergence(verdict, events)
+
+    def leaf(self, part: Part) -> None:
+        """Hand on a leaf digest, where digests are asked for."""
+        if self._leaves is not None:
+            hasher = self._leaves[0 if part == "given" else 1]
+            self._sink.leaf(part, self._key, hasher.count, hasher.hexdigest())
 
     def _judge(self, side: Side, verdict: SideVerdict, plan: SidePlan, fold: Fold) -> None:
         """Check one side's snapshot and keep its rows; an entity is one that has at least one event."""
@@ -255,7 +279,7 @@ class _StreamRun:
                 self._sink.row(side, keeper.check, keeper.source, keeper.keep(*snapshot))
 
     def _conclude_divergence(self, verdict: Verdict, events: list[Event] | None) -> None:
-        differences = self._differences()
+        differences = self.differences()
         self._diverged.update(difference.field for difference in differences)
         if not self._diverged:
             return
@@ -267,17 +291,23 @@ class _StreamRun:
         size = (self.source_seq if self._example is None else self._example.seq, self._key)
         if found.is_smaller(size):
             found.size = size
-            found.example = self._example or self._divergence(self._began(differences[0], events), differences[0])
+            found.example = self._example or self._locate(differences[0], events)
 
-    def _began(self, difference: Difference, events: list[Event] | None) -> Event:
-        """Fold the stream once more to find the event since which the field has differed."""
-        if events is not None and len(events) <= _LOCATE_EVENTS_MAX:
-            plan = replace(self._plan, every_event=True, digests=False, migrated=False, positions=False)
-            again = _StreamRun(plan, self._key, self._sink)
-            again.consume(events)
-            return again._since[difference.field]
-        assert self._last is not None
-        return self._last
+    def _locate(self, difference: Difference, events: list[Event] | None) -> Divergence:
+        """Fold the stream once more to show it as it was after the event since which the field has differed."""
+        if events is None or len(events) > _LOCATE_EVENTS_MAX:
+            assert self._last is not None
+            return self.divergence(self._last, difference)
+        began = self._again(events, every_event=True).since[difference.field]
+        upto = self._again([event for event in events if event.seq <= began.seq], every_event=False)
+        (then,) = (found for found in upto.differences() if found.field == difference.field)
+        return upto.divergence(began, then)
+
+    def _again(self, events: list[Event], *, every_event: bool) -> _StreamRun:
+        plan = replace(self._plan, every_event=every_event, digests=False, migrated=False, positions=False)
+        run = _StreamRun(plan, self._key, self._sink)
+        run.consume(events)
+        return run
 
 
 def _sample(key: StreamKey) -> dict[str, object]:

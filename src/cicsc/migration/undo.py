@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cicsc.history.model import StreamKey
-    from cicsc.migration.stream import Side
+    from cicsc.migration.stream import Part
     from cicsc.migration.transform import Rule
     from cicsc.replay.reducers import TypeProgram
 
@@ -78,8 +78,8 @@ class UndoSink(Protocol):
     def migrated(self, events: list[Event]) -> None:
         """Take the next events of the stream, as they were before the migration."""
 
-    def leaf(self, side: Side, key: StreamKey, count: int, digest: str) -> None:
-        """Take the leaf digest (hexadecimal): side target is the history given, source the one regained."""
+    def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
+        """Take the leaf digest (hexadecimal) of the stream as it was given, or of what was regained from it."""
 
 
 def compile_undo(migration: Migration, source: Bundle | None, *, only_inspect: bool) -> UndoPlan:
@@ -126,8 +126,9 @@ def undo_stream(plan: UndoPlan, key: StreamKey, events: Iterable[Event], verdict
     if batch:
         sink.migrated(batch)
     verdict.events += count
-    sink.leaf("target", key, count, given.hexdigest())
-    sink.leaf("source", key, count, regained.hexdigest())
+    sink.leaf("given", key, count, given.hexdigest())
+    if regained.count:
+        sink.leaf("made", key, regained.count, regained.hexdigest())
 
 
 def _undone(rule: Rule | None, event: Event) -> Event | None:

@@ -109,7 +109,7 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     static = _check_documents(call)
     with open_history(call.events, tenants=frozenset(call.tenants) or None) as history:
         verdict, digests = _run(_plan(static, call, history), static, history, call, outputs)
-    integrity = check_integrity(verdict.integrity, digests.source, call.expected_hash)
+    integrity = check_integrity(verdict.integrity, digests.given, call.expected_hash)
     verify = _verify(static, verdict, call)
     checks = Checks(
         **static.checks,

@@ -82,8 +82,8 @@ def _artifact(assessment: Assessment) -> Artifact:
         migrated_events=assessment.migrated_events,
         from_bundle_digest=None if assessment.source is None else assessment.source.digest,
         to_bundle_digest=None if assessment.target is None else assessment.target.digest,
-        source_digest=digests.source,
-        migrated_digest=digests.target,
+        source_digest=digests.given,
+        migrated_digest=digests.made,
         heads={
             name: HeadReport(events=head.events, digest=head.digest) for name, head in sorted(digests.heads.items())
         },

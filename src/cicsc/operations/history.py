@@ -48,14 +48,14 @@ def verify_history(
         moment = history.latest_ts if now is None else now
         plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
         verdict, digests = migrate_history(replace(plan, digests=True), history)
-    integrity = check_integrity(verdict.integrity, digests.source, expected_hash)
+    integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
     side = None if loaded is None else side_verification(loaded, verdict.source, frozenset())
     return HistoryVerify(
         ok=integrity.ok and (bundle_check is None or bundle_check.ok) and (side is None or side.ok),
         events=verdict.source_events,
         streams=verdict.source.entities + verdict.broken_streams,
         tenants=digests.tenants,
-        digest=digests.source,
+        digest=digests.given,
         history_integrity=integrity,
         bundle_valid=UNSET if bundle_check is None else bundle_check,
         verify=UNSET if side is None else side,

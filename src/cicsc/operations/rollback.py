@@ -75,7 +75,7 @@ def _roll_back(
         writer = None if path is None else stack.enter_context(event_writer(path))
         plan = compile_undo(migration, source, only_inspect=not obstacles.reversible)
         verdict, digests = undo_history(plan, history, writer)
-        integrity = check_integrity(verdict.integrity, digests.target, expected_hash)
+        integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
         reasons = [*obstacles.reasons, *_history_obstacles(verdict), *([] if integrity.ok else [str(integrity.detail)])]
         if reasons:
             raise Discard
@@ -87,8 +87,8 @@ def _roll_back(
         rolled_back_events=verdict.events,
         source_checked=source is not None,
         method=obstacles.method,
-        source_digest=digests.target,
-        rolled_back_digest=digests.source,
+        source_digest=digests.given,
+        rolled_back_digest=digests.made,
     )
 
 

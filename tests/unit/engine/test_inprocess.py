@@ -82,14 +82,14 @@ def test_digests_and_heads():
         (("s", "Account", "2"), 1, leaf(other[1:])),
         (("t", "Account", "1"), 4, leaf(HISTORY)),
     ]
-    assert digests.source == history_root(leaves)
+    assert digests.given == history_root(leaves)
     assert digests.heads == {"s": Head(2, history_root(leaves[:2])), "t": Head(4, history_root(leaves[2:]))}
     migrated = [
         event(1, "account_opened", {"owner": "Ann"}),
         event(2, "paid", {"amount": 5}, ts=300),
         event(3, "closed", ts=400),
     ]
-    assert digests.target == history_root(
+    assert digests.made == history_root(
         [
             (("s", "Account", "1"), 1, leaf([event(1, "account_opened", tenant_id="s")])),
             (("t", "Account", "1"), 3, leaf(migrated)),
@@ -97,11 +97,16 @@ def test_digests_and_heads():
     )
 
 
-def test_a_history_that_is_not_intact_has_no_digest():
-    _, digests = run([event(1, "opened"), event(3, "closed")], digests=True)
+def test_a_history_with_a_gap_has_a_digest_but_becomes_nothing():
+    events = [event(1, "opened"), event(3, "closed")]
+    _, digests = run(events, digests=True)
+    digest = history_root([(("t", "Account", "1"), 2, leaf(events))])
+    assert digests == Digests(digest, None, {"t": Head(2, digest)}, tenants=1)
+
+
+def test_a_history_with_malformed_events_has_no_digest():
+    _, digests = run([{"tenant_id": 1}, event(1, "opened")], digests=True)
     assert digests == Digests(tenants=1)
-    _, digests = run([{"tenant_id": 1}], digests=True)
-    assert digests == Digests()
 
 
 def test_the_empty_history():
@@ -118,7 +123,7 @@ def test_undoing_gives_both_digests():
         verdict, digests = undo_history(compile_undo(migration, source, only_inspect=False), history)
     assert verdict.events == 2
     key = ("t", "Account", "1")
-    assert digests.target == history_root([(key, 2, leaf(given))])
-    assert digests.source == history_root([(key, 2, leaf([event(1, "opened"), event(2, "closed")]))])
+    assert digests.given == history_root([(key, 2, leaf(given))])
+    assert digests.made == history_root([(key, 2, leaf([event(1, "opened"), event(2, "closed")]))])
     with open_history([event(2, "closed")]) as history:
-        assert undo_history(compile_undo(migration, source, only_inspect=True), history)[1] == Digests()
+        assert undo_history(compile_undo(migration, source, only_inspect=True), history)[1].made is None

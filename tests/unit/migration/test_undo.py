@@ -42,7 +42,7 @@ REGAINED = [event(1, "opened", {"owner": "Ann"}, extra={"x": 1}), event(2, "paid
 def test_a_stream_goes_back():
     verdict, sink = run(GIVEN)
     assert sink.events == REGAINED
-    assert sink.leaves == {"target": leaf(GIVEN), "source": leaf(REGAINED)}
+    assert sink.leaves == {"given": leaf(GIVEN), "made": leaf(REGAINED)}
     assert verdict == UndoVerdict(events=2)
 
 
