@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all.
+"""Files that appear whole or not at all, and temporary files, with their failures as errors of ours.
 
 What is written goes to a temporary file in the same folder, which takes the place of the target
 once everything is on the disk; an error, a full disk or Ctrl-C leaves the target as it was. This
@@ -12,6 +12,7 @@ import io
 import os
 import secrets
 import stat
+import tempfile
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -22,6 +23,7 @@ from cicsc.errors import WorkError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TEMPORARY_PREFIX: Final = "cicsc-"
 BUFFER_BYTES: Final = 256 * 1024
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -36,18 +38,18 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     would give. Raises WorkError where the file cannot be written; its message names the reason.
     """
     target = Path(os.path.realpath(path))
+    temporary = target.parent / f".cicsc-{secrets.token_hex(8)}.tmp"
     try:
         mode = _mode_of(target)
         _make_folder(target.parent)
-        temporary = target.parent / f".cicsc-{secrets.token_hex(8)}.tmp"
-        raw = _TranslatingFile(temporary, target)
+        raw = _TranslatingFile(temporary, "xb", target)
     except OSError as error:
         raise write_error(target, error) from error
     buffered = io.BufferedWriter(raw, BUFFER_BYTES)
     try:
         yield cast("BinaryIO", buffered)
         buffered.flush()
-        _finish(raw, target, mode)
+        _finish(raw, temporary, target, mode)
     except BaseException:
         raw.abandoned = True
         temporary.unlink(missing_ok=True)
@@ -56,17 +58,45 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         buffered.close()
 
 
+@contextmanager
+def temporary_file() -> Iterator[BinaryIO]:
+    """Give a nameless file to write and read again; WorkError where it cannot be written."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX)
+    except OSError as error:
+        raise _temporary_error(error) from error
+    Path(name).unlink()
+    raw = _TranslatingFile(descriptor, "w+b", Path(name))
+    buffered = io.BufferedRandom(raw, BUFFER_BYTES)
+    try:
+        yield cast("BinaryIO", buffered)
+    finally:
+        raw.abandoned = True
+        buffered.close()
+
+
+def make_temporary_folder(parent: Path | None = None) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for temporary files, in `parent` or the system's place; WorkError where that fails."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=parent)
+    except OSError as error:
+        raise _temporary_error(error) from error
+
+
+def _temporary_error(error: OSError) -> WorkError:
+    return write_error(Path(error.filename or "temporary files"), error)
+
+
 class _TranslatingFile(io.FileIO):
-    """A new file whose failures to write are errors of ours, so that the writer's own stay apart.
+    """A file whose failures to write are errors of ours, so that the writer's own stay apart.
 
     Once abandoned it accepts everything and keeps nothing, since its buffer insists on being flushed.
     """
 
-    def __init__(self, path: Path, target: Path) -> None:
-        self.path = path
+    def __init__(self, file: Path | int, mode: str, target: Path) -> None:
         self.abandoned = False
         self._target = target
-        super().__init__(path, "xb")
+        super().__init__(file, mode)
 
     def write(self, data: object, /) -> int:
         """Write what a BufferedWriter hands down: bytes, or a view of them."""
@@ -79,13 +109,13 @@ class _TranslatingFile(io.FileIO):
             raise write_error(self._target, error) from error
 
 
-def _finish(raw: _TranslatingFile, target: Path, mode: int | None) -> None:
+def _finish(raw: _TranslatingFile, temporary: Path, target: Path, mode: int | None) -> None:
     """Bring the bytes to the disk, then put the file in its place, then bring the folder to the disk."""
     try:
         if mode is not None:
             os.fchmod(raw.fileno(), mode)
         os.fsync(raw.fileno())
-        raw.path.replace(target)
+        temporary.replace(target)
         _sync_folder(target.parent)
     except OSError as error:
         raise write_error(target, error) from error

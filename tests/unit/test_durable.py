@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from cicsc import durable
-from cicsc.durable import whole_file
+from cicsc.durable import make_temporary_folder, temporary_file, whole_file
 from cicsc.errors import WorkError
+from unit.limits import file_size_limit
 
 
 @contextmanager
@@ -27,19 +27,6 @@ def umask(mask: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Let the kernel refuse any file beyond `size` bytes, as a full disk does."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def names(folder: Path) -> list[str]:
@@ -192,3 +179,34 @@ def test_interrupt_of_a_process_leaves_nothing_behind(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], capture_output=True, check=False)
     assert b"KeyboardInterrupt" in run.stderr
     assert names(tmp_path) == []
+
+
+def test_temporary_file_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with temporary_file() as file:
+        file.write(b"x" * 1_000_000)
+        file.seek(0)
+        assert file.read() == b"x" * 1_000_000
+        assert names(tmp_path) == []
+
+
+def test_temporary_file_on_a_full_disk_is_an_error() -> None:
+    with file_size_limit(1_000), pytest.raises(WorkError) as raised, temporary_file() as file:
+        file.write(b"x" * 1_000_000)
+    assert raised.value.code == "DISK_FULL"
+
+
+@pytest.mark.parametrize("make", [make_temporary_folder, lambda: temporary_file().__enter__()])
+def test_missing_place_for_temporary_files_is_an_error(
+    make: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    with pytest.raises(WorkError, match="cannot write '/nonexistent/cicsc-"):
+        make()
+
+
+def test_no_place_for_temporary_files_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
+    with pytest.raises(WorkError, match="cannot write 'temporary files': no usable temporary directory"):
+        make_temporary_folder()

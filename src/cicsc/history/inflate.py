@@ -54,14 +54,6 @@ def _from_gzip(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
             if member.eof:
                 rest, member, started = member.unused_data, zlib.decompressobj(_GZIP_FORMAT), False
     if started:
-        yield from _drain(member, name)
-
-
-def _drain(member: zlib._Decompress, name: str) -> Iterator[bytes]:
-    """Yield what the last member still holds; it must come to its end."""
-    while text := member.decompress(b"", CHUNK_BYTES):
-        yield text
-    if not member.eof:
         raise _truncated(name, "gzip")
 
 

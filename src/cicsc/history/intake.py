@@ -44,23 +44,18 @@ class Intake:
 
     def read(self, opened: OpenInput) -> None:
         """Read an opened input to its end; raises InputError where it cannot be decoded."""
-        match opened.format:
-            case "lines":
-                self._take_batches(line_batches(opened.chunks, opened.name), opened.name)
-            case "array":
-                self._take_batches(array_batches(opened.chunks, opened.name), opened.name)
-            case "parquet":
-                from cicsc.history.parquet import parquet_rows  # noqa: PLC0415 - takes long to import, rarely needed
+        if opened.format == "parquet":
+            from cicsc.history.parquet import parquet_rows  # noqa: PLC0415 - takes long to import, rarely needed
 
-                self._take_values(parquet_rows(opened))
+            self._take_values(parquet_rows(opened))
+        else:
+            split = line_batches if opened.format == "lines" else array_batches
+            for batch in split(opened.chunks, opened.name):
+                self._take_batch(batch, opened.name)
 
     def read_values(self, values: Iterable[object]) -> None:
         """Read events, or mappings of their fields, from memory; raises InputError for what JSON cannot say."""
         self._take_values((f"index {index}", _value(item, f"index {index}")) for index, item in enumerate(values))
-
-    def _take_batches(self, batches: Iterator[TextBatch], name: str) -> None:
-        for batch in batches:
-            self._take_batch(batch, name)
 
     def _take_batch(self, batch: TextBatch, name: str) -> None:
         """Take in the texts of a batch: the loop that every event of a file passes."""

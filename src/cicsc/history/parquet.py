@@ -6,12 +6,13 @@ module and `parquet_output` are the only ones that import pyarrow, which is inst
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from cicsc.canonical import EVENT_FIELDS
 from cicsc.decoding import decode_json
+from cicsc.durable import temporary_file
 from cicsc.errors import InputError
 from cicsc.history.opening import OpenInput
 from cicsc.history.plain import plain_value
@@ -30,13 +31,13 @@ def parquet_rows(opened: OpenInput) -> Iterator[tuple[str, object]]:
     InputError for a file that is no Parquet, or whose columns cannot hold events.
     """
     parquet, errors = _libraries(opened.name)
-    with tempfile.TemporaryFile(prefix="cicsc-") as spooled:
+    with _random_access(opened) as file:
         try:
-            table = parquet.ParquetFile(_random_access(opened, spooled))
+            table = parquet.ParquetFile(file)
             _check_columns(table.schema_arrow, opened.name)
             yield from _rows(table, opened.name)
         except errors as error:
-            reason = str(error).partition("\n")[0].rstrip(".").lower()
+            reason = str(error).partition("\n")[0].strip("'\".").lower()
             raise InputError("PARQUET_INVALID", f"cannot read {opened.name} as parquet: {reason}") from error
 
 
@@ -48,17 +49,20 @@ def _libraries(name: str) -> tuple[Any, tuple[type[Exception], ...]]:
         raise InputError(
             "PARQUET_MISSING", f"cannot read {name}: pyarrow is not installed", hint="run: pip install 'cicsc[parquet]'"
         ) from error
-    return parquet, (pa.ArrowException, OSError)
+    return parquet, (pa.ArrowException, OSError, KeyError, ValueError, OverflowError)
 
 
-def _random_access(opened: OpenInput, spooled: BinaryIO) -> BinaryIO:
-    """Return a file in which a reader can move about: the input itself, or a copy of what comes in."""
+@contextmanager
+def _random_access(opened: OpenInput) -> Iterator[BinaryIO]:
+    """Give a file in which a reader can move about: the input itself, or a copy of what comes in."""
     if opened.file is not None:
         opened.file.seek(0)
-        return opened.file
-    spooled.writelines(opened.chunks)
-    spooled.seek(0)
-    return spooled
+        yield opened.file
+        return
+    with temporary_file() as copy:
+        copy.writelines(opened.chunks)
+        copy.seek(0)
+        yield copy
 
 
 def _check_columns(schema: pa.Schema, name: str) -> None:

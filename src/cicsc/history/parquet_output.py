@@ -6,7 +6,6 @@ Lines. An extra field that no column can hold exactly is refused: nothing is los
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -17,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from cicsc.canonical import EVENT_FIELDS
-from cicsc.durable import whole_file, write_error
+from cicsc.durable import temporary_file, whole_file
 from cicsc.errors import UsageError, WorkError
 from cicsc.history.model import INTEGER_MAX, INTEGER_MIN, Event
 from cicsc.history.output import POSITION_FIELDS, PositionRow, RowWriter
@@ -37,7 +36,7 @@ _encode: Final = msgspec.json.Encoder().encode
 def parquet_event_writer(path: Path) -> Iterator[RowWriter[Event]]:
     """Give a writer of events to a Parquet file."""
     _require_library(path)
-    with whole_file(path) as file, tempfile.TemporaryFile(prefix="cicsc-") as spooled:
+    with whole_file(path) as file, temporary_file() as spooled:
         writer = _SpoolingWriter(path, spooled)
         yield writer
         spooled.seek(0)
@@ -74,10 +73,7 @@ class _SpoolingWriter:
                 for name, value in event.extra.items():
                     self._learn(name, value)
             lines.append(encode_record(event) + b"\n")
-        try:
-            self._spooled.writelines(lines)
-        except OSError as error:
-            raise write_error(Path(tempfile.gettempdir()), error) from error
+        self._spooled.writelines(lines)
 
     def _learn(self, name: str, value: object) -> None:
         kind = type(value)

@@ -7,13 +7,13 @@ history within the budget never touches the disk. Records come from `intake` and
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from cicsc.durable import write_error
+from cicsc.durable import make_temporary_folder
 from cicsc.history.merging import MergedStream, merged
 from cicsc.history.model import StreamKey
 from cicsc.history.runs import Block, Groups, blocks_of, open_run, sorted_blocks, write_run
@@ -40,7 +40,7 @@ class Sorter:
         self._memory_bytes_max = memory_bytes_max
         self._gathered = 0
         self._parent = temporary_folder
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: TemporaryDirectory[str] | None = None
         self._runs: list[Path] = []
         self._runs_made = 0
 
@@ -78,10 +78,7 @@ class Sorter:
 
     def _write(self, blocks: Iterator[Block]) -> Path:
         if self._folder is None:
-            try:
-                self._folder = tempfile.TemporaryDirectory(prefix="cicsc-", dir=self._parent)
-            except OSError as error:
-                raise write_error(self._parent or Path(tempfile.gettempdir()), error) from error
+            self._folder = make_temporary_folder(self._parent)
         self._runs_made += 1
         path = Path(self._folder.name) / f"run-{self._runs_made}"
         write_run(path, blocks)
