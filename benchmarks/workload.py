@@ -148,11 +148,13 @@ def event(draw: random.Random, parcel: bool, seq: int, length: int) -> tuple[str
         return ("courier_hired" if seq == 1 else "shift_began"), {"name": name, "note": note, "reference": reference}
     if seq == 1:
         address = " ".join(draw.choices(_PLACES, k=6))
-        return "parcel_registered", {"recipient": f"r-{draw.getrandbits(32):08x}", "weight_g": draw.randint(20, 30_000),
-                                     "speed": draw.choice(list(SPEEDS)), "address": address, "reference": reference}  # fmt: skip
+        recipient = f"r-{draw.getrandbits(32):08x}"
+        sizes = {"weight_g": draw.randint(20, 30_000), "speed": draw.choice(list(SPEEDS))}
+        return "parcel_registered", {"recipient": recipient, **sizes, "address": address, "reference": reference}
     if seq == length:
-        return "parcel_delivered", {"signed_by": f"r-{draw.getrandbits(32):08x}", "reference": reference,
-                                    "remark": " ".join(draw.choices(_PLACES, k=8))}  # fmt: skip
+        signed_by = f"r-{draw.getrandbits(32):08x}"
+        remark = " ".join(draw.choices(_PLACES, k=8))
+        return "parcel_delivered", {"signed_by": signed_by, "reference": reference, "remark": remark}
     if draw.random() < _PINGED_SHARE:
         return "parcel_pinged", {"probe": f"{draw.getrandbits(256):064x}", "reference": reference}
     return "parcel_scanned", {"place": draw.choice(_PLACES), "delay_s": draw.randint(0, 600), "reference": reference,
