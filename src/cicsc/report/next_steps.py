@@ -56,7 +56,9 @@ def _after_replay(verify: Verify, call: Invocation) -> Iterator[RenderableType]:
             {item.constraint_id for item in before.violations if item.kind != "replay" and not item.accepted}
         )
         unplayable = any(item.kind == "replay" for item in before.violations)
-        if to_accept and not unplayable:
+        if to_accept and not unplayable and not verify.target_verify.ok:
+            yield from next_step("repair the history: it violates the rules of both bundles")
+        elif to_accept and not unplayable:
             command = call
             for constraint_id in to_accept:
                 command = command.plus("--accept-source-violations", constraint_id)

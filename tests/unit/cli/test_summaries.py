@@ -21,6 +21,12 @@ def preflight(call: Call, *more: str, target_file: str = "bundle.v1.json", verb:
     return call(*migration(verb, *more, target=target_file), "--summary", "always")
 
 
+def break_a_rule(shop: Path) -> None:
+    events = history()
+    events[0]["payload"]["total"] = -5
+    write(shop / "events.v0.json", events)
+
+
 def test_yes_names_the_dry_run_with_the_same_flags(call: Call, shop: Path) -> None:
     lines = preflight(call, "--tenant", "acme", "--now", "5").err.splitlines()
 
@@ -50,17 +56,27 @@ def test_divergence_shows_the_smallest_example(call: Call, shop: Path) -> None:
 
 
 def test_violations_of_the_source_can_be_accepted_by_name(call: Call, shop: Path) -> None:
-    events = history()
-    events[0]["payload"]["total"] = -5
-    write(shop / "events.v0.json", events)
+    break_a_rule(shop)
+    tolerant = target()
+    del tolerant["core_ir"]["constraints"]["total_is_positive"]
+    write(shop / "bundle.v1.json", tolerant)
     said = preflight(call)
     accepted = preflight(call, "--accept-source-violations", "total_is_positive")
 
     assert "source history: 1 violation (total_is_positive: 1)" in said.err
-    assert said.err.count("does not hold for stream ('acme', 'Order', 'o1')") == 2
+    assert said.err.count("does not hold for stream ('acme', 'Order', 'o1')") == 1
     assert said.err.splitlines()[-1].endswith("--migration v0_to_v1 --accept-source-violations total_is_positive")
     assert "- accepted: constraint 'total_is_positive'" in accepted.err
     assert "note     accepted by name: total_is_positive" in accepted.err
+
+
+def test_violations_of_both_sides_have_to_be_repaired(call: Call, shop: Path) -> None:
+    break_a_rule(shop)
+    said = preflight(call)
+
+    assert "source history: 1 violation (total_is_positive: 1)" in said.err
+    assert "target history: 1 violation (total_is_positive: 1)" in said.err
+    assert said.err.splitlines()[-1] == "next: repair the history: it violates the rules of both bundles"
 
 
 def test_events_without_a_reducer_cannot_be_accepted(call: Call, shop: Path) -> None:
