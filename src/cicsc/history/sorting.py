@@ -18,7 +18,7 @@ from cicsc.history.merging import MergedStream, merged
 from cicsc.history.model import StreamKey
 from cicsc.history.runs import Block, Groups, blocks_of, open_run, sorted_blocks, write_run
 
-MEMORY_BYTES_MAX: Final = 96 * 1024 * 1024
+MEMORY_BYTES_MAX: Final = 192 * 1024 * 1024
 """Memory that gathered records may take, their share of the tables that hold them included."""
 
 RUNS_MAX: Final = 128

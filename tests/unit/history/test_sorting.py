@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cicsc.canonical import canonical_event
+from cicsc.canonical import LeafHasher, canonical_event, history_root
 from cicsc.errors import InputError, UsageError, WorkError
 from cicsc.history import merging, runs, sorting
 from cicsc.history.model import Event, StreamKey
@@ -79,6 +79,22 @@ def test_streams_are_the_same_for_any_order_and_budget(
             assert streams(history) == expected_streams(some)
             assert history.events_count == len(some)
             assert history.latest_ts == max((event.ts for event in some), default=None)
+
+
+def digest(source: list[Event], budget: int) -> str:
+    leaves = []
+    with open_history(source, memory_bytes_max=budget) as history:
+        for key, found in history.streams():
+            leaf = LeafHasher()
+            for event in found:
+                leaf.update(event)
+            leaves.append((key, leaf.count, leaf.hexdigest()))
+    return history_root(leaves)
+
+
+@given(st.lists(events, max_size=30), st.integers(1, 4000), st.data())
+def test_digest_ignores_order_and_budget(some: list[Event], budget: int, data: st.DataObject) -> None:
+    assert digest(data.draw(st.permutations(some)), budget) == digest(some, 10**9)
 
 
 @pytest.mark.usefixtures("small_bounds")
