@@ -125,7 +125,7 @@ def test_neither_order_nor_spilled_sorting_changes_anything(seed: int, order: An
     plain = migrated(case, case.events)
     assert migrated(case, shuffled) == plain
     assert migrated(case, shuffled, memory_bytes_max=600) == plain
-    assert plain[1].source == history_digest(shuffled)
+    assert plain[1].given == history_digest(shuffled)
 
 
 def respelled(value: Any) -> Any:

@@ -106,7 +106,7 @@ def compare_migration(case: Case, every_event: bool) -> str:
     migrated, rows = oracle.transform(case.migration, case.events)
     assert identical([dict(event) for event in migrated], [event_fields(event) for event in written.rows])
     assert rows == positions.rows
-    assert (digests.source, digests.target) == (history_digest(case.events), history_digest(migrated))
+    assert (digests.given, digests.made) == (history_digest(case.events), history_digest(migrated))
     tenants = {event["tenant_id"] for event in case.events}
     assert {tenant: (head.events, head.digest) for tenant, head in digests.heads.items()} == {
         tenant: (len(own), history_digest(own))
@@ -225,7 +225,7 @@ def test_obstacles_and_rollback_are_as_the_oracle_says() -> None:
         assert sum(undone.no_way_back.values()) == unheard_of
         assert undone.not_restored.count == 0
         if unheard_of == 0:
-            assert digests.source == history_digest(case.events)
+            assert digests.made == history_digest(case.events)
             assert history_digest(back) == history_digest(case.events)
             wanted = sorted(map(repr, map(event_fields, map(decoded, oracle.rolled_back(case.migration, migrated)))))
             assert sorted(map(repr, back)) == wanted

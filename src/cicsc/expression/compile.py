@@ -14,6 +14,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Final
 
 from cicsc.expression import grammar, values
+from cicsc.expression.limits import CHARACTERS_PER_WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,7 @@ _CALLS: Final[Mapping[str, Callable[..., object]]] = {
     "float": values.to_float,
 }
 _BOOLEAN_TAGS: Final = frozenset({"eq", "ne", "not", "bool", "and", "or", "is_null", "has"})
-_SCALAR_TAGS: Final = _BOOLEAN_TAGS | grammar.PAIRS | {"lit", "in", "map_enum", "call"}
+_LIGHT_TAGS: Final = _BOOLEAN_TAGS | grammar.PAIRS | {"in", "map_enum"}
 
 _ALLOWED_NODES: Final = (
     ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.Expr,
@@ -178,13 +179,15 @@ class FunctionBuilder:
     def _lower_obj(self, body: dict[str, dict[str, grammar.Node]]) -> ast.expr:
         fields = body["fields"]
         built = ast.Dict([ast.Constant(key) for key in fields], list(map(self.expression, fields.values())))
-        return self._bounded(built, list(fields.values()))
+        names: list[grammar.Node] = [{"lit": {"string": key}} for key in fields]
+        return self._bounded(built, [*fields.values(), *names])
 
     def _lower_arr(self, body: dict[str, list[grammar.Node]]) -> ast.expr:
         return self._bounded(ast.List(list(map(self.expression, body["items"])), ast.Load()), body["items"])
 
     def _bounded(self, built: ast.expr, items: Sequence[grammar.Node]) -> ast.expr:
-        if all(item.keys() <= _SCALAR_TAGS - {"call"} for item in items):
+        """Guard a built value, unless its items are so light that no expression could exceed the limits."""
+        if all(map(_is_light, items)):
             return built
         return self.call(values.bounded, built)
 
@@ -264,6 +267,15 @@ class FunctionBuilder:
         node = body[part]
         assert isinstance(node, dict)
         return self.expression(node)
+
+
+def _is_light(node: grammar.Node) -> bool:
+    """Tell whether a value can weigh no more than one node."""
+    ((tag, body),) = node.items()
+    if tag == "lit":
+        assert isinstance(body, dict)
+        return len(str(body.get("string", ""))) < CHARACTERS_PER_WEIGHT
+    return tag in _LIGHT_TAGS
 
 
 def host_call(environment: Mapping[str, object], function: str, arguments: list[object]) -> object:

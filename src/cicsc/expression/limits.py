@@ -27,4 +27,7 @@ VALUE_DEPTH_MAX: Final = 100
 """Levels of nesting in a value that an expression builds; deeper ones overflow to null."""
 
 VALUE_WEIGHT_MAX: Final = 100_000
-"""Nodes in a value that an expression builds, where each 64 characters of text count as one more."""
+"""Nodes in a value that an expression builds, where text counts for more than one node."""
+
+CHARACTERS_PER_WEIGHT: Final = 64
+"""Characters of text that count as one more node."""

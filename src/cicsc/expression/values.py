@@ -12,14 +12,13 @@ from math import isfinite, trunc
 from typing import TYPE_CHECKING, TypeGuard
 
 from cicsc.canonical import canonical_bytes
-from cicsc.expression.limits import INTEGER_LIMIT, VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX
+from cicsc.expression.limits import CHARACTERS_PER_WEIGHT, INTEGER_LIMIT, VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _INDEX_DIGITS_MAX = 9
 _LOWEST = -INTEGER_LIMIT
-_CHARACTERS_PER_WEIGHT = 64
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -241,11 +240,11 @@ def _weight(value: object, depth: int, left: int) -> int:
     """Return what is left of the weight after `value`, negative when it, or the depth, is exceeded."""
     left -= 1
     if type(value) is str:
-        return left - len(value) // _CHARACTERS_PER_WEIGHT
+        return left - len(value) // CHARACTERS_PER_WEIGHT
     if type(value) is list:
         items: object = value
     elif type(value) is dict:
-        left -= sum(map(len, value)) // _CHARACTERS_PER_WEIGHT
+        left -= sum(map(len, value)) // CHARACTERS_PER_WEIGHT
         items = value.values()
     else:
         return left

@@ -43,7 +43,7 @@ def reversibility(migration: Migration, source: Bundle | None) -> Reversibility:
     """
     method: Method = "structural" if migration.inverse is None else "declared"
     reasons = [reason for name in sorted(migration.types) for reason in _obstacles(migration, name, source)]
-    return Reversibility(method, tuple(reasons))
+    return Reversibility(method, tuple(dict.fromkeys(reasons)))
 
 
 def _obstacles(migration: Migration, name: str, source: Bundle | None) -> Iterator[str]:

@@ -55,7 +55,8 @@ class Relation:
             found.append(Difference("state", expected_state, target.state))
         found.extend(_differing("attrs", self.attrs, source.attrs, target.attrs))
         for kind, name, function in self.mapped:
-            expected = function(*entity, source.state, source.updated_ts, source.attrs, source.shadows, now, actor)
+            attrs = dict(source.attrs)  # an expression may return them, and later events change them
+            expected = function(*entity, source.state, source.updated_ts, attrs, source.shadows, now, actor)
             value = (target.attrs if kind == "attrs" else target.shadows).get(name)
             if not equal(expected, value):
                 found.append(Difference(f"{kind}.{name}", expected, value))

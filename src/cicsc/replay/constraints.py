@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from cicsc.bundle.model import Bundle
-    from cicsc.expression import Node
     from cicsc.replay.pipeline import Row
 
 _ASSERT_PARAMETERS = ("rows_count", "now", "actor")
@@ -72,16 +71,18 @@ def compile_constraints(bundle: Bundle) -> ConstraintProgram:
 
 def _compile_query_check(constraint: QueryConstraint, bundle: Bundle) -> QueryCheck:
     query = compile_query(constraint.query, bundle.types)
-    return QueryCheck(constraint.id, constraint.on_type, query, _compile_assertion(constraint.assertion))
+    return QueryCheck(constraint.id, constraint.on_type, query, _compile_assertion(constraint))
 
 
-def _compile_assertion(node: Node) -> Callable[..., object]:
-    builder = FunctionBuilder(_ASSERT_PARAMETERS, _assertion_variable)
-    return builder.build_expression(builder.expression(node))
+def _compile_assertion(constraint: QueryConstraint) -> Callable[..., object]:
+    """Compile an assert; no arguments are given when a whole history is checked, so each has its default."""
 
+    def variable(builder: FunctionBuilder, name: str, argument: str | None) -> ast.expr:
+        if argument is None and name in _ASSERT_PARAMETERS:
+            return builder.name(name)
+        if name == "arg" and argument is not None and argument in constraint.args:
+            return builder.constant(constraint.args[argument].default)
+        return builder.constant("" if name == "state" else None)
 
-def _assertion_variable(builder: FunctionBuilder, name: str, argument: str | None) -> ast.expr:
-    """Read a variable of an assert; no arguments are given when a whole history is checked."""
-    if argument is None and name in _ASSERT_PARAMETERS:
-        return builder.name(name)
-    return builder.constant("" if name == "state" else None)
+    builder = FunctionBuilder(_ASSERT_PARAMETERS, variable)
+    return builder.build_expression(builder.expression(constraint.assertion))

@@ -34,12 +34,13 @@ class Column:
 class Layout:
     """The columns of a row, by position.
 
-    `open` layouts grow while expressions are compiled against them: whatever is read becomes a
-    column. A closed one is complete; what it does not name reads as null.
+    `open` layouts grow while expressions are compiled against them: whatever is read of the
+    `observable` variables becomes a column. A closed one is complete; what it does not name reads as null.
     """
 
     columns: list[Column] = field(default_factory=list)
     open: bool = True
+    observable: frozenset[str] = frozenset({"row", "attrs", "state"})
     aggregates: frozenset[str] = frozenset()
 
     def position(self, variable: str, argument: str | None) -> int | None:
@@ -49,7 +50,7 @@ class Layout:
         column = Column(variable, argument)
         if column in self.columns:
             return self.columns.index(column)
-        if not self.open or variable not in {"row", "attrs", "state"}:
+        if not self.open or variable not in self.observable:
             return None
         self.columns.append(column)
         return len(self.columns) - 1

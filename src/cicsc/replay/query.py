@@ -88,7 +88,7 @@ def _compile_keep(columns: Sequence[Column], entity_type: EntityType) -> Callabl
 
 def _compile_join(query: Query, source: Join, types: Mapping[str, EntityType]) -> QueryProgram:
     """Compile a join: each side keeps its key first, then the columns that the pipeline reads of it."""
-    joined = Layout()
+    joined = Layout(observable=frozenset({"row"}))
     steps = _compile_steps(query.pipeline, joined)
     left_type, right_type = types[source.left], types[source.right]
     left, right = [Column("row", source.left_field)], [Column("row", source.right_field)]
@@ -107,7 +107,7 @@ def _compile_join(query: Query, source: Join, types: Mapping[str, EntityType]) -
 
 def _side_of(column: Column, left: EntityType, right: EntityType) -> tuple[int, str]:
     """Find which side a joined column stems from: ``left.f``, ``right.f`` or a bare name, left first."""
-    name = column.argument if column.variable == "row" and column.argument is not None else ""
+    name = column.argument or ""
     side, _, field = name.partition(".")
     if side == "left" and field in columns_of(left):
         return 0, field

@@ -108,6 +108,14 @@ def test_a_built_value_is_bounded():
     assert run({"arr": {"items": [text]}}, row={"x": "a" * 64}) == ["a" * 64]
 
 
+def test_a_built_value_of_long_literals_is_bounded():
+    long = lit("a" * 64_000)
+    assert run({"arr": {"items": [long] * 90}}) == ["a" * 64_000] * 90
+    assert run({"arr": {"items": [long] * 110}}) is None
+    assert run({"obj": {"fields": {"k" * 64_000 + str(n): lit(1) for n in range(110)}}}) is None
+    assert run({"arr": {"items": [lit("a" * 63)] * 9_000}}) == ["a" * 63] * 9_000
+
+
 def test_long_chains_do_not_nest():
     assert run({"coalesce": [NULL] * 5_000 + [lit(1)]}) == 1
     assert run({"and": [lit(1)] * 5_000}) is True

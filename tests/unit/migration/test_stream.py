@@ -251,6 +251,16 @@ def test_a_field_that_differs_heals_and_differs_again_is_dated_from_the_second_t
     assert verdict.divergence.example.seq == 1
 
 
+def test_an_example_does_not_change_with_later_events():
+    def wrap(core):
+        core["types"]["Account"]["attrs"]["all"] = {}
+
+    migration = {"attrs_map": {"all": {"var": {"row": {"field": "attrs_json"}}}}}
+    events = [event(1, "paid", {"amount": 1}), event(2, "paid", {"amount": 1})]
+    verdict, _ = run(events, migration=migration, change_target=wrap, every_event=True)
+    assert verdict.divergence.example.expected == {"balance": 1}
+
+
 def test_the_smallest_example_is_kept_over_streams():
     source, target, parsed = bundles(None, forget_state)
     plan = compile_plan(source, target, parsed)

@@ -184,6 +184,24 @@ def test_join_pairs_equal_keys_and_null_joins_nothing():
     assert kept[1] == [["x", "Ann", "Ann", "of-x"], ["z", None, None, None]]
 
 
+def test_joined_rows_have_neither_state_nor_attrs():
+    state, attrs = {"var": {"state": True}}, {"var": {"attrs": {"field": "name"}}}
+    _, rows = run(join(project(s=state, a=attrs), {"limit": 1}))
+    assert rows == [["", None]]
+
+
+def test_an_argument_of_an_assert_has_its_default():
+    def holds(arguments, expected):
+        assertion = {"eq": [{"var": {"arg": {"name": "most"}}}, lit(expected)]}
+        constraint = {"kind": "bool_query", "on_type": "Order", "args": arguments, "query": snap(), "assert": assertion}
+        document = {"core_ir": {"version": 0, "types": TYPES, "constraints": {"c": constraint}}}
+        (check,) = compile_constraints(load_bundle(document)).query_checks
+        return check.holds(0, 1, "me")
+
+    assert holds({"most": {"type": "int", "default": 7}}, 7)
+    assert holds({"most": {"type": "int"}}, None)
+
+
 def test_columns():
     assert columns_of(bundle(snap()).types["Order"]) == {
         "entity_type", "entity_id", "state", "updated_ts", "attrs_json", "total", "customer", "risk",
