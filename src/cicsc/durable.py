@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -40,22 +40,30 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     temporary = target.parent / f".cicsc-{secrets.token_hex(8)}.tmp"
     try:
+        mode, raw = _begin(temporary, target)
+        with io.BufferedWriter(raw, BUFFER_BYTES) as buffered:
+            try:
+                yield cast("BinaryIO", buffered)
+                buffered.flush()
+                _finish(raw, temporary, target, mode)
+            except BaseException:
+                raw.abandoned = True
+                raise
+    except BaseException:
+        # A signal may also come between the making of the file and its first use.
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _begin(temporary: Path, target: Path) -> tuple[int | None, _TranslatingFile]:
+    """Make the folder and the temporary file; return the permissions that the target has already."""
+    try:
         mode = _mode_of(target)
         _make_folder(target.parent)
-        raw = _TranslatingFile(temporary, "xb", target)
+        return mode, _TranslatingFile(temporary, "xb", target)
     except OSError as error:
         raise write_error(target, error) from error
-    buffered = io.BufferedWriter(raw, BUFFER_BYTES)
-    try:
-        yield cast("BinaryIO", buffered)
-        buffered.flush()
-        _finish(raw, temporary, target, mode)
-    except BaseException:
-        raw.abandoned = True
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        buffered.close()
 
 
 @contextmanager

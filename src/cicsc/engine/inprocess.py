@@ -42,13 +42,13 @@ class Digests:
 
     `heads` are those of the given one, by tenant. A history with malformed events has none of these;
     where seqs are missing or repeated, nothing that counts is made, so only `made` is missing.
-    `tenants` is the number of tenants.
+    `tenants` names every tenant that has a stream.
     """
 
     given: str | None = None
     made: str | None = None
     heads: dict[str, Head] = field(default_factory=dict)
-    tenants: int = 0
+    tenants: list[str] = field(default_factory=list)
 
 
 def migrate_history(
@@ -77,9 +77,13 @@ def undo_history(
     verdict = UndoVerdict()
     verdict.integrity.merge(history.malformed)
     sink = _UndoRun(events)
+    tenants: dict[str, None] = {}
     for key, stream in history.streams():
+        tenants[key[0]] = None
         undo_stream(plan, key, stream, verdict, sink)
-    return verdict, sink.digests.finish(verdict.integrity)
+    digests = sink.digests.finish(verdict.integrity)
+    digests.tenants = list(tenants)
+    return verdict, digests
 
 
 class _Roots:
@@ -120,7 +124,7 @@ class _Run:
     def __init__(
         self, plan: Plan, verdict: Verdict, events: RowWriter[Event] | None, positions: RowWriter[Position] | None
     ) -> None:
-        self.tenants = 0
+        self.tenants: list[str] = []
         self.digests = _Roots()
         self.leaf = self.digests.leaf
         self._plan = plan
@@ -136,7 +140,7 @@ class _Run:
         if tenant_id != self._tenant:
             self.leave()
             self._tenant = tenant_id
-            self.tenants += 1
+            self.tenants.append(tenant_id)
             self._broken = self._verdict.broken_streams
 
     def leave(self) -> None:

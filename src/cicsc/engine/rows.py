@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
+from contextlib import ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
+
+from cicsc.durable import temporary_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,7 @@ class RowStore:
         self._limit = rows_in_memory_max
         self._rows: list[list[object]] = []
         self._file: BinaryIO | None = None
+        self._open = ExitStack()
 
     def append(self, row: list[object]) -> None:
         """Keep one more row."""
@@ -34,7 +37,7 @@ class RowStore:
 
     def _spill(self) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="cicsc-rows-")  # noqa: SIM115  `close` closes it
+            self._file = self._open.enter_context(temporary_file())
         self._file.writelines(_encode(row) + b"\n" for row in self._rows)
         self._rows = []
 
@@ -48,6 +51,5 @@ class RowStore:
     def close(self) -> None:
         """Give memory and disk back."""
         self._rows = []
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._file = None
+        self._open.close()

@@ -20,6 +20,7 @@ from cicsc.migration.inverse import reversibility
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.totality import holes, warnings
 from cicsc.operations.integrity import check_integrity
+from cicsc.operations.sources import require_tenants
 from cicsc.operations.verification import verification
 from cicsc.report.models import (
     Check,
@@ -109,6 +110,7 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     static = _check_documents(call)
     with open_history(call.events, tenants=frozenset(call.tenants) or None) as history:
         verdict, digests = _run(_plan(static, call, history), static, history, call, outputs)
+    require_tenants(call.tenants, digests.tenants)
     integrity = check_integrity(verdict.integrity, digests.given, call.expected_hash)
     verify = _verify(static, verdict, call)
     checks = Checks(
@@ -241,7 +243,8 @@ def _replay_check(verify: Verify | None, verdict: Verdict) -> Check:
     if verify is None:
         return _skipped("needs two valid bundles and a migration")
     if verdict.broken_streams:
-        detail = f"{verdict.broken_streams} streams are not intact and were not replayed"
+        one = verdict.broken_streams == 1
+        detail = f"{verdict.broken_streams} {'stream is' if one else 'streams are'} not intact and not replayed"
         return Check(ok=False, detail=detail if verify.error is UNSET else f"{detail}; {verify.error}")
     if verify.ok:
         return Check(ok=True)

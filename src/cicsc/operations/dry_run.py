@@ -54,10 +54,11 @@ def dry_run(
     outputs = {"--artifact": artifact, "--out-events": out_events, "--out-positions": out_positions}
     paths = {flag: None if path is None else Path(path) for flag, path in outputs.items()}
     guard_outputs({"--from": source, "--to": target, "--events": events}, paths)
-    assessment = _assess(call, paths["--out-events"], paths["--out-positions"])
-    record = _artifact(assessment)
-    if artifact is not None:
-        with whole_file(Path(artifact)) as file:
+    with ExitStack() as stack:
+        # Opened first, so that a path that cannot be written is found before the work and not after it.
+        file = None if artifact is None else stack.enter_context(whole_file(Path(artifact)))
+        record = _artifact(_assess(call, paths["--out-events"], paths["--out-positions"]))
+        if file is not None:
             file.write(record.to_json())
     return DryRun(ok=record.ok, artifact=record, artifact_path=UNSET if artifact is None else str(artifact))
 

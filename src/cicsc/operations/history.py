@@ -15,6 +15,7 @@ from cicsc.history.sorted import open_history
 from cicsc.migration.plan import NOTHING, compile_judgement
 from cicsc.operations.assess import problem_check
 from cicsc.operations.integrity import check_integrity
+from cicsc.operations.sources import require_tenants
 from cicsc.operations.verification import side_verification
 from cicsc.replay.fold import replay_steps
 from cicsc.replay.reducers import compile_types
@@ -48,13 +49,14 @@ def verify_history(
         moment = history.latest_ts if now is None else now
         plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
         verdict, digests = migrate_history(replace(plan, digests=True), history)
+    require_tenants(tenants, digests.tenants)
     integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
     side = None if loaded is None else side_verification(loaded, verdict.source, frozenset())
     return HistoryVerify(
         ok=integrity.ok and (bundle_check is None or bundle_check.ok) and (side is None or side.ok),
         events=verdict.source_events,
         streams=verdict.source.entities + verdict.broken_streams,
-        tenants=digests.tenants,
+        tenants=len(digests.tenants),
         digest=digests.given,
         history_integrity=integrity,
         bundle_valid=UNSET if bundle_check is None else bundle_check,
@@ -87,13 +89,16 @@ def replay_history(
     tally = FindingsTally()
     faults: list[str] = []
     seen = False
+    found: dict[str, None] = {}
     with open_history(events, tenants=frozenset(tenants) or None) as history:
         tally.merge(history.malformed)
         for key, stream in history.streams():
+            found[key[0]] = None
             if entity is None or key[1:] == entity:
                 seen = True
                 checked = checked_sequence(key, stream, tally)
                 yield from _snapshots(programs.get(key[1]), key, checked, faults, steps=steps)
+    require_tenants(tenants, found)
     _raise_faults(tally, faults, None if seen else entity)
 
 

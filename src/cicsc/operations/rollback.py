@@ -20,7 +20,7 @@ from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.sources import Discard, guard_outputs
+from cicsc.operations.sources import Discard, guard_outputs, require_tenants
 from cicsc.report.models import Rollback
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def rollback(
     found = after.migrations.get(migration)
     if found is None:
         near = suggestion(migration, after.migrations)
-        return _refused(migration, before, [f"migration {migration!r} is not in the target bundle{near}"])
+        reason = f"migration {migration!r} is not in the target bundle{near}"
+        return _refused(migration, before, [reason], hint="name a migration of the --to bundle in --migration")
     return _roll_back(found, before, events, path, frozenset(tenants) or None, expected_hash)
 
 
@@ -75,6 +76,7 @@ def _roll_back(
         writer = None if path is None else stack.enter_context(event_writer(path))
         plan = compile_undo(migration, source, only_inspect=not obstacles.reversible)
         verdict, digests = undo_history(plan, history, writer)
+        require_tenants(tenants or (), digests.tenants)
         integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
         reasons = [*obstacles.reasons, *_history_obstacles(verdict), *([] if integrity.ok else [str(integrity.detail)])]
         if reasons:
@@ -104,14 +106,22 @@ def _history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
         yield f"the round trip does not restore {verdict.not_restored.count} events, the first: {first}"
 
 
+_UNSAFE_HINT = "nothing was written; keep the migrated history, or declare an inverse in the migration"
+
+
 def _refused(
-    migration_id: str, source: Bundle | None, reasons: list[str], method: Method | UnsetType = UNSET
+    migration_id: str,
+    source: Bundle | None,
+    reasons: list[str],
+    *,
+    method: Method | UnsetType = UNSET,
+    hint: str = _UNSAFE_HINT,
 ) -> Rollback:
-    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+    more = "" if len(reasons) == 1 else f" (and {len(reasons) - 1} more)"
     error: dict[str, object] = {
         "code": "ROLLBACK_UNSAFE",
         "message": f"cannot roll back {migration_id!r}: {reasons[0]}{more}",
-        "hint": "nothing was written; keep the migrated history, or declare an inverse in the migration",
+        "hint": hint,
     }
     return Rollback(
         ok=False,

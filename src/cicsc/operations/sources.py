@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from cicsc.bundle.model import Bundle
 from cicsc.errors import UsageError
+from cicsc.expression import suggestion
 from cicsc.history.model import Event
 from cicsc.history.output import same_file
 
@@ -20,6 +21,17 @@ EventSource: TypeAlias = str | Path | Iterable[Event | Mapping[str, object]]
 
 class Discard(Exception):  # noqa: N818  it is no error: the verdict was no
     """Raised inside the block of an output, and caught around it, to leave the output unwritten."""
+
+
+def require_tenants(wanted: Collection[str], found: Collection[str]) -> None:
+    """Raise UsageError where a tenant that was asked for has no events: a verdict on nothing would mislead."""
+    for tenant_id in sorted(set(wanted) - set(found)):
+        near = suggestion(tenant_id, found)
+        raise UsageError(
+            "UNKNOWN_TENANT",
+            f"tenant {tenant_id!r} has no events in the history{near}",
+            hint="check the name given with --tenant, and that the history is the right one",
+        )
 
 
 def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | None]) -> None:

@@ -124,10 +124,13 @@ def _first_fault(before: SideVerify, after: SideVerify, equivalence: Equivalence
     for side, report in (("source", before), ("target", after)):
         blocking = [violation for violation in report.violations if not violation.accepted]
         if blocking:
-            return f"{side} history: {blocking[0].message} ({report.violations_total} violations)"
+            more = f" ({report.violations_total} violations)" if report.violations_total > 1 else ""
+            return f"{side} history: {blocking[0].message}{more}"
     if not equivalence.ok and equivalence.example is not UNSET:
         example = equivalence.example
         stream = (example.tenant_id, example.entity_type, example.entity_id)
         where = f"stream {stream!r} diverges in {example.field} at seq {example.seq}"
-        return f"{where} ({equivalence.streams_diverged} streams diverge)"
+        return (
+            where if equivalence.streams_diverged == 1 else f"{where} ({equivalence.streams_diverged} streams diverge)"
+        )
     return UNSET

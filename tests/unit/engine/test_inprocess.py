@@ -101,17 +101,17 @@ def test_a_history_with_a_gap_has_a_digest_but_becomes_nothing():
     events = [event(1, "opened"), event(3, "closed")]
     _, digests = run(events, digests=True)
     digest = history_root([(("t", "Account", "1"), 2, leaf(events))])
-    assert digests == Digests(digest, None, {"t": Head(2, digest)}, tenants=1)
+    assert digests == Digests(digest, None, {"t": Head(2, digest)}, tenants=["t"])
 
 
 def test_a_history_with_malformed_events_has_no_digest():
     _, digests = run([{"tenant_id": 1}, event(1, "opened")], digests=True)
-    assert digests == Digests(tenants=1)
+    assert digests == Digests(tenants=["t"])
 
 
 def test_the_empty_history():
     verdict, digests = run([], at_most(-1), digests=True)
-    assert digests == Digests(history_root([]), history_root([]), {})
+    assert digests == Digests(history_root([]), history_root([]), {}, [])
     assert verdict.source.violations == {}
     assert verdict.source_events == 0
 

@@ -67,6 +67,13 @@ def test_faults_are_raised_after_all_snapshots(events, options, code, count):
     assert len(seen) == count
 
 
+def test_a_tenant_without_events_is_refused():
+    with pytest.raises(cicsc.UsageError, match="tenant 'u' has no events in the history"):
+        cicsc.verify_history(HISTORY, tenants=["t", "u"])
+    with pytest.raises(cicsc.UsageError, match="tenant 'u' has no events in the history"):
+        list(cicsc.replay_history(HISTORY, SOURCE, tenants=["u"]))
+
+
 def test_validate_bundle():
     report = cicsc.validate_bundle(SOURCE)
     assert (report.ok, report.problems, report.problems_total) == (True, [], 0)

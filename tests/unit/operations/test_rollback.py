@@ -46,7 +46,7 @@ def test_every_obstacle_at_once_and_nothing_written(tmp_path):
         "the history is not intact: 1 SEQ_GAP",
     ]
     assert report.error["code"] == "ROLLBACK_UNSAFE"
-    assert report.error["message"] == "cannot roll back 'm': dropped event 'pinged' (and 3 more reasons)"
+    assert report.error["message"] == "cannot roll back 'm': dropped event 'pinged' (and 3 more)"
     assert report.rolled_back_events == 0
     assert list(tmp_path.iterdir()) == []
 
@@ -74,11 +74,14 @@ def test_the_expected_digest():
 
 def test_tenants_restrict():
     assert run([*GIVEN, event(2, "paid", tenant_id="u")], tenants=["t"]).rolled_back_events == 2
+    with pytest.raises(cicsc.UsageError, match="tenant 'nobody' has no events"):
+        run(tenants=["nobody"])
 
 
 def test_an_unknown_migration_is_named():
     report = run(name="mm")
     assert report.reasons == ["migration 'mm' is not in the target bundle, did you mean 'm'?"]
+    assert report.error["hint"] == "name a migration of the --to bundle in --migration"
     assert "method" not in report.to_json().decode()
 
 
