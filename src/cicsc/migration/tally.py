@@ -33,10 +33,6 @@ class Tally(Generic[Item]):
             insort(self.examples, (key, item), key=lambda example: example[0])
             del self.examples[EXAMPLES_MAX:]
 
-    def wants(self, key: tuple[object, ...]) -> bool:
-        """Tell whether an item of this key would be listed, so that its making can be spared."""
-        return len(self.examples) < EXAMPLES_MAX or key < self.examples[-1][0]
-
     def merge(self, other: Tally[Item]) -> None:
         """Take in another tally of the same group."""
         self.count += other.count

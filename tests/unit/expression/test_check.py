@@ -173,3 +173,7 @@ def test_json_path(step, path):
 
 def test_describe_a_number_that_python_will_not_print():
     assert describe(10**5000) == "a number"
+
+
+def test_the_last_node_within_the_limit_is_checked():
+    assert found({"and": [ONE] * (NODES_MAX - 2) + [1]})[0][0] == f"$.and[{NODES_MAX - 2}]"

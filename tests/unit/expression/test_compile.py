@@ -67,7 +67,7 @@ def test_tags(node, expected):
         ("rows_count", True, {"rows_count": 3}, 3), ("e_type", True, {"e_type": "t"}, "t"), ("e_actor", True, {"e_actor": "b"}, "b"),
         ("e_time", True, {"e_time": 9}, 9), ("input", {"field": "x"}, {"input": {"x": 1}}, 1), ("attrs", {"field": "x"}, {"attrs": {"x": 2}}, 2),
         ("row", {"field": "x.y"}, {"row": {"x.y": 3}}, 3), ("arg", {"name": "x"}, {"arg": {"x": 4}}, 4), ("agg", {"name": "x"}, {"agg": {"x": 5}}, 5),
-        ("payload", {"path": "x.0"}, {"payload": {"x": [6]}}, 6), ("e_payload", {"path": "x"}, {"e_payload": {"x": 7}}, 7),
+        ("payload", {"path": "x.0"}, {"payload": {"x": [6]}}, 6), ("e_payload", {"path": "x.y"}, {"e_payload": {"x": {"y": 7}}}, 7),
     ],
 )  # fmt: skip
 def test_variables(name, argument, environment, expected):
@@ -158,3 +158,19 @@ def test_reads_collects_every_variable_once():
     assert found.of("row") == ("a", "b")
     assert found.of("e_payload") == ("p.q",)
     assert found.of("attrs") == ()
+
+
+def test_null_checks_of_what_is_no_constant():
+    value = var("row", {"field": "x"})
+    assert run({"is_null": value}, row={"x": None}) is True
+    assert run({"is_null": value}, row={"x": 0}) is False
+    assert run({"ne": [value, NULL]}, row={"x": 0}) is True
+    assert run({"eq": [NULL, value]}, row={}) is True
+
+
+def test_builders_name_each_temporary_and_constant_apart():
+    pick = {"coalesce": [var("row", {"field": "x"}), lit(1)]}
+    both = {"sub": [{"coalesce": [pick, pick]}, {"coalesce": [lit(None), pick]}]}
+    assert run(both, row={"x": 5}) == 0
+    enums = [{"map_enum": {"expr": lit("a"), "mapping": {"a": number}}} for number in (1, 2, 3)]
+    assert run({"arr": {"items": enums}}) == [1, 2, 3]

@@ -109,3 +109,25 @@ def test_has_way_back_of_other_types():
     source, _, migration = bundles()
     assert has_way_back(migration, source, "Branch", "paid") is False
     assert has_way_back(migration, None, "Branch", "paid") is True
+
+
+def test_a_transform_that_keeps_the_name_is_a_way_back():
+    source, _, migration = bundles({"event_transforms": {"closed": {}}})
+    assert has_way_back(migration, source, "Account", "closed") is True
+
+
+def test_an_obstacle_of_two_types_is_named_once():
+    def add(core):
+        core["types"]["Other"] = core["types"]["Account"]
+
+    changes = {"event_transforms": {"pinged": {"drop": True}}}
+    source, _, migration = bundles(
+        change_source=add,
+        change_target=lambda core: (
+            add(core),
+            core["migrations"].update(
+                m={"from_version": 1, "to_version": 2, "types": {"Account": changes, "Other": changes}}
+            ),
+        ),
+    )
+    assert reversibility(migration, source).reasons == ("dropped event 'pinged'",)

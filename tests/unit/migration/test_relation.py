@@ -110,3 +110,24 @@ def test_an_untouched_type_is_related_by_name():
     assert same.differences(fold("open", {"owner": 1}), fold("open", {"owner": 2}), ENTITY, None, None) == [
         Difference("attrs.owner", 1, 2)
     ]
+
+
+def test_unconstrained_fields_of_untouched_and_one_sided_types():
+    def add(*attrs):
+        made = {
+            "id_type": "string",
+            "states": ["s"],
+            "initial_state": "s",
+            "attrs": {name: {} for name in attrs},
+            "commands": {},
+            "reducer": {},
+        }
+        return lambda core: core["types"].update(Branch=made)
+
+    source, target, migration = bundles(None, add("b", "c"), add("a", "b"))
+    assert unconstrained_fields(source, target, migration) == [
+        "Branch.attrs.a (source only)",
+        "Branch.attrs.c (target only)",
+    ]
+    source, target, migration = bundles(None, None, add("a"))
+    assert unconstrained_fields(source, target, migration) == []

@@ -308,3 +308,135 @@ def test_nothing_looks_at_the_events_only():
 def test_untouched_events_are_the_same_objects():
     _, sink = run([event(1, "paid", {"amount": 1})], migrated=True)
     assert sink.events == [event(1, "paid", {"amount": 1})]
+
+
+def stream_of(entity_id, *events):
+    return ("t", "Account", entity_id), [event(seq, *one, entity_id=entity_id) for seq, one in enumerate(events, 1)]
+
+
+def test_a_verdict_adds_up_over_streams():
+    source, target, parsed = bundles(None, forget_state)
+    plan = compile_plan(source, target, parsed)
+    verdict = Verdict()
+    for entity_id in ("a", "b"):
+        migrate_stream(plan, *stream_of(entity_id, ("opened",), ("pinged",), ("paid", {"amount": -1})), verdict, Sink())
+    for entity_id in ("c", "d"):
+        migrate_stream(plan, ("t", "Account", entity_id), [event(2, "opened", entity_id=entity_id)], verdict, Sink())
+    assert (verdict.source_events, verdict.broken_streams, verdict.compared_streams) == (8, 2, 2)
+    assert (verdict.source.events, verdict.source.entities, verdict.target.events, verdict.target.entities) == (
+        6,
+        2,
+        4,
+        2,
+    )
+    assert verdict.divergence.streams == 2
+    tally = verdict.target.violations["snapshot", "not_negative", "Account"]
+    assert tally.count == 2
+    assert [key for key, _ in tally.examples] == [("t", "Account", "a"), ("t", "Account", "b")]
+    violation = tally.examples[0][1]
+    assert (violation.constraint_id, violation.kind, violation.on_type) == ("not_negative", "snapshot", "Account")
+
+
+def observing(core):
+    core["types"]["Account"]["attrs"]["seen"] = {}
+    fields = [
+        {"var": {"now": True}},
+        {"var": {"actor": True}},
+        *({"var": {"row": {"field": name}}} for name in ("entity_type", "entity_id")),
+    ]
+    core["constraints"] = {
+        "same": {
+            "kind": "snapshot",
+            "on_type": "Account",
+            "expr": {
+                "eq": [{"arr": {"items": fields}}, {"arr": {"items": [lit(9), lit("me"), lit("Account"), lit("1")]}}]
+            },
+        }
+    }
+    observing.seen = {"arr": {"items": fields}}
+
+
+def test_constraints_and_relations_see_clock_actor_and_entity():
+    source, target, parsed = bundles(change_source=observing, change_target=observing)
+    plan = compile_plan(source, target, parsed, now=9, actor="me")
+    assert (plan.now, plan.actor, plan.migrates) == (9, "me", True)
+    verdict = Verdict()
+    migrate_stream(plan, KEY, HISTORY, verdict, Sink())
+    assert (verdict.source.violations, verdict.target.violations) == ({}, {})
+    judgement = compile_judgement(source, now=9, actor="me")
+    assert (judgement.now, judgement.actor, judgement.migrates) == (9, "me", False)
+    migrate_stream(judgement, KEY, HISTORY, verdict, Sink())
+    assert verdict.source.violations == {}
+    migration = {"attrs_map": {"seen": observing.seen}}
+    verdict, _ = run([event(1, "opened")], migration=migration, change_source=observing, change_target=observing)
+    assert verdict.divergence.example.expected == [9, "me", "Account", "1"]
+
+
+def test_a_judgement_of_an_unknown_type_migrates_nothing():
+    source, _, _ = bundles()
+    verdict, _ = run([event(1, "e", entity_type="Branch")], key=("t", "Branch", "1"), plan=compile_judgement(source))
+    assert verdict.target.events == 0
+    assert verdict.source.violations["replay", "replay", "Branch"].count == 1
+
+
+def add_branch(core):
+    core["types"]["Branch"] = {
+        "id_type": "string",
+        "states": ["s"],
+        "initial_state": "s",
+        "attrs": {},
+        "commands": {},
+        "reducer": {"e": []},
+    }
+
+
+def test_each_side_says_what_it_does_not_know():
+    key = ("t", "Branch", "1")
+    verdict, _ = run(
+        [event(1, "e", entity_type="Branch"), event(2, "f", entity_type="Branch")], key=key, change_source=add_branch
+    )
+    assert [found.message.split(": ")[1] for _, found in verdict.source.violations["replay", "replay", "Branch"].examples] == [
+        "event type 'f' has no reducer in the source bundle"
+    ]  # fmt: skip
+    assert {found.message.split(": ")[1] for _, found in verdict.target.violations["replay", "replay", "Branch"].examples} == {
+        "entity type 'Branch' is not in the target bundle"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{"migrated": True}, {"positions": True}])
+def test_batches_are_bounded_whatever_is_asked_for(options):
+    sizes = []
+
+    class Measuring(Sink):
+        def migrated(self, events):
+            sizes.append(len(events))
+
+        def positions(self, rows):
+            sizes.append(len(rows))
+
+    source, target, parsed = bundles()
+    events = [event(seq, "paid", {"amount": 1}) for seq in range(1, 2_501)]
+    migrate_stream(replace(compile_plan(source, target, parsed), **options), KEY, events, Verdict(), Measuring())
+    assert sizes == [1_000, 1_000, 500]
+
+
+def test_payload_maps_and_conditions_see_the_event():
+    at = {"var": {"e_time": True}}
+    fan_out = {
+        "emit_many": [
+            {"emit_as": "closed", "condition": {"eq": [at, lit(200)]}},
+            {"emit_as": "paid", "payload_map": {"at": at, "deep": payload("a.b")}},
+        ]
+    }
+    migration = {
+        "event_transforms": {
+            "opened": {"emit_as": "account_opened", "payload_map": {"at": at}},
+            "pinged": {"fan_out": fan_out},
+        }
+    }
+    _, sink = run([event(1, "opened"), event(2, "pinged", {"a": {"b": 7}})], migration=migration, migrated=True)
+    assert [(one.event_type, one.payload) for one in sink.events] == [
+        ("account_opened", {"at": 100}),
+        ("closed", {"a": {"b": 7}}),
+        ("paid", {"at": 200, "deep": 7}),
+    ]

@@ -86,3 +86,26 @@ def test_an_example_of_the_same_size_does_not_replace():
     assert not made.is_smaller((2, ("t", "T", "1")))
     assert made.is_smaller((2, ("t", "T", "0")))
     assert made.is_smaller((1, ("z", "Z", "9")))
+
+
+def test_equal_keys_are_kept_without_comparing_items():
+    made = Tally()
+    for number in range(3):
+        made.include((1,), {"number": number})
+    assert [item["number"] for _, item in made.examples] == [0, 1, 2]
+    full = tally([1] * EXAMPLES_MAX)
+    full.include((1,), "later")
+    assert "later" not in [item for _, item in full.examples]
+    assert full.count == EXAMPLES_MAX + 1
+
+
+def test_merging_divergences_adds_fields_and_keeps_the_smaller_example():
+    left, right = Verdict().divergence, Verdict().divergence
+    left.streams, left.by_field, left.size = 2, {"T.a": 2}, (5, ("t", "T", "1"))
+    right.streams, right.by_field, right.size = 3, {"T.a": 1, "T.b": 3}, (4, ("t", "T", "2"))
+    right.example = Divergence("t", "T", "2", 4, "e", "a", 1, 2, {}, {})
+    left.merge(right)
+    assert (left.streams, left.by_field, left.size) == (5, {"T.a": 3, "T.b": 3}, (4, ("t", "T", "2")))
+    assert left.example is right.example
+    left.merge(Verdict().divergence)
+    assert left.size == (4, ("t", "T", "2"))

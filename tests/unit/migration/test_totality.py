@@ -108,3 +108,17 @@ def test_emitted_types_are_listed_once():
     )
     assert emitted_types("paid", migration.types["Account"].event_transforms["paid"]) == ("b", "a")
     assert emitted_types("x", None) == ("x",)
+
+
+def test_a_type_of_nearly_the_same_name_is_suggested():
+    def misspell(core):
+        core["types"]["Acount"] = core["types"].pop("Account")
+        core["constraints"] = {}
+
+    assert found(change_target=misspell) == [
+        "entity type 'Account' does not exist in the target bundle, did you mean 'Acount'?"
+    ]
+    assert (
+        found(change_source=misspell)[0]
+        == "entity type 'Account' does not exist in the source bundle, did you mean 'Acount'?"
+    )

@@ -136,3 +136,29 @@ def test_verdicts_merge():
     changed, _ = run([event(1, "settled", {"cents": "2"})], DECLARED)
     left.merge(changed)
     assert left.not_restored.count == 1
+
+
+def test_a_type_that_the_migration_does_not_touch_goes_back_as_it_is():
+    source, _, parsed = bundles(INJECTIVE, change_source=add_branch)
+    verdict, sink = UndoVerdict(), Sink()
+    events = [event(1, "e", {"a": 1}, entity_type="Branch")]
+    for _ in range(2):
+        undo_stream(compile_undo(parsed, source, only_inspect=False), ("t", "Branch", "1"), events, verdict, sink)
+    assert sink.events == events * 2
+    assert verdict == UndoVerdict(events=2)
+
+
+def add_branch(core):
+    core["types"]["Branch"] = {
+        "id_type": "string",
+        "states": ["s"],
+        "initial_state": "s",
+        "attrs": {},
+        "commands": {},
+        "reducer": {"e": []},
+    }
+
+
+def test_a_stream_of_which_nothing_goes_back_has_no_leaf():
+    _, sink = run([event(1, "brand_new")])
+    assert list(sink.leaves) == ["given"]
