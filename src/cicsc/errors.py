@@ -5,7 +5,9 @@
     ├── InputError        an input cannot be opened or decoded                (exit 2)
     ├── BundleError       a decoded bundle has defects; lists every one       (exit 1)
     ├── HistoryError      a decoded history cannot be replayed                (exit 1)
+    ├── FenceError        a store refuses a write or a change of hands        (exit 1)
     └── WorkError         the work could not be done: disk full, unwritable   (exit 3)
+        └── StoreError    a store cannot be reached, read or written
 
 A bad history is a finding and is returned; an error means that the work could not be done. This
 module imports nothing of the package, so every layer may raise from here.
@@ -73,6 +75,27 @@ class WorkError(CicscError):
     """The work could not be done although the call and its inputs are right."""
 
     exit_code = 3
+
+
+class StoreError(WorkError):
+    """A store cannot be used as it is.
+
+    Codes: STORE_UNREACHABLE, STORE_LOCKED (others write; try again), STORE_CONFLICT (the transaction
+    lost against another; try again), STORE_NOT_INITIALISED, STORE_TOO_OLD, STORE_TOO_NEW,
+    STORE_FOREIGN (it holds something else), STORE_FULL, STORE_DAMAGED, STORE_UNSAFE (its software has
+    a known fault that loses data).
+    """
+
+
+class FenceError(CicscError):
+    """A store refuses what was asked of it, and nothing has changed.
+
+    Try again later: TENANT_PAUSED. Look at the tenant again, then try again: STALE_GENERATION,
+    WRONG_SEQ, COMMAND_REPEATED. The gate is another's: GATE_HELD, GATE_LOST. Never try again:
+    UNKNOWN_EVENT_TYPE, UNKNOWN_TENANT, UNKNOWN_BUNDLE, TENANT_EXISTS, HISTORY_IMMUTABLE.
+    """
+
+    exit_code = 1
 
 
 def _rebuild(kind: type[CicscError], fields: dict[str, object]) -> CicscError:

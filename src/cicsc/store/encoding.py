@@ -1,0 +1,138 @@
+"""Events, snapshots and documents as the columns that stores keep, and back.
+
+Both stores keep the same texts: JSON, verbatim, so that integers of any size and digests survive.
+What a writer in another language left is read as strictly as a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import UNSET
+
+from cicsc.bundle.check_bundle import parse_bundle
+from cicsc.bundle.model import Bundle
+from cicsc.decoding import decode_value
+from cicsc.errors import InputError, StoreError, UsageError
+from cicsc.history.model import Event
+from cicsc.replay.snapshot import Snapshot
+
+EventRow: TypeAlias = tuple[str, str, int, str, str, int, str, str | None]
+"""entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra."""
+
+SnapshotRow: TypeAlias = tuple[str, str, str, str, str, int | None, int]
+"""entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def encode_text(value: object) -> str:
+    """Return a JSON value as text."""
+    return _encode(value).decode()
+
+
+def event_rows(tenant_id: str, events: Iterable[Event]) -> Iterator[EventRow]:
+    """Yield the columns of events; raises UsageError for an event of another tenant."""
+    for event in events:
+        if event.tenant_id != tenant_id:
+            raise _other_tenant("an event", event.tenant_id, tenant_id)
+        yield (
+            event.entity_type,
+            event.entity_id,
+            event.seq,
+            event.event_type,
+            _encode(event.payload).decode(),
+            event.ts,
+            event.actor_id,
+            None if event.extra is UNSET else _encode(event.extra).decode(),
+        )
+
+
+def stored_event(tenant_id: str, row: EventRow) -> Event:
+    """Return the event that columns hold; raises InputError EVENT_UNREADABLE."""
+    entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra = row
+    try:
+        return Event(
+            tenant_id,
+            entity_type,
+            entity_id,
+            seq,
+            event_type,
+            _decode_object(payload),
+            ts,
+            actor_id,
+            UNSET if extra is None else _decode_object(extra),
+        )
+    except InputError as error:
+        key = (tenant_id, entity_type, entity_id)
+        raise InputError(
+            "EVENT_UNREADABLE",
+            f"cannot read stream {key!r} at seq {seq}: {error.message}",
+            hint="a program that writes to the store by itself left it; events are never changed in place",
+        ) from error
+
+
+def snapshot_rows(tenant_id: str, snapshots: Iterable[Snapshot]) -> Iterator[SnapshotRow]:
+    """Yield the columns of snapshots; raises UsageError for a snapshot of another tenant."""
+    for snapshot in snapshots:
+        if snapshot.tenant_id != tenant_id:
+            raise _other_tenant("a snapshot", snapshot.tenant_id, tenant_id)
+        yield (
+            snapshot.entity_type,
+            snapshot.entity_id,
+            snapshot.state,
+            encode_text(snapshot.attrs),
+            encode_text(snapshot.shadows),
+            snapshot.updated_ts,
+            snapshot.last_seq,
+        )
+
+
+def stored_snapshot(tenant_id: str, row: SnapshotRow) -> Snapshot:
+    """Return the snapshot that columns hold."""
+    entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq = row
+    return Snapshot(
+        tenant_id,
+        entity_type,
+        entity_id,
+        state,
+        decode_document(attrs, "attrs"),
+        decode_document(shadows, "shadows"),
+        updated_ts,
+        last_seq,
+    )
+
+
+def event_types(bundle: Bundle) -> list[tuple[str, str]]:
+    """Return (entity type, event type) of everything that the reducers of a bundle know."""
+    return [(name, event_type) for name, kind in bundle.types.items() for event_type in kind.reducer]
+
+
+def decode_document(text: str, what: str) -> dict[str, object]:
+    """Return an object that this program stored as text; raises StoreError STORE_DAMAGED when it is none."""
+    try:
+        return _decode_object(text)
+    except InputError as error:
+        raise StoreError("STORE_DAMAGED", f"cannot read stored {what}: {error.message}") from error
+
+
+def stored_bundle(digest: str, body: str) -> Bundle:
+    """Return the bundle of a stored document; raises StoreError STORE_DAMAGED when it is not the one of the digest."""
+    bundle, _ = parse_bundle(decode_document(body, f"bundle {digest}"))
+    if bundle is None or bundle.digest != digest:
+        found = "one that is not valid" if bundle is None else bundle.digest
+        raise StoreError("STORE_DAMAGED", f"cannot read stored bundle {digest}: found {found}")
+    return bundle
+
+
+def _decode_object(text: str) -> dict[str, object]:
+    value = decode_value(text.encode(), "the text")
+    if not isinstance(value, dict):
+        raise InputError("VALUE_NOT_JSON", "expected an object, found another value")
+    return value
+
+
+def _other_tenant(what: str, found: str, expected: str) -> UsageError:
+    return UsageError("TENANT_DIFFERS", f"cannot write {what} of tenant {found!r} to tenant {expected!r}")
