@@ -33,6 +33,9 @@ EVENT_FIELDS: Final = (
 )
 """The fields of an event that its digest covers, in the order in which events are written."""
 
+_SMALL: Final = 1e-3
+"""Doubles from here on are written alike by the fast encoder and by ECMAScript, unless they are integral."""
+
 _LEAF_PREFIX: Final = b"\x00"
 _ROOT_PREFIX: Final = b"\x01"
 
@@ -46,6 +49,7 @@ _encode_text: Final = msgspec.json.Encoder().encode
 # digits are due, and 3e-6 where ECMAScript writes 0.000003. All of these end in a zero fraction or
 # in an exponent. Text can look the same; then the exact encoder yields the same bytes, later.
 _search_exponent: Final = re.compile(rb"e-?[0-9]+(?:[,\]}]|\Z)").search
+_search_zero_fraction: Final = re.compile(rb"\.0(?:[,\]}]|\Z)").search
 
 
 class DigestedEvent(Protocol):
@@ -59,18 +63,21 @@ class DigestedEvent(Protocol):
 def canonical_bytes(value: object) -> bytes:
     """Encode a JSON value canonically, as UTF-8. Source: RFC 8785 and formats.md, section 1."""
     data = _encode_sorted(value)
-    if b".0" in data or _search_exponent(data):
-        return _exact(value).encode()
-    return data
+    return _encode_sorted(_plain(value)) if _may_differ(data) else data
 
 
 def canonical_event(event: DigestedEvent) -> bytes:
     """Encode the eight fields of an event canonically; extra fields take no part."""
     if event.extra is msgspec.UNSET:
         data = _encode_sorted(event)
-        if b".0" not in data and not _search_exponent(data):
+        if not _may_differ(data):
             return data
     return canonical_bytes({name: getattr(event, name) for name in EVENT_FIELDS})
+
+
+def _may_differ(data: bytes) -> bool:
+    """Tell whether the fast encoding may hold a number that the canonical form writes otherwise."""
+    return (b".0" in data and _search_zero_fraction(data) is not None) or _search_exponent(data) is not None
 
 
 def sha256_hex(data: bytes) -> str:
@@ -133,28 +140,23 @@ def history_root(leaves: Iterable[tuple[tuple[str, str, str], int, str]]) -> str
     return root.hexdigest()
 
 
-def _exact(value: object) -> str:
-    match value:
-        case float():
-            return _number(value)
-        case dict():
-            return "{" + ",".join(f"{_text(key)}:{_exact(value[key])}" for key in sorted(value)) + "}"
-        case list() | tuple():
-            return "[" + ",".join(map(_exact, value)) + "]"
-        case _:
-            return _text(value)
-
-
-def _text(value: object) -> str:
-    return _encode_text(value).decode()
+def _plain(value: object) -> object:
+    """Return the value with every number that the fast encoder writes otherwise replaced by what it should write."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a JSON number")
+        if value.is_integer():
+            return int(value)
+        return value if abs(value) >= _SMALL else msgspec.Raw(_number(value).encode())
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_plain, value))
+    return value
 
 
 def _number(value: float) -> str:
-    """Write a double as RFC 8785 does (ECMAScript, Number::toString), but integral ones as plain digits."""
-    if not math.isfinite(value):
-        raise ValueError(f"{value} is not a JSON number")
-    if value.is_integer():
-        return str(int(value))
+    """Write a double with a fraction as RFC 8785 does (ECMAScript, Number::toString)."""
     # A double with a fraction is below 2**53, so the shortest text has an exponent only when it is small.
     mantissa, _, exponent = repr(value).partition("e")
     if not exponent:
