@@ -19,10 +19,10 @@ from cicsc.migration.verdict import Verdict, Violation
 if TYPE_CHECKING:
     from cicsc.history.integrity import FindingsTally
     from cicsc.history.model import Event, StreamKey
-    from cicsc.history.output import RowWriter
+    from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
-    from cicsc.migration.stream import Part, Position, Side
+    from cicsc.migration.stream import Part, Side
     from cicsc.migration.undo import UndoPlan
     from cicsc.migration.verdict import SideVerdict
     from cicsc.replay.constraints import ConstraintProgram
@@ -55,7 +55,7 @@ def migrate_history(
     plan: Plan,
     history: SortedHistory,
     events: RowWriter[Event] | None = None,
-    positions: RowWriter[Position] | None = None,
+    positions: RowWriter[PositionRow] | None = None,
 ) -> tuple[Verdict, Digests]:
     """Migrate and verify a whole history; events and positions are written as the plan asks for them."""
     verdict = Verdict()
@@ -122,7 +122,7 @@ class _Run:
     """The sink of one migration: writes, hashes, keeps rows, and decides queries when a tenant has passed."""
 
     def __init__(
-        self, plan: Plan, verdict: Verdict, events: RowWriter[Event] | None, positions: RowWriter[Position] | None
+        self, plan: Plan, verdict: Verdict, events: RowWriter[Event] | None, positions: RowWriter[PositionRow] | None
     ) -> None:
         self.tenants: list[str] = []
         self.digests = _Roots()
@@ -171,7 +171,7 @@ class _Run:
         if self._events is not None:
             self._events.write(events)
 
-    def positions(self, rows: list[Position]) -> None:
+    def positions(self, rows: list[PositionRow]) -> None:
         if self._positions is not None:
             self._positions.write(rows)
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import BinaryIO, Final, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET
@@ -21,11 +21,7 @@ from msgspec import UNSET
 from cicsc.durable import whole_file
 from cicsc.errors import UsageError
 from cicsc.history.model import Event, event_fields
-
-PositionRow: TypeAlias = tuple[str, str, str, int, int | None]
-"""Tenant, type, id, the old seq, and the new seq or None where the event is gone."""
-
-POSITION_FIELDS: Final = ("tenant_id", "entity_type", "entity_id", "old_seq", "new_seq")
+from cicsc.history.rows import POSITION_FIELDS, PositionRow, RowWriter
 
 Row = TypeVar("Row")
 Row_contra = TypeVar("Row_contra", contravariant=True)
@@ -35,13 +31,6 @@ _GZIP_LEVEL: Final = 6
 _ZSTD_LEVEL: Final = 3
 
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class RowWriter(Protocol[Row_contra]):
-    """Takes rows, any number at a time."""
-
-    def write(self, rows: Iterable[Row_contra]) -> None:
-        """Write some rows after those before."""
 
 
 def event_writer(path: str | Path) -> AbstractContextManager[RowWriter[Event]]:

@@ -19,7 +19,7 @@ from cicsc.canonical import EVENT_FIELDS
 from cicsc.durable import temporary_file, whole_file
 from cicsc.errors import UsageError, WorkError
 from cicsc.history.model import INTEGER_MAX, INTEGER_MIN, Event
-from cicsc.history.output import POSITION_FIELDS, PositionRow, RowWriter
+from cicsc.history.rows import POSITION_FIELDS, PositionRow, RowWriter
 from cicsc.history.runs import decode_record, encode_record
 
 if TYPE_CHECKING:

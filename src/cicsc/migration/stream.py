@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cicsc.history.model import StreamKey
+    from cicsc.history.rows import PositionRow
     from cicsc.migration.plan import Plan, SidePlan, TypePlan
     from cicsc.migration.relation import Difference
     from cicsc.migration.transform import Rule
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Side = Literal["source", "target"]
 Part = Literal["given", "made"]
-Position = tuple[str, str, str, int, int | None]
 
 _BATCH_EVENTS_MAX: Final = 1_000
 _LOCATE_EVENTS_MAX: Final = 100_000
@@ -42,7 +42,7 @@ class StreamSink(Protocol):
     def migrated(self, events: list[Event]) -> None:
         """Take the next migrated events of the stream."""
 
-    def positions(self, rows: list[Position]) -> None:
+    def positions(self, rows: list[PositionRow]) -> None:
         """Take the next rows of the position map: tenant, type, id, old seq, new seq or None."""
 
     def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
@@ -104,7 +104,7 @@ class _StreamRun:
         self._leaves = (LeafHasher(), LeafHasher()) if plan.digests else None
         self._produces = plan.digests or plan.migrated
         self._buffer: list[Event] = []
-        self._map: list[Position] = []
+        self._map: list[PositionRow] = []
         self._found: Verdict | None = None
         self._last: Event | None = None
         self.since: dict[str, Event] = {}

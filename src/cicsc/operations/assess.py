@@ -38,10 +38,9 @@ if TYPE_CHECKING:
     from cicsc.engine.inprocess import Digests
     from cicsc.errors import Problem
     from cicsc.history.model import Event
-    from cicsc.history.output import RowWriter
+    from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
-    from cicsc.migration.stream import Position
     from cicsc.migration.verdict import Verdict
     from cicsc.operations.sources import BundleSource, EventSource
 
@@ -76,7 +75,7 @@ class Outputs:
 
     digests: bool = False
     events: RowWriter[Event] | None = None
-    positions: RowWriter[Position] | None = None
+    positions: RowWriter[PositionRow] | None = None
 
 
 @dataclass(frozen=True, slots=True)
