@@ -21,7 +21,8 @@ from pyarrow import parquet
 from cicsc.errors import UsageError, WorkError
 from cicsc.history import parquet_output
 from cicsc.history.model import Event, event_from_value
-from cicsc.history.output import PositionRow, event_writer, position_writer, same_file
+from cicsc.history.output import event_writer, position_writer, same_file
+from cicsc.history.rows import PositionRow
 from unit.history.events import Fields, fields, read
 
 ENDINGS = [text + packed for text in (".json", ".jsonl", ".ndjson") for packed in ("", ".gz", ".zst")]
