@@ -1,0 +1,1 @@
+"""The embedded store: one SQLite file, through apsw, which brings a current SQLite of its own."""

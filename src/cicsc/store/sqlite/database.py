@@ -1,0 +1,157 @@
+"""One connection to a SQLite file: how it is set up, its transactions, and its errors as errors of ours.
+
+Nothing else of the store sees an error of the driver. What the rows mean is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import apsw
+
+from cicsc.errors import CicscError, FenceError, InputError, StoreError
+from cicsc.store.sql import read_queries
+
+Value: TypeAlias = str | int | None
+Bindings: TypeAlias = tuple[Value, ...] | Mapping[str, Value]
+
+QUERIES: Final = read_queries(__package__, "queries.sql")
+
+PAGE_CACHE_KIB: Final = 32 * 1024
+"""Memory of one connection for pages of the file."""
+
+SAFE_SQLITE: Final = (3, 51, 3)
+"""The first SQLite without the WAL-reset fault (3.7.0 to 3.51.2): a checkpoint beside a write corrupted the file."""
+
+FENCE_CODES: Final = frozenset(
+    {
+        "TENANT_PAUSED",
+        "STALE_GENERATION",
+        "UNKNOWN_EVENT_TYPE",
+        "WRONG_SEQ",
+        "UNKNOWN_TENANT",
+        "HISTORY_IMMUTABLE",
+    }
+)
+
+_KINDS: Final[tuple[tuple[type[apsw.Error], str, str], ...]] = (
+    (apsw.BusyError, "STORE_LOCKED", "another program writes to the file; it is safe to try again"),
+    (apsw.LockedError, "STORE_LOCKED", "another program writes to the file; it is safe to try again"),
+    (apsw.FullError, "STORE_FULL", "nothing was written; make room on the disk and try again"),
+    (apsw.NotADBError, "STORE_FOREIGN", "the file is no SQLite database"),
+    (apsw.CorruptError, "STORE_DAMAGED", "keep a copy of the file and of its -wal before anything else"),
+    (apsw.SQLError, "STORE_DAMAGED", "something changed the tables; store-check names what is missing"),
+    (apsw.ConstraintError, "STORE_DAMAGED", "something changed the tables; store-check names what is missing"),
+)
+
+
+class Database:
+    """A connection that waits up to `wait_s` seconds for other writers, and whose commits survive a power cut."""
+
+    def __init__(self, path: Path, *, wait_s: float, create: bool = False) -> None:
+        _require_safe(apsw.sqlite_lib_version())
+        self.path = path
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+        with self._translated():
+            self._connection = apsw.Connection(str(path), flags=flags)
+            self._connection.set_busy_timeout(round(wait_s * 1000))
+            self._connection.execute(f"pragma synchronous = full; pragma cache_size = -{PAGE_CACHE_KIB}").fetchall()
+
+    def close(self) -> None:
+        """End the connection, and with it a transaction that is open."""
+        self._connection.close()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._connection.in_transaction
+
+    def run_script(self, script: str) -> None:
+        """Run the statements of a script."""
+        with self._translated():
+            self._connection.execute(script).fetchall()
+
+    def run(self, name: str, bindings: Bindings = ()) -> int:
+        """Run a statement; return how many rows it changed."""
+        with self._translated():
+            self._connection.execute(QUERIES[name], bindings)
+            return self._connection.changes()
+
+    def run_many(self, name: str, bindings: Iterable[Bindings]) -> None:
+        """Run a statement with each of the bindings; what their iteration raises passes through."""
+        with self._translated():
+            self._connection.executemany(QUERIES[name], bindings)
+
+    def rows(self, name: str, bindings: Bindings = ()) -> Iterator[Any]:
+        """Yield the rows of a query, tuples of its columns, as they are asked for."""
+        with self._translated():
+            yield from self._connection.execute(QUERIES[name], bindings)
+
+    def row(self, name: str, bindings: Bindings = ()) -> Any | None:
+        """Return the only row of a query, None when there is none."""
+        with self._translated():
+            return self._connection.execute(QUERIES[name], bindings).fetchone()
+
+    def value(self, name: str, bindings: Bindings = ()) -> Any | None:
+        """Return the only column of the only row of a query, None when there is none."""
+        row = self.row(name, bindings)
+        return None if row is None else row[0]
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the file's write lock: a transaction that commits when the block ends well."""
+        return self._transaction("begin immediate")
+
+    def reading(self) -> AbstractContextManager[None]:
+        """See the file as it is now for the time of the block, whatever is written meanwhile."""
+        return self._transaction("begin")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        with self._translated():
+            self._connection.execute(begin)
+        try:
+            yield
+            with self._translated():
+                self._connection.execute("commit")
+        except BaseException:
+            # A full disk may have ended the transaction already, and a failed commit may have left it open.
+            with suppress(apsw.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+            raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as error:
+            raise _our_error(self.path, error) from error
+        except UnicodeDecodeError as error:
+            raise InputError(
+                "EVENT_UNREADABLE",
+                f"cannot read a text in store {str(self.path)!r}: expected UTF-8, found other bytes",
+                hint="a program that writes to the store by itself left it; events are never changed in place",
+            ) from error
+
+
+def _require_safe(version: str) -> None:
+    if tuple(map(int, version.split("."))) < SAFE_SQLITE:
+        raise StoreError(
+            "STORE_UNSAFE",
+            f"cannot use SQLite {version}: up to 3.51.2 it can corrupt a file in WAL mode (the WAL-reset fault)",
+            hint="install the apsw wheel from PyPI, which brings a current SQLite",
+        )
+
+
+def _our_error(path: Path, error: apsw.Error) -> CicscError:
+    text = str(error)
+    code, _, rest = text.partition(": ")
+    if isinstance(error, apsw.ConstraintError) and code in FENCE_CODES:
+        return FenceError(code, rest)
+    for kind, known, hint in _KINDS:
+        if isinstance(error, kind):
+            return StoreError(known, f"cannot use store {str(path)!r}: {text.lower()}", hint=hint)
+    return StoreError("STORE_UNREACHABLE", f"cannot use store {str(path)!r}: {text.lower()}")

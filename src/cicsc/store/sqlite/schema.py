@@ -1,0 +1,127 @@
+"""The schema of a store in SQLite: whose file it is, which version, and whether the fence is as installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from cicsc.errors import StoreError
+from cicsc.store.encoding import event_types, stored_bundle
+from cicsc.store.sql import read_script
+from cicsc.store.sqlite.database import Database
+
+VERSION: Final = 1
+"""The version of the schema that this program installs and works with."""
+
+APPLICATION_ID: Final = 0x63696373
+"""The mark in the header of a file that it is a store of ours: "cics" as bytes."""
+
+
+def installed_version(database: Database) -> int | None:
+    """Return the version of the schema in a file, None where the file is empty.
+
+    Raises STORE_FOREIGN for a file that holds something else.
+    """
+    mark = database.value("application_id")
+    if mark == APPLICATION_ID:
+        version = database.value("schema_version")
+        if not isinstance(version, int):
+            raise StoreError("STORE_DAMAGED", f"store {str(database.path)!r} does not say which version its schema has")
+        return version
+    if mark == 0 and database.value("count_objects") == 0:
+        return None
+    raise StoreError(
+        "STORE_FOREIGN",
+        f"cannot use {str(database.path)!r}: it holds a database of another program",
+        hint="name another file",
+    )
+
+
+def require_schema(database: Database) -> None:
+    """Raise StoreError unless the schema is of the version of this program."""
+    version = installed_version(database)
+    if version is None:
+        raise not_initialised(database.path)
+    if version < VERSION:
+        raise StoreError(
+            "STORE_TOO_OLD",
+            f"cannot use store {str(database.path)!r}: its schema has version {version}, expected {VERSION}",
+            hint="run store-upgrade",
+        )
+    if version > VERSION:
+        raise StoreError(
+            "STORE_TOO_NEW",
+            f"cannot use store {str(database.path)!r}: its schema has version {version}, expected {VERSION}",
+            hint="a newer cicsc upgraded it; install that one",
+        )
+
+
+def not_initialised(path: Path) -> StoreError:
+    """Make the error for a store that is not there yet."""
+    return StoreError("STORE_NOT_INITIALISED", f"there is no store in {str(path)!r}", hint="run store-init")
+
+
+def install(database: Database) -> None:
+    """Create the schema and the fence in an empty file, in one transaction; on a store do nothing."""
+    if installed_version(database) is None:
+        _begin_wal(database)
+        with database.writing():
+            if installed_version(database) is None:  # another program may have been quicker
+                database.run_script(f"pragma application_id = {APPLICATION_ID}")
+                _create(database)
+    require_schema(database)
+
+
+def fence_faults(database: Database) -> tuple[str, ...]:
+    """Name every object that is not as this program installs it, and bundles with other event types than theirs."""
+    expected = _expected_objects()
+    found = _objects(database)
+    missing = [f"{kind} {name} is missing" for kind, name in expected if (kind, name) not in found]
+    changed = [
+        f"{kind} {name} is not as installed"
+        for (kind, name), content in found.items()
+        if expected.get((kind, name), content) != content
+    ]
+    added = [f"{kind} {name} was added" for kind, name in found if kind == "trigger" and (kind, name) not in expected]
+    return (*missing, *changed, *added, *_changed_bundles(database))
+
+
+def _begin_wal(database: Database) -> None:
+    """Let readers and the writer not wait for each other; the file remembers it."""
+    mode = database.value("begin_wal")
+    if mode != "wal":
+        raise StoreError(
+            "STORE_UNREACHABLE",
+            f"cannot make a store in {str(database.path)!r}: the file system does not carry WAL mode, found {mode!r}",
+            hint="put the store on a local disk",
+        )
+
+
+def _create(database: Database) -> None:
+    database.run_script(read_script(__package__, "schema.sql"))
+    database.run_script(read_script(__package__, "fence.sql"))
+    database.run("put_schema_version", (VERSION,))
+
+
+def _expected_objects() -> dict[tuple[str, str], tuple[str, str]]:
+    """Return what an intact schema holds, as SQLite itself writes it down."""
+    fresh = Database(Path(":memory:"), wait_s=0, create=True)
+    try:
+        _create(fresh)
+        return _objects(fresh)
+    finally:
+        fresh.close()
+
+
+def _objects(database: Database) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the table and the text of each object, by its kind and name."""
+    return {(kind, name): (table, text) for kind, name, table, text in database.rows("installed_objects")}
+
+
+def _changed_bundles(database: Database) -> Iterator[str]:
+    """Name the bundles whose event types, which the fence goes by, are not those of their reducers."""
+    for digest, body in list(database.rows("bundles")):
+        known = set(event_types(stored_bundle(digest, body)))
+        if set(database.rows("event_types", (digest,))) != known:
+            yield f"the event types of bundle {digest} are not those of its reducers"
