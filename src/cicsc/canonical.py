@@ -48,8 +48,8 @@ _encode_text: Final = msgspec.json.Encoder().encode
 # The fast encoder differs from the canonical form in floats only: it writes 2.0 and 1e16, where plain
 # digits are due, and 3e-6 where ECMAScript writes 0.000003. All of these end in a zero fraction or
 # in an exponent. Text can look the same; then the exact encoder yields the same bytes, later.
-_search_exponent: Final = re.compile(rb"e-?[0-9]+(?:[,\]}]|\Z)").search
-_search_zero_fraction: Final = re.compile(rb"\.0(?:[,\]}]|\Z)").search
+_search_number: Final = re.compile(rb"(?:\.0|e-?[0-9]+)(?:[,\]}]|\Z)").search
+_search_field: Final = re.compile(rb":-?[0-9.]+(?:\.0|e-?[0-9]+)[,}]").search
 
 
 class DigestedEvent(Protocol):
@@ -76,8 +76,13 @@ def canonical_event(event: DigestedEvent) -> bytes:
 
 
 def _may_differ(data: bytes) -> bool:
-    """Tell whether the fast encoding may hold a number that the canonical form writes otherwise."""
-    return (b".0" in data and _search_zero_fraction(data) is not None) or _search_exponent(data) is not None
+    """Tell whether the fast encoding may hold a number that the canonical form writes otherwise.
+
+    Without a list every number is the value of a field, behind a colon, which is three times as fast to look for.
+    """
+    if data.startswith(b"{") and b"[" not in data:
+        return _search_field(data) is not None
+    return _search_number(data) is not None
 
 
 def sha256_hex(data: bytes) -> str:
