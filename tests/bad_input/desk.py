@@ -14,8 +14,8 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from cicsc.cli.main import main
 from e2e.running import COMMAND
 
 Json = dict[str, Any]
+
+SMALL_MEMORY = (sys.executable, str(Path(__file__).with_name("small_memory.py")))
+"""The same program, with a budget as its first argument."""
 
 TEMPORARY = "tmp"
 """The folder of temporary files, which is part of the desk, so that nothing may be left in it."""
@@ -59,7 +62,6 @@ class Desk:
     folder: Path
     _monkeypatch: pytest.MonkeyPatch
     _capture: pytest.CaptureFixture[bytes]
-    extra_environment: dict[str, str] = field(default_factory=dict)
 
     def put(self, name: str, content: bytes | str | object) -> str:
         """Write a file, a document that is neither bytes nor text as JSON, and return its name."""
@@ -81,25 +83,41 @@ class Desk:
         out, err = self._capture.readouterr()
         return Said(code, out, err.decode())
 
-    def run(self, *words: str, before: Callable[[], None] | None = None) -> Said:
+    def run(
+        self,
+        *words: str,
+        before: Callable[[], None] | None = None,
+        environment: dict[str, str] | None = None,
+        program: Sequence[str] = COMMAND,
+        stdin: bytes = b"",
+    ) -> Said:
         """Call in a process of its own, in which `before` runs first."""
-        with self.start(*words, before=before) as process:
-            out, err = process.communicate(timeout=120)
+        with self.start(*words, before=before, environment=environment, program=program) as process:
+            out, err = process.communicate(stdin, timeout=120)
         return Said(process.returncode, out, err.decode())
 
-    def start(self, *words: str, before: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, **self.extra_environment, "TMPDIR": str(self.folder / TEMPORARY)}
+    def start(
+        self,
+        *words: str,
+        before: Callable[[], None] | None = None,
+        environment: dict[str, str] | None = None,
+        program: Sequence[str] = COMMAND,
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that reads the test's pipe, and keeps its temporary files on the desk."""
+        own = {"TMPDIR": str(self.folder / TEMPORARY), "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.Popen(
-            [*COMMAND, *words],
+            [*program, *words],
             cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
+            env={**os.environ, **own, **(environment or {})},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             preexec_fn=before,  # noqa: PLW1509 (the tests start no threads)
         )
 
-    def refuses(self, *words: str, code: str, exit_code: int = 2, says: str | tuple[str, ...] = (), stdin: bytes = b"") -> Json:
+    def refuses(
+        self, *words: str, code: str, exit_code: int = 2, says: str | tuple[str, ...] = (), stdin: bytes = b""
+    ) -> Json:
         """Call in this process, assert that the call is refused and changes nothing, and return the error."""
         before = self.state()
         return self.refused(self.call(*words, stdin=stdin), before, code=code, exit_code=exit_code, says=says)
@@ -135,9 +153,7 @@ class Desk:
 
     def state(self) -> dict[str, str]:
         """Every file and folder of the desk, links and temporary files included, with its mode and digest."""
-        return {
-            path.relative_to(self.folder).as_posix(): _described(path) for path in sorted(self.folder.rglob("*"))
-        }
+        return {path.relative_to(self.folder).as_posix(): _described(path) for path in sorted(self.folder.rglob("*"))}
 
     def _is_quiet(self, said: Said) -> None:
         for trace in ("Traceback", "Exception ignored", "Error:", "INTERNAL_ERROR"):

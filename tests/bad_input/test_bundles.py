@@ -69,7 +69,11 @@ def test_defects_block_a_migration_and_write_no_events(desk: Desk, side: str) ->
     checks = desk.finds(*words)["artifact"]["preflight"]["checks"]
     other = {"source": "to_bundle_valid", "to": "from_bundle_valid"}[side]
 
-    assert [name for name, check in checks.items() if check["ok"]] == [other, *(["migration_exists", "version_forward"] if side == "source" else []), "history_integrity"]
+    assert [name for name, check in checks.items() if check["ok"]] == [
+        other,
+        *(["migration_exists", "version_forward"] if side == "source" else []),
+        "history_integrity",
+    ]
     assert checks["replay_verification"]["skipped"]
 
 
@@ -85,7 +89,14 @@ def test_defects_refuse_a_rollback(desk: Desk) -> None:
 def test_defects_refuse_a_replay(desk: Desk) -> None:
     name = desk.put("b.json", defective())
     desk.refuses(
-        "history-replay", "--events", "events.v0.json", "--bundle", name, code="BUNDLE_INVALID", exit_code=1, says="'b.json'"
+        "history-replay",
+        "--events",
+        "events.v0.json",
+        "--bundle",
+        name,
+        code="BUNDLE_INVALID",
+        exit_code=1,
+        says="'b.json'",
     )
 
 
@@ -131,7 +142,9 @@ def test_bundle_of_many_small_parts_is_read_in_time(desk: Desk) -> None:
 def test_decodable_bundles_are_judged_beside_undecodable_ones(desk: Desk) -> None:
     desk.put("broken.json", b"{")
     before = desk.state()
-    said = desk.call("bundle-validate", "broken.json", "bundle.v0.json", desk.put("defects.json", defective()), "gone.json")
+    said = desk.call(
+        "bundle-validate", "broken.json", "bundle.v0.json", desk.put("defects.json", defective()), "gone.json"
+    )
     before["defects.json"] = desk.state()["defects.json"]
 
     assert said.code == 2
@@ -160,7 +173,9 @@ def test_expressions_nested_too_deep(desk: Desk, depth: int) -> None:
         problems = desk.finds("bundle-validate", desk.put("b.json", document))["bundles"][0]["problems"]
         assert "deeper than" in problems[0]["message"]
         return
-    text = json.dumps(document).replace('"expr": {"ge"', '"deep": ' + '{"not": ' * depth + "1" + "}" * depth + ', "expr": {"ge"')
+    text = json.dumps(document).replace(
+        '"expr": {"ge"', '"deep": ' + '{"not": ' * depth + "1" + "}" * depth + ', "expr": {"ge"'
+    )
     desk.refuses("bundle-validate", desk.put("b.json", text), code="JSON_NESTING", says="at most 128 levels")
 
 
@@ -174,7 +189,11 @@ def test_expression_of_too_many_nodes(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("versions", "detail"),
-    [((1, 0), "from_version < to_version"), ((1, 1), "from_version < to_version"), ((0, 7), "version 1, the migration expects 7")],
+    [
+        ((1, 0), "from_version < to_version"),
+        ((1, 1), "from_version < to_version"),
+        ((0, 7), "version 1, the migration expects 7"),
+    ],
 )
 def test_versions_that_do_not_fit(desk: Desk, versions: tuple[int, int], detail: str) -> None:
     document = copy.deepcopy(target())
@@ -189,3 +208,21 @@ def test_bundles_the_wrong_way_round(desk: Desk) -> None:
     checks = desk.finds(*preflight(source="bundle.v1.json", to="bundle.v0.json"))["checks"]
 
     assert (checks["from_bundle_valid"]["ok"], checks["migration_exists"]["ok"]) == (True, False)
+
+
+@pytest.mark.parametrize("place", ["tag", "variable", "type", "attribute", "constraint", "migration"])
+def test_long_names_do_not_swell_the_report(desk: Desk, place: str) -> None:
+    document, name = target(), "k" * 1_000_000
+    core = document["core_ir"]
+    match place:
+        case "tag":
+            core["constraints"]["total_is_positive"]["expr"] = {name: 1}
+        case "variable":
+            core["constraints"]["total_is_positive"]["expr"] = {"var": {name: {"field": "total"}}}
+        case "attribute":
+            core["types"]["Order"]["reducer"]["noted"] = [{"clear_attr": {"name": name}}]
+        case _:
+            core[f"{place}s"][name] = 7
+    desk.finds("bundle-validate", desk.put("b.json", document))
+
+    assert len(desk.call("bundle-validate", "b.json").out) < 10_000

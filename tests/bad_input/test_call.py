@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bad_input.desk import Desk, dry_run, preflight, rollback, verify
+from e2e.shop import event
 
 VERBS = {
     "bundle-validate": ["BUNDLE"],
@@ -90,27 +93,41 @@ def test_standard_output_is_no_output_file(desk: Desk, flag: str) -> None:
     assert error["hint"]
 
 
-def test_tenant_that_does_not_exist_shows_in_the_counts(desk: Desk) -> None:
-    found = desk.does(*verify("events.v0.json", "--bundle", "bundle.v0.json", "--tenant", "acne"))
-    assert (found["events"], found["streams"], found["tenants"]) == (0, 0, 0)
+EVERY_CALL = {
+    "verify": verify("events.v0.json"),
+    "verify with a bundle": verify("events.v0.json", "--bundle", "bundle.v0.json"),
+    "replay": ("history-replay", "--events", "events.v0.json", "--bundle", "bundle.v0.json"),
+    "preflight": preflight(),
+    "dry run": dry_run("--artifact", "a.json", "--out-events", "o.json", "--out-positions", "p.csv"),
+    "rollback": rollback("--out-events", "back.json", events="events.v0.json"),
+}
 
-    checked = desk.does(*preflight(), "--tenant", "acne")["verify"]
-    assert (checked["source_events"], checked["migrated_events"]) == (0, 0)
-    assert checked["source_verify"]["entities_count"] == 0
 
-    artifact = desk.does(*dry_run("--tenant", "acne"))["artifact"]
-    assert (artifact["source_events"], artifact["heads"]) == (0, {})
+@pytest.mark.parametrize("words", EVERY_CALL.values(), ids=EVERY_CALL)
+def test_tenant_that_does_not_exist(desk: Desk, words: tuple[str, ...]) -> None:
+    """A verdict on no events at all would be yes, and would mean nothing."""
+    error = desk.refuses(*words, "--tenant", "acne", code="UNKNOWN_TENANT", says="'acne'")
+
+    assert "--tenant" in error["hint"]
 
 
 def test_tenant_that_does_not_exist_beside_one_that_does(desk: Desk) -> None:
-    heads = desk.does(*dry_run("--tenant", "acne", "--tenant", "bmart"))["artifact"]["heads"]
+    desk.refuses(*dry_run("--tenant", "bmart", "--tenant", "acne"), code="UNKNOWN_TENANT", says="'acne'")
+    files = ("--events", "events.v0.json", "--bundle", "bundle.v0.json")
+    said = desk.call("history-replay", *files, "--tenant", "bmart", "--tenant", "acne")
+    snapshot, last = [json.loads(line) for line in said.out.splitlines()]
 
-    assert list(heads) == ["bmart"]
+    assert (said.code, snapshot["tenant_id"], last["error"]["code"]) == (2, "bmart", "UNKNOWN_TENANT")
 
 
-@pytest.mark.parametrize("tenant", ["'; drop table event; --", '"; DROP TABLE event; --', "%", "*", "acme,bmart", "ACME"])
+@pytest.mark.parametrize(
+    "tenant", ["'; drop table event; --", '"; DROP TABLE event; --', "%", "*", "acme,bmart", "ACME", "acme ", "ac"]
+)
 def test_tenant_is_compared_and_nothing_else(desk: Desk, tenant: str) -> None:
-    assert desk.does(*verify("events.v0.json", "--tenant", tenant))["events"] == 0
+    desk.refuses(*verify("events.v0.json", "--tenant", tenant), code="UNKNOWN_TENANT", says=repr(tenant))
+    rows = [event(1, "placed", {"total": 1}, tenant=name) for name in ("acme", "bmart", tenant)]
+
+    assert desk.does(*verify(desk.put("e.json", rows), "--tenant", tenant))["events"] == 1
 
 
 def test_migration_that_does_not_exist(desk: Desk) -> None:

@@ -128,7 +128,9 @@ def test_name_that_is_not_text(desk: Desk) -> None:
     desk.refuses(*verify(os.fsdecode(b"caf\xe9.json")), code="ARGUMENT_NOT_TEXT", says="caf\\udce9")
 
 
-@pytest.mark.parametrize("name", ["it's \"a\" file; rm -rf.jsonl", "--tenant.jsonl", "ключ 😀.jsonl", " .jsonl", "a\nb.jsonl"])
+@pytest.mark.parametrize(
+    "name", ['it\'s "a" file; rm -rf.jsonl', "--tenant.jsonl", "ключ 😀.jsonl", " .jsonl", "a\nb.jsonl"]
+)
 def test_odd_names_are_names(desk: Desk, name: str) -> None:
     lines = b"".join(line + b"\n" for line in desk.read("events.v0.json")[1:-1].replace(b"}, {", b"}\n{").splitlines())
     desk.put(name, lines)
@@ -147,7 +149,9 @@ def test_zero_bytes_of_lines_are_an_empty_history(desk: Desk) -> None:
 
 
 def test_bundle_for_events(desk: Desk) -> None:
-    desk.refuses(*verify("bundle.v0.json"), code="JSON_INVALID", says=("'bundle.v0.json'", "expected a JSON array", "'{'"))
+    desk.refuses(
+        *verify("bundle.v0.json"), code="JSON_INVALID", says=("'bundle.v0.json'", "expected a JSON array", "'{'")
+    )
     (desk.folder / "b.jsonl").symlink_to("bundle.v0.json")
     found = desk.finds(*verify("b.jsonl"))
 

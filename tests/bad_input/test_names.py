@@ -95,7 +95,9 @@ def rows_of(lines: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines.splitlines()]
 
 
-@pytest.mark.parametrize("names", [[name for name in ODD if name], DUNDER, ["", "a"]], ids=["odd", "attributes", "empty"])
+@pytest.mark.parametrize(
+    "names", [[name for name in ODD if name], DUNDER, ["", "a"]], ids=["odd", "attributes", "empty"]
+)
 def test_names_of_everything_survive_a_migration_and_its_rollback(desk: Desk, names: list[str]) -> None:
     old, new = application(names)
     desk.put("bundle.v0.json", old)
@@ -129,7 +131,14 @@ def test_tenant_of_any_name_can_be_chosen(desk: Desk, name: str) -> None:
 
 def test_streams_are_tuples_and_never_joined_strings(desk: Desk) -> None:
     """Each row would be the same stream as another one if parts were joined by a separator."""
-    parts = [("a::b", "Order", "c"), ("a", "Order", "b::c"), ("a|Order", "Order", "x"), ("a", "Order", "Order|x"), ("a\0b", "Order", ""), ("a", "Order", "b\0")]
+    parts = [
+        ("a::b", "Order", "c"),
+        ("a", "Order", "b::c"),
+        ("a|Order", "Order", "x"),
+        ("a", "Order", "Order|x"),
+        ("a\0b", "Order", ""),
+        ("a", "Order", "b\0"),
+    ]
     desk.put("e.json", [event(1, "placed", {"total": 1}, tenant=tenant, entity=entity) for tenant, _, entity in parts])
 
     assert desk.does(*verify("e.json", "--bundle", "bundle.v0.json"))["streams"] == len(parts)
@@ -175,6 +184,17 @@ def test_payload_paths_reach_keys_only(desk: Desk, field: str) -> None:
     desk.put("bundle.v0.json", old)
     desk.put("bundle.v1.json", new)
     desk.does(*preflight())
-    words = ("--events", "events.v0.json", "--bundle", "bundle.v0.json", "--tenant", "acme", "--type", "Order", "--id", "o1")
+    words = (
+        "--events",
+        "events.v0.json",
+        "--bundle",
+        "bundle.v0.json",
+        "--tenant",
+        "acme",
+        "--type",
+        "Order",
+        "--id",
+        "o1",
+    )
 
     assert json.loads(desk.call("history-replay", *words).out)["attrs"].get("note") is None

@@ -67,7 +67,7 @@ Way = Callable[[Path, str], str]
 def test_output_that_is_an_input(desk: Desk, way: Way, output: str, given: str) -> None:
     name = {"--from": "bundle.v0.json", "--to": "bundle.v1.json", "--events": "events.v0.json"}[given]
     path = way(desk.folder, name)
-    error = desk.refuses(*dry_run(output, path), code="OUTPUT_IS_INPUT", says=(output, given, repr(path)))
+    error = desk.refuses(*dry_run(output, path), code="OUTPUT_IS_INPUT", says=(output, given, repr(str(Path(path)))))
 
     assert "another path" in error["hint"]
 
@@ -112,7 +112,9 @@ def test_link_to_a_new_file_is_followed(desk: Desk) -> None:
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_folder_for_an_output(desk: Desk, output: str) -> None:
     (desk.folder / "sub.json").mkdir()
-    desk.refuses(*dry_run(output, "sub.json"), code="NOT_A_FILE", exit_code=3, says=("cannot write", "sub.json", "folder"))
+    desk.refuses(
+        *dry_run(output, "sub.json"), code="NOT_A_FILE", exit_code=3, says=("cannot write", "sub.json", "folder")
+    )
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -165,7 +167,9 @@ def test_folder_without_permission(desk: Desk, output: str) -> None:
     said = desk.run(*dry_run(output, "shut/o.json"), before=without_override)
     shut.chmod(0o755)
 
-    desk.refused(said, before, code="UNWRITABLE", exit_code=3, says=("cannot write", "shut/o.json", "permission denied"))
+    desk.refused(
+        said, before, code="UNWRITABLE", exit_code=3, says=("cannot write", "shut/o.json", "permission denied")
+    )
 
 
 def test_one_output_that_cannot_be_written_keeps_the_others_from_being_written(desk: Desk) -> None:
@@ -194,7 +198,15 @@ def test_outputs_are_refused_before_a_history_is_read(desk: Desk, output: str) -
 
 def test_nothing_is_written_where_the_verdict_is_no_but_the_artifact(desk: Desk) -> None:
     before = desk.state()
-    words = dry_run("--artifact", "new/a.json", "--out-events", "new/e.json", "--out-positions", "new/p.json", to="bundle.v1.diverging.json")
+    words = dry_run(
+        "--artifact",
+        "new/a.json",
+        "--out-events",
+        "new/e.json",
+        "--out-positions",
+        "new/p.json",
+        to="bundle.v1.diverging.json",
+    )
     assert desk.call(*words).code == 1
 
     assert {name: found for name, found in desk.state().items() if not name.startswith("new")} == before
@@ -207,5 +219,13 @@ def test_files_of_an_earlier_run_survive_a_verdict_of_no(desk: Desk) -> None:
     desk.finds(*dry_run(*words, to="bundle.v1.diverging.json"))
 
 
-def test_rollback_that_is_refused_writes_nothing(desk: Desk) -> None:
-    desk.finds(*rollback("--from", "bundle.v0.json", "--out-events", "new/back.json", events="events.v0.json"))
+@pytest.mark.parametrize("path", ["back.json", "new/folder/back.json"])
+def test_rollback_that_is_refused_writes_nothing(desk: Desk, path: str) -> None:
+    desk.finds(*rollback("--from", "bundle.v0.json", "--out-events", path, events="events.v0.json"))
+
+
+@pytest.mark.parametrize("path", ["o.json", "new/folder/o.json"])
+def test_input_that_cannot_be_decoded_writes_nothing(desk: Desk, path: str) -> None:
+    desk.put("e.jsonl", b"{")
+    for output in OUTPUTS:
+        desk.refuses(*dry_run(output, path, events="e.jsonl"), code="JSON_INVALID")

@@ -38,7 +38,9 @@ def test_the_history_itself_is_read(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"PAR1", b"PAR1PAR1", b"PAR1" + b"\0" * 100 + b"PAR1", b"[]", b"\0" * 64], ids=["magic", "both", "zeros", "json", "nul"]
+    "data",
+    [b"PAR1", b"PAR1PAR1", b"PAR1" + b"\0" * 100 + b"PAR1", b"[]", b"\0" * 64],
+    ids=["magic", "both", "zeros", "json", "nul"],
 )
 def test_file_that_is_no_parquet(desk: Desk, data: bytes) -> None:
     desk.refuses(*everything(desk.put("e.parquet", data)), code="PARQUET_INVALID", says="'e.parquet' as parquet")
@@ -51,7 +53,9 @@ def test_empty_parquet_file(desk: Desk) -> None:
 @pytest.mark.parametrize("kept", [0.2, 0.8, 0.99])
 def test_truncated_parquet(desk: Desk, kept: float) -> None:
     data = desk.read(table(desk))
-    desk.refuses(*everything(desk.put("e.parquet", data[: int(kept * len(data))])), code="PARQUET_INVALID", says="'e.parquet'")
+    desk.refuses(
+        *everything(desk.put("e.parquet", data[: int(kept * len(data))])), code="PARQUET_INVALID", says="'e.parquet'"
+    )
 
 
 def test_damaged_pages(desk: Desk) -> None:
@@ -68,12 +72,20 @@ def test_damaged_pages(desk: Desk) -> None:
 
 @pytest.mark.parametrize("field", [*TEXT, "seq", "ts", "payload"])
 def test_column_that_is_missing(desk: Desk, field: str) -> None:
-    desk.refuses(*everything(table(desk, **{field: None})), code="PARQUET_COLUMNS", says=("'e.parquet'", f"column '{field}': expected, not found"))
+    desk.refuses(
+        *everything(table(desk, **{field: None})),
+        code="PARQUET_COLUMNS",
+        says=("'e.parquet'", f"column '{field}': expected, not found"),
+    )
 
 
 def test_all_missing_columns_are_named(desk: Desk) -> None:
     parquet.write_table(pa.table({"id": [1]}), desk.folder / "e.parquet")
-    error = desk.refuses(*everything("e.parquet"), code="PARQUET_COLUMNS", says=tuple(f"column '{name}'" for name in (*TEXT, "seq", "ts", "payload")))
+    error = desk.refuses(
+        *everything("e.parquet"),
+        code="PARQUET_COLUMNS",
+        says=tuple(f"column '{name}'" for name in (*TEXT, "seq", "ts", "payload")),
+    )
 
     assert "payload" in error["hint"]
 
@@ -93,7 +105,9 @@ def test_all_missing_columns_are_named(desk: Desk) -> None:
     ],
 )
 def test_column_of_another_type(desk: Desk, field: str, values: Any, expected: str) -> None:
-    desk.refuses(*everything(table(desk, **{field: values})), code="PARQUET_COLUMNS", says=(f"column '{field}'", expected))
+    desk.refuses(
+        *everything(table(desk, **{field: values})), code="PARQUET_COLUMNS", says=(f"column '{field}'", expected)
+    )
 
 
 @pytest.mark.parametrize("field", [*TEXT, "seq", "ts", "payload"])
@@ -114,7 +128,9 @@ def test_payload_text_that_is_no_strict_json(desk: Desk, text: str) -> None:
     before[name] = desk.state()[name]
     said = desk.call(*everything(name))
 
-    assert desk.refused(said, before, code=said.error["code"], says="the payload of 'e.parquet' row 2")["code"].startswith("JSON_")
+    assert desk.refused(said, before, code=said.error["code"], says="the payload of 'e.parquet' row 2")[
+        "code"
+    ].startswith("JSON_")
 
 
 @pytest.mark.parametrize("text", ["[]", "7", "null", '"{}"'])
@@ -137,7 +153,12 @@ def test_numbers_that_are_none(desk: Desk) -> None:
 
 
 def test_values_that_json_cannot_say(desk: Desk) -> None:
-    for column in ([b"\xff"] * 5, pa.array([0] * 5, pa.timestamp("ms")), pa.array([1] * 5, pa.decimal128(5, 2)), [float("inf")] * 5):
+    for column in (
+        [b"\xff"] * 5,
+        pa.array([0] * 5, pa.timestamp("ms")),
+        pa.array([1] * 5, pa.decimal128(5, 2)),
+        [float("inf")] * 5,
+    ):
         name = table(desk, extra=column)
         desk.refuses(*verify(name), code="VALUE_NOT_JSON", says=("'e.parquet' row 0", "extra"))
 

@@ -48,7 +48,9 @@ FAULTS = {
     "cut-utf8": Fault(b'"\xe2\x82"', "JSON_ENCODING", ("0xe2",)),
     "integer-of-a-million-digits": Fault(b"7" * DIGITS, "JSON_NUMBER", (str(DIGITS), "at most 1000 digits")),
     "integer-of-one-digit-too-many": Fault(b"-" + b"1" * 1001, "JSON_NUMBER", ("found one of 1001",)),
-    "fraction-of-a-million-digits": Fault(b"9" * DIGITS + b".5", "JSON_NUMBER", ("double", "'999999999999999999999999...'")),
+    "fraction-of-a-million-digits": Fault(
+        b"9" * DIGITS + b".5", "JSON_NUMBER", ("double", "'999999999999999999999999...'")
+    ),
     "nested-arrays": Fault(b"[" * NESTED + b"]" * NESTED, "JSON_NESTING", ("at most 128 levels",)),
     "nested-objects": Fault(b'{"a":' * NESTED + b"1" + b"}" * NESTED, "JSON_NESTING", ("at most 128 levels",)),
     "nested-and-not-closed": Fault(b"[" * NESTED, "JSON_NESTING", ("at most 128 levels",)),
@@ -195,7 +197,9 @@ def test_lines_after_blank_ones_keep_their_numbers(desk: Desk) -> None:
     desk.refuses(*verify(desk.put("e.jsonl", text)), code="JSON_INVALID", says="'e.jsonl' at line 5")
 
 
-@pytest.mark.parametrize(("cut", "says"), [(1, "the end of the text"), (40, "a closing quote"), (-1, "the end of the text")])
+@pytest.mark.parametrize(
+    ("cut", "says"), [(1, "the end of the text"), (40, "a closing quote"), (-1, "the end of the text")]
+)
 def test_last_line_that_is_cut(desk: Desk, cut: int, says: str) -> None:
     name = desk.put("e.jsonl", good(1) + b"\n" + good(2)[:cut])
     desk.refuses(*outputs(name), code="JSON_INVALID", says=("'e.jsonl' at line 2", says))
@@ -205,7 +209,9 @@ def test_last_line_that_is_cut(desk: Desk, cut: int, says: str) -> None:
 def test_array_that_is_cut(desk: Desk, cut: int) -> None:
     text = b"[" + good(1) + b",\n" + good(2) + b"]"
     size = len(good(1)) + 3 + cut if cut > 0 else len(text) - 1
-    error = desk.refuses(*outputs(desk.put("e.json", text[:size])), code="JSON_INVALID", says=("'e.json'", "line 2", "end of the input"))
+    error = desk.refuses(
+        *outputs(desk.put("e.json", text[:size])), code="JSON_INVALID", says=("'e.json'", "line 2", "end of the input")
+    )
 
     assert "incomplete" in error["hint"]
 
@@ -226,7 +232,9 @@ def test_array_with_faults_between_elements(desk: Desk, text: bytes) -> None:
 
 def test_array_with_the_name_of_lines(desk: Desk) -> None:
     for text in (b"[\n" + good(1) + b",\n" + good(2) + b"\n]\n", b" [ \n" + good(1) + b"\n]"):
-        error = desk.refuses(*verify(desk.put("e.jsonl", text)), code="JSON_INVALID", says=("'e.jsonl' at line", "array"))
+        error = desk.refuses(
+            *verify(desk.put("e.jsonl", text)), code="JSON_INVALID", says=("'e.jsonl' at line", "array")
+        )
         assert ".json" in error["hint"]
 
 
