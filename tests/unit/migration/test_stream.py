@@ -440,3 +440,31 @@ def test_payload_maps_and_conditions_see_the_event():
         ("closed", {"a": {"b": 7}}),
         ("paid", {"at": 200, "deep": 7}),
     ]
+
+
+def test_finding_where_a_long_stream_diverged_produces_nothing_twice():
+    events = [event(seq, "opened") for seq in range(1, 1_502)]
+    verdict, sink = run(events, change_target=forget_state, migrated=True, positions=True, digests=True)
+    assert verdict.divergence.example.seq == 1
+    assert (len(sink.events), len(sink.map), len(sink.leaves)) == (1_501, 1_501, 2)
+
+
+def without_constraints(core):
+    core["constraints"] = {}
+
+
+def test_each_side_is_judged_by_its_own_constraints():
+    events = [event(1, "paid", {"amount": -1})]
+    verdict, _ = run(events, change_source=without_constraints)
+    assert (len(verdict.source.violations), len(verdict.target.violations)) == (0, 1)
+    verdict, _ = run(events, change_target=without_constraints)
+    assert (len(verdict.source.violations), len(verdict.target.violations)) == (1, 0)
+
+
+def test_a_type_that_only_the_target_knows_is_not_replayed_by_the_source():
+    key = ("t", "Branch", "1")
+    verdict, _ = run([event(1, "e", entity_type="Branch")], key=key, change_target=add_branch)
+    assert [found.message.split(": ")[1] for _, found in verdict.source.violations["replay", "replay", "Branch"].examples] == [
+        "entity type 'Branch' is not in the source bundle"
+    ]  # fmt: skip
+    assert verdict.target.violations == {}
