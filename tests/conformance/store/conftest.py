@@ -1,0 +1,36 @@
+"""The store under test: the suite runs once for each kind, on a database of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cicsc.store.protocol import Store
+from conformance.store.desk import Desk, Plain, SqliteDesk
+from conformance.store.history import BUNDLE, add_tenant
+
+KINDS = ("sqlite",)
+
+
+@pytest.fixture(params=KINDS)
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
+    """An empty database of each kind."""
+    return SqliteDesk(tmp_path)
+
+
+@pytest.fixture
+def store(desk: Desk) -> Iterator[Store]:
+    """A store with one tenant, 't', whose history is empty."""
+    with desk.initialised() as opened:
+        opened.put_bundle(BUNDLE)
+        add_tenant(opened, "t")
+        yield opened
+
+
+@pytest.fixture
+def plain(desk: Desk, store: Store) -> Iterator[Plain]:
+    """A program that writes to the store by plain SQL."""
+    with desk.plain() as writer:
+        yield writer

@@ -1,0 +1,195 @@
+"""What the suite needs of a kind of store beside the protocol: a database of its own, and a writer that uses plain SQL.
+
+A `Desk` stands for one empty database. Its plain writers are what programs in other languages are: they know the tables
+and nothing of this package. Statements are written once, with `?` for parameters and `{event}` for names of tables.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar, Self
+
+from cicsc.store import open_store
+from cicsc.store.protocol import Store
+
+TABLES = (
+    "schema_version",
+    "bundle",
+    "event_type",
+    "tenant",
+    "gate",
+    "event",
+    "snapshot",
+    "command",
+    "audit",
+)
+
+
+_COLUMNS = "tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id"
+_REST = "'created', '{}', 2, 'mallory'"
+
+
+def with_tables(statement: str, form: str) -> str:
+    """Write the names of tables in a statement as `form` says, such as "cicsc.{}"."""
+    for table in TABLES:
+        statement = statement.replace(f"{{{table}}}", form.format(table))
+    return statement
+
+
+class RefusedError(Exception):
+    """What the database refused to a plain writer; `code` is that of the fence."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+
+
+class Plain(ABC):
+    """A connection of a program that writes by itself; outside of a transaction every statement commits."""
+
+    @abstractmethod
+    def execute(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        """Run a statement and return its rows; raises RefusedError for what the fence refuses."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin a transaction that writes."""
+
+    def commit(self) -> None:
+        """End the transaction well."""
+        self.execute("commit")
+
+    def rollback(self) -> None:
+        """Undo the transaction."""
+        self.execute("rollback")
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Desk(ABC):
+    """One empty database, and what is particular about its kind."""
+
+    url: str
+
+    keeps_nul: ClassVar[bool]
+    """Whether the kind keeps NUL in names; one that does not refuses it."""
+
+    bypasses: ClassVar[tuple[str, ...]]
+    """Further statements of the kind that would change an event that is there: tenant 't', Order '1', seq 1."""
+
+    switches: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Settings of the kind, as statements, that a plain writer may try to turn the fence off with, before it inserts."""
+
+    def open(self) -> Store:
+        """Return a store on the database; several may be open."""
+        return open_store(self.url)
+
+    def initialised(self) -> Store:
+        """Return a store on the database once it is initialised."""
+        store = self.open()
+        store.initialise()
+        return store
+
+    @abstractmethod
+    def plain(self) -> Plain:
+        """Return a plain writer."""
+
+    @abstractmethod
+    @contextmanager
+    def as_owner(self, plain: Plain, tenant_id: str, generation: int, *, owner: str, epoch: int) -> Iterator[None]:
+        """Let a plain writer be the owner of the gate, which works on `generation`, in one transaction."""
+        yield
+
+    @abstractmethod
+    def put_staged(self, plain: Plain, event: tuple[object, ...], position: int, ordinal: int) -> None:
+        """Insert an event (the columns of `INSERT`) at a position of its own."""
+
+    @abstractmethod
+    def drop_trigger(self, plain: Plain, name: str) -> None:
+        """Remove a trigger from the table of events."""
+
+
+class PlainSqlite(Plain):
+    """Writes with the SQLite that this Python brings, which is another than the store's."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+
+    def execute(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        text = with_tables(statement, "{}")
+        try:
+            return self._connection.execute(text, parameters).fetchall()
+        except sqlite3.IntegrityError as error:
+            code, _, rest = str(error).partition(": ")
+            raise RefusedError(code, rest) from error
+
+    def begin(self) -> None:
+        self.execute("begin immediate")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class SqliteDesk(Desk):
+    """A file in a folder of the test."""
+
+    keeps_nul = True
+    bypasses = (
+        f"insert or replace into event ({_COLUMNS}) values ('t', 1, 'Order', '1', 1, {_REST})",
+        f"replace into event ({_COLUMNS}) values ('t', 1, 'Order', '1', 1, {_REST})",
+        f"insert or replace into event (row_id, {_COLUMNS}) values (1, 't', 1, 'Order', 'other', 1, {_REST})",
+        f"insert or replace into event (row_id, {_COLUMNS}) values (2, 't', 1, 'Order', 'other', 1, {_REST})",
+        "update or replace event set seq = 1 where seq = 2",
+        "update event set row_id = 1000 where row_id = 1",
+        "delete from event",
+    )
+    switches = (("pragma recursive_triggers = off", "pragma foreign_keys = off"),)
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "store.db"
+        self.url = f"sqlite:///{self.path}"
+
+    def plain(self) -> PlainSqlite:
+        return PlainSqlite(self.path)
+
+    @contextmanager
+    def as_owner(self, plain: Plain, tenant_id: str, generation: int, *, owner: str, epoch: int) -> Iterator[None]:
+        plain.begin()
+        plain.execute(
+            "update gate set unlocked_generation = ? where tenant_id = ? and owner = ? and epoch = ?",
+            generation,
+            tenant_id,
+            owner,
+            epoch,
+        )
+        try:
+            yield
+        except BaseException:
+            plain.rollback()
+            raise
+        plain.execute("update gate set unlocked_generation = null where tenant_id = ?", tenant_id)
+        plain.commit()
+
+    def put_staged(self, plain: Plain, event: tuple[object, ...], position: int, ordinal: int) -> None:
+        plain.execute(
+            "insert into event (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id,"
+            " source_position, ordinal) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *event,
+            position,
+            ordinal,
+        )
+
+    def drop_trigger(self, plain: Plain, name: str) -> None:
+        plain.execute(f"drop trigger {name}")

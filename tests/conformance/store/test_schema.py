@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+from cicsc.errors import StoreError
+from cicsc.store.protocol import Store
+from conformance.store.desk import Desk, Plain
+from conformance.store.history import BUNDLE, append, event, stored
+
+WORK = {
+    "upgrade": lambda store: store.upgrade(),
+    "fence_faults": lambda store: store.fence_faults(),
+    "put_bundle": lambda store: store.put_bundle(BUNDLE),
+    "bundle": lambda store: store.bundle("0"),
+    "gate": lambda store: store.gate("t"),
+    "gates": lambda store: list(store.gates()),
+    "head": lambda store: store.head("t"),
+    "append": lambda store: append(store, event()),
+    "pause": lambda store: store.pause("t", owner="ann", seconds=1),
+    "audit": lambda store: list(store.audit()),
+}
+
+
+def test_empty_database_has_no_schema(desk: Desk) -> None:
+    with desk.open() as store:
+        assert store.schema_version() is None
+
+
+def test_initialise_installs_schema_and_fence(desk: Desk) -> None:
+    with desk.open() as store:
+        store.initialise()
+
+        assert store.schema_version() == 1
+        assert store.fence_faults() == ()
+
+
+def test_initialise_again_keeps_everything(store: Store) -> None:
+    append(store, event())
+
+    store.initialise()
+
+    assert stored(store) == [event()]
+
+
+def test_upgrade_of_current_schema_changes_nothing(store: Store) -> None:
+    append(store, event())
+
+    store.upgrade()
+
+    assert store.schema_version() == 1
+    assert stored(store) == [event()]
+
+
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+def test_store_that_is_not_initialised_is_refused(desk: Desk, work) -> None:
+    with desk.open() as store, pytest.raises(StoreError) as caught:
+        work(store)
+
+    assert caught.value.code == "STORE_NOT_INITIALISED"
+    assert "store-init" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(("version", "code"), [(0, "STORE_TOO_OLD"), (2, "STORE_TOO_NEW")])
+def test_store_of_another_version_is_refused(store: Store, plain: Plain, version: int, code: str) -> None:
+    plain.execute("update {schema_version} set version = ?", version)
+
+    with pytest.raises(StoreError) as reading:
+        store.head("t")
+    with pytest.raises(StoreError) as writing:
+        append(store, event())
+
+    assert (reading.value.code, writing.value.code) == (code, code)
+    assert store.schema_version() == version
+
+
+def test_close_may_be_called_again(desk: Desk) -> None:
+    store = desk.initialised()
+
+    store.close()
+    store.close()
+
+    with pytest.raises(ValueError, match="closed"):
+        store.gate("t")
