@@ -88,7 +88,7 @@ def test_standard_input_for_two_bundles(desk: Desk) -> None:
 @pytest.mark.parametrize("flag", ["--artifact", "--out-events", "--out-positions"])
 def test_standard_output_is_no_output_file(desk: Desk, flag: str) -> None:
     """The report is alone on standard output; a file called - would be no help to anybody."""
-    error = desk.refuses(*dry_run(flag, "-"), code="FORMAT_UNKNOWN", says=("'-'",))
+    error = desk.refuses(*dry_run(flag, "-"), code="STDOUT_TAKEN", says=(flag, "standard output"))
 
     assert error["hint"]
 
