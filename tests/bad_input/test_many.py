@@ -7,6 +7,8 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bad_input.desk import Desk, dry_run, verify
 from e2e.shop import event, source
 
@@ -62,6 +64,7 @@ def test_violations_are_all_counted(desk: Desk, tmp_path: Path) -> None:
             assert listed == smallest
 
 
+@pytest.mark.slow
 def test_findings_are_all_counted(desk: Desk, tmp_path: Path) -> None:
     gap = event(2, "placed", {"total": 1}, entity="@")
     malformed = {**event(1, "placed", {"total": 1}, entity="@"), "ts": "noon"}
