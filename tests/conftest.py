@@ -8,10 +8,15 @@ Environment:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServers
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED = CHECKOUT.parent / "shared"
@@ -45,3 +50,12 @@ def real_logs() -> Path:
     if os.environ.get("CI") and SHARED.is_dir():
         pytest.fail(f"the complete real logs are missing: {folder} is not a folder")
     pytest.skip("the complete real logs are not here; CICSC_REAL_LOGS can name their folder")
+
+
+@pytest.fixture(scope="session")
+def postgres_servers() -> Iterator[PostgresServers]:
+    """Real PostgreSQL servers, each started when it is first asked for, all stopped at the end."""
+    from postgres_server import PostgresServers  # noqa: PLC0415 - only tests that need a server load the driver
+
+    with PostgresServers() as servers:
+        yield servers
