@@ -6,7 +6,6 @@ and nothing of this package. Statements are written once, with `?` for parameter
 
 from __future__ import annotations
 
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import ClassVar, Self
 
 from cicsc.store import open_store
 from cicsc.store.protocol import Store
+from conformance.store.plain_sqlite import other_program
 
 TABLES = (
     "schema_version",
@@ -122,24 +122,25 @@ class Desk(ABC):
 
 
 class PlainSqlite(Plain):
-    """Writes with the SQLite that this Python brings, which is another than the store's."""
+    """Writes from a process of its own, with another SQLite than the store's."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+        self._program = other_program()
+        self._number = self._program.ask("open", str(path))[1]
 
     def execute(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
-        text = with_tables(statement, "{}")
-        try:
-            return self._connection.execute(text, parameters).fetchall()
-        except sqlite3.IntegrityError as error:
-            code, _, rest = str(error).partition(": ")
-            raise RefusedError(code, rest) from error
+        kind, answer = self._program.ask("execute", self._number, with_tables(statement, "{}"), parameters)
+        if kind == "refused":
+            code, _, rest = answer.partition(": ")
+            raise RefusedError(code, rest)
+        assert kind == "rows", answer
+        return [tuple(row) for row in answer]
 
     def begin(self) -> None:
         self.execute("begin immediate")
 
     def close(self) -> None:
-        self._connection.close()
+        self._program.ask("close", self._number)
 
 
 class SqliteDesk(Desk):
