@@ -54,6 +54,7 @@ class Database:
     def __init__(self, path: Path, *, wait_s: float, create: bool = False) -> None:
         _require_safe(apsw.sqlite_lib_version())
         self.path = path
+        self._cursors: set[apsw.Cursor] = set()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         with self._translated():
             self._connection = apsw.Connection(str(path), flags=flags)
@@ -61,8 +62,11 @@ class Database:
             self._connection.execute(f"pragma synchronous = full; pragma cache_size = -{PAGE_CACHE_KIB}").fetchall()
 
     def close(self) -> None:
-        """End the connection, and with it a transaction that is open."""
-        self._connection.close()
+        """End the connection, and with it whatever was being read or written."""
+        # The driver knows its cursors by weak references, which are gone already when a forgotten reading is collected.
+        for cursor in tuple(self._cursors):
+            cursor.close(force=True)
+        self._connection.close(force=True)
 
     @property
     def in_transaction(self) -> bool:
@@ -88,7 +92,13 @@ class Database:
     def rows(self, name: str, bindings: Bindings = ()) -> Iterator[Any]:
         """Yield the rows of a query, tuples of its columns, as they are asked for."""
         with self._translated():
-            yield from self._connection.execute(QUERIES[name], bindings)
+            cursor = self._connection.execute(QUERIES[name], bindings)
+            self._cursors.add(cursor)
+            try:
+                yield from cursor
+            finally:
+                self._cursors.discard(cursor)
+                cursor.close(force=True)
 
     def row(self, name: str, bindings: Bindings = ()) -> Any | None:
         """Return the only row of a query, None when there is none."""

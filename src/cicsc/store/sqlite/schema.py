@@ -121,7 +121,11 @@ def _objects(database: Database) -> dict[tuple[str, str], tuple[str, str]]:
 
 def _changed_bundles(database: Database) -> Iterator[str]:
     """Name the bundles whose event types, which the fence goes by, are not those of their reducers."""
-    for digest, body in list(database.rows("bundles")):
-        known = set(event_types(stored_bundle(digest, body)))
-        if set(database.rows("event_types", (digest,))) != known:
-            yield f"the event types of bundle {digest} are not those of its reducers"
+    for digest, body in database.rows("bundles"):
+        try:
+            known = set(event_types(stored_bundle(digest, body)))
+        except StoreError as error:
+            yield error.message
+        else:
+            if set(database.rows("event_types", (digest,))) != known:
+                yield f"the event types of bundle {digest} are not those of its reducers"
