@@ -14,16 +14,30 @@ __all__ = ["open_store"]
 
 
 def open_store(url: str) -> Store:
-    """Return the store of a URL: ``sqlite:///FILE``, where a fourth slash begins an absolute path.
+    """Return the store of a URL: ``sqlite:///FILE``, where a fourth slash begins an absolute path, or ``postgresql://...``.
 
-    Nothing is created; `initialise` does that. Raises UsageError STORE_URL_INVALID.
+    Nothing is created or connected to; `initialise` does that. Raises UsageError STORE_URL_INVALID.
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 and "\0" not in rest:
         from cicsc.store.sqlite.store import SqliteStore  # noqa: PLC0415 - the driver takes time to import
 
         return SqliteStore(Path(rest[1:]))
+    if scheme in {"postgresql", "postgres"}:
+        return _open_postgres(url)
     raise UsageError(
         "STORE_URL_INVALID",
-        f"cannot open a store of the scheme {scheme!r}: expected sqlite:///FILE",
+        f"cannot open a store of the scheme {scheme!r}: expected sqlite:///FILE or postgresql://USER@HOST/DATABASE",
     )
+
+
+def _open_postgres(url: str) -> Store:
+    try:
+        from cicsc.store.postgres.store import PostgresStore  # noqa: PLC0415 - the driver is an extra
+    except ImportError as error:
+        raise UsageError(
+            "STORE_DRIVER_MISSING",
+            "cannot open a store on PostgreSQL: psycopg is not installed",
+            hint="pip install 'cicsc[postgres]'",
+        ) from error
+    return PostgresStore(url)

@@ -10,14 +10,21 @@ import pytest
 from cicsc.store.protocol import Store
 from conformance.store.desk import Desk, Plain, SqliteDesk
 from conformance.store.history import BUNDLE, add_tenant
+from conformance.store.postgres_desk import PostgresDesk
 
-KINDS = ("sqlite",)
+KINDS = ("sqlite", "postgres-16", "postgres-18")
 
 
 @pytest.fixture(params=KINDS)
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     """An empty database of each kind."""
-    return SqliteDesk(tmp_path)
+    kind, _, version = request.param.partition("-")
+    if kind == "sqlite":
+        yield SqliteDesk(tmp_path)
+        return
+    desk = PostgresDesk(request.getfixturevalue("postgres_servers").server(version))
+    yield desk
+    desk.drop()
 
 
 @pytest.fixture

@@ -1,0 +1,46 @@
+"""Where a database is: its URL taken apart once, and the name that messages call it by, without the password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from cicsc.errors import UsageError
+
+CONNECT_SECONDS_MAX: Final = 10
+"""How long a connection may take to be made, unless the URL says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The parameters of a connection as libpq knows them, and the name of the database for people."""
+
+    name: str
+    parameters: dict[str, str | int] = field(repr=False)
+
+
+def parse_address(url: str) -> Address:
+    """Return the address that a URL ``postgresql://...`` holds; raises UsageError STORE_URL_INVALID."""
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        # The driver quotes what it does not understand, which may be the password; so its error goes no further.
+        raise UsageError(
+            "STORE_URL_INVALID",
+            "cannot understand the URL of the store: expected postgresql://USER@HOST:PORT/DATABASE",
+            hint="percent-encode special characters in names and passwords",
+        ) from None
+    parameters: dict[str, str | int] = {"connect_timeout": CONNECT_SECONDS_MAX, "fallback_application_name": "cicsc"}
+    parameters.update({name: value for name, value in given.items() if value is not None})
+    parameters["client_encoding"] = "UTF8"
+    return Address(_name(parameters), parameters)
+
+
+def _name(parameters: dict[str, str | int]) -> str:
+    user = f"{parameters['user']}@" if "user" in parameters else ""
+    host = parameters.get("host", parameters.get("hostaddr", ""))
+    port = f":{parameters['port']}" if "port" in parameters else ""
+    return f"postgresql://{user}{host}{port}/{parameters.get('dbname', '')}"

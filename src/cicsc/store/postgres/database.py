@@ -1,0 +1,178 @@
+"""One connection to a PostgreSQL database: its statements by name, its transactions, its errors as errors of ours.
+
+Nothing else of the store sees an error of the driver. What the rows mean is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import Any, Final, TypeAlias
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from cicsc.errors import StoreError
+from cicsc.store.postgres.address import Address
+from cicsc.store.postgres.driver_errors import our_error, unstorable_text
+from cicsc.store.sql import read_queries
+
+Bindings: TypeAlias = tuple[object, ...] | Mapping[str, object]
+
+QUERIES: Final = {name: text.encode() for name, text in read_queries(__package__, "queries.sql").items()}
+
+FETCH_ROWS_MAX: Final = 256
+FETCH_BYTES: Final = 2**22
+"""How much of a long result is held at once, in rows, and in bytes as far as the rows before tell."""
+
+READ_COMMITTED: Final = b"begin isolation level read committed read write"
+SNAPSHOT: Final = b"begin isolation level repeatable read read only"
+
+
+class Database:
+    """A connection on which each statement commits by itself unless `writing` or `reading` is entered.
+
+    It waits up to `wait_s` seconds for the locks of others.
+    """
+
+    def __init__(self, address: Address, *, wait_s: float) -> None:
+        self.name = address.name
+        self.schema_seen = False
+        self._cursors = count(1)
+        with self._translated():
+            self._connection = psycopg.connect(**address.parameters, autocommit=True)  # type: ignore[arg-type]
+        try:
+            self.run("set_lock_timeout", (str(round(wait_s * 1000)),))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection can begin a transaction."""
+        return self._connection.info.transaction_status is TransactionStatus.IDLE
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is closed, by us or by the server."""
+        return self._connection.closed
+
+    def close(self) -> None:
+        """End the connection, and with it a transaction that is open."""
+        self._connection.close()
+
+    @property
+    def server_version(self) -> int:
+        """The version of the server, such as 160014 for 16.14."""
+        return self._connection.info.server_version
+
+    def run_script(self, script: str) -> None:
+        """Run the statements of a script."""
+        with self._translated():
+            self._connection.execute(script.encode())
+
+    def run(self, name: str, bindings: Bindings = ()) -> int:
+        """Run a statement; return how many rows it changed."""
+        with self._translated():
+            return self._connection.execute(QUERIES[name], bindings).rowcount
+
+    def row(self, name: str, bindings: Bindings = ()) -> Any | None:
+        """Return the only row of a query, None when there is none."""
+        with self._translated():
+            return self._connection.execute(QUERIES[name], bindings).fetchone()
+
+    def value(self, name: str, bindings: Bindings = ()) -> Any | None:
+        """Return the only column of the only row of a query, None when there is none."""
+        row = self.row(name, bindings)
+        return None if row is None else row[0]
+
+    def all_rows(self, name: str, bindings: Bindings = ()) -> list[Any]:
+        """Return all rows of a query that has few."""
+        with self._translated():
+            return self._connection.execute(QUERIES[name], bindings).fetchall()
+
+    def rows(self, name: str, bindings: Bindings = ()) -> Iterator[Any]:
+        """Yield the rows of a query as they are asked for; only inside a transaction, with a cursor in the server."""
+        with self._translated(), self._connection.cursor(f"rows_{next(self._cursors)}", binary=True) as cursor:
+            cursor.execute(QUERIES[name], bindings)
+            number = 1
+            while rows := cursor.fetchmany(number):
+                yield from rows
+                size = sum(len(value) for row in rows for value in row if isinstance(value, str))
+                number = max(1, min(FETCH_ROWS_MAX, 4 * number, FETCH_BYTES * len(rows) // (size + 1)))
+
+    def copy(self, name: str, rows: Iterable[tuple[object, ...]]) -> int:
+        """Write rows in bulk; return their number. What their iteration raises passes through, with nothing written."""
+        with self._translated(), self._connection.cursor() as cursor:
+            with cursor.copy(QUERIES[name]) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return cursor.rowcount
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Give a transaction, READ COMMITTED, which commits when the block ends well.
+
+        Raises STORE_OUTCOME_UNKNOWN when the connection is lost while it commits.
+        """
+        with self._transaction(READ_COMMITTED):
+            yield
+            self._commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See the database as it is now for the time of the block, whatever is written meanwhile."""
+        with self._transaction(SNAPSHOT):
+            yield
+            self.rollback()
+
+    def rollback(self) -> None:
+        """End the transaction that is open; a connection on which that fails is closed."""
+        if self.is_idle:
+            return
+        with suppress(psycopg.Error):
+            self._connection.execute(b"rollback")
+        if not self.is_idle:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self, begin: bytes) -> Iterator[None]:
+        if not self.is_idle:
+            raise ValueError("a transaction of the store is open")
+        with self._translated():
+            self._connection.execute(begin)
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
+
+    def _commit(self) -> None:
+        try:
+            status = self._connection.execute(b"commit").statusmessage
+        except psycopg.OperationalError as error:
+            if not self._connection.closed:
+                raise our_error(self.name, error) from error
+            raise StoreError(
+                "STORE_OUTCOME_UNKNOWN",
+                f"lost the connection to {self.name} during a commit: it may or may not have been carried out",
+                hint="look what is there before trying again; a command with the same id is safe to repeat",
+            ) from error
+        except psycopg.Error as error:
+            raise our_error(self.name, error) from error
+        if status != "COMMIT":
+            raise StoreError(
+                "STORE_CONFLICT",
+                f"a transaction on {self.name} was rolled back, since one of its statements failed before",
+                hint="nothing was changed",
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise our_error(self.name, error) from error
+        except UnicodeEncodeError as error:
+            raise unstorable_text("a text", "a lone surrogate") from error

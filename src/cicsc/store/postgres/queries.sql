@@ -1,0 +1,229 @@
+-- What the store in PostgreSQL asks and writes, by name. Every write names its tenant in its key or in its condition.
+--
+-- What is looked up by the key of a stream compares the whole key as one row, and orders by it: only event_key can answer
+-- that, whatever the table's size was when the statement was planned.
+
+-- name: set_lock_timeout
+select set_config('lock_timeout', %s, false);
+
+-- name: is_utf8
+select current_setting('server_encoding') = 'UTF8';
+
+-- name: installed
+select
+    exists (select from pg_catalog.pg_namespace where nspname = 'cicsc'),
+    pg_catalog.to_regclass('cicsc.schema_version') is not null;
+
+-- name: schema_version
+select version from cicsc.schema_version;
+
+-- name: put_schema_version
+insert into cicsc.schema_version (version) values (%s);
+
+-- name: lock_installation
+select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('cicsc installation', 0));
+
+-- name: lock_shared
+select pg_catalog.pg_advisory_xact_lock_shared(cicsc.lock_key(%s));
+
+-- name: lock_exclusively
+select pg_catalog.pg_advisory_xact_lock(cicsc.lock_key(%s));
+
+-- name: lock_holders
+select a.pid, a.state, a.application_name,
+    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - a.xact_start))::bigint
+from pg_catalog.pg_locks l
+join pg_catalog.pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.granted and l.pid <> pg_catalog.pg_backend_pid()
+    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%s) and l.objsubid = 1
+order by a.xact_start;
+
+-- name: put_bundle
+insert into cicsc.bundle (digest, body, version) values (%s, %s, %s) on conflict do nothing;
+
+-- name: put_event_types
+insert into cicsc.event_type (bundle, entity_type, event_type)
+select %s, t.entity_type, t.event_type
+from unnest(%s::text[], %s::text[]) t (entity_type, event_type);
+
+-- name: bundle
+select body from cicsc.bundle where digest = %s;
+
+-- name: bundles
+select digest, body from cicsc.bundle order by digest;
+
+-- name: event_types
+select entity_type, event_type from cicsc.event_type where bundle = %s;
+
+-- name: put_tenant
+insert into cicsc.tenant (tenant_id, created_ms, latest_generation)
+values (%s, cicsc.clock_ms(), 1)
+on conflict do nothing;
+
+-- name: put_gate
+insert into cicsc.gate (tenant_id, state, epoch, active_version, active_bundle, active_generation)
+values (%s, 'open', 1, %s, %s, 1);
+
+-- name: gate
+select
+    tenant_id, state, epoch, owner, lease_until_ms, pause_deadline_ms, active_version, active_bundle, active_generation,
+    staging_generation, cicsc.clock_ms()
+from cicsc.gate
+where tenant_id = %s;
+
+-- name: gates
+select
+    tenant_id, state, epoch, owner, lease_until_ms, pause_deadline_ms, active_version, active_bundle, active_generation,
+    staging_generation, cicsc.clock_ms()
+from cicsc.gate
+order by tenant_id;
+
+-- name: pause
+-- The clock is read once, after the lock was taken.
+update cicsc.gate g
+set
+    state = 'paused',
+    epoch = g.epoch + 1,
+    owner = %(owner)s,
+    lease_until_ms = clock.now_ms + %(lease_ms)s,
+    pause_deadline_ms = clock.now_ms + %(pause_ms)s
+from (select cicsc.clock_ms() now_ms offset 0) clock
+where g.tenant_id = %(tenant_id)s and not (g.state = 'paused' and g.lease_until_ms > clock.now_ms);
+
+-- name: renew
+update cicsc.gate g
+set lease_until_ms = least(g.pause_deadline_ms, clock.now_ms + %(lease_ms)s)
+from (select cicsc.clock_ms() now_ms offset 0) clock
+where g.tenant_id = %(tenant_id)s and g.state = 'paused' and g.owner = %(owner)s and g.epoch = %(epoch)s
+    and g.lease_until_ms > clock.now_ms;
+
+-- name: resume
+update cicsc.gate
+set state = 'open', epoch = epoch + 1, owner = null, lease_until_ms = null, pause_deadline_ms = null
+where tenant_id = %(tenant_id)s and state = 'paused' and owner = %(owner)s and epoch = %(epoch)s;
+
+-- name: head
+select coalesce(max(position), 0), count(*) from cicsc.event where tenant_id = %s and generation = %s;
+
+-- name: latest_ts
+select max(ts) from cicsc.event where tenant_id = %s and generation = %s;
+
+-- name: generation_events
+select entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
+from cicsc.event
+where tenant_id = %s and generation = %s
+order by entity_type, entity_id, seq;
+
+-- name: stream_events
+select entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
+from cicsc.event
+where (tenant_id, generation, entity_type, entity_id, seq)
+        > (%(tenant_id)s, %(generation)s, %(entity_type)s, %(entity_id)s, %(after_seq)s)
+    and (tenant_id, generation, entity_type, entity_id)
+        <= (%(tenant_id)s, %(generation)s, %(entity_type)s, %(entity_id)s)
+order by tenant_id, generation, entity_type, entity_id, seq
+limit %(limit)s;
+
+-- name: last_seq
+select max(seq) from cicsc.event where tenant_id = %s and generation = %s and entity_type = %s and entity_id = %s;
+
+-- name: append_events
+insert into cicsc.event
+    (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra)
+select %s, %s, e.entity_type, e.entity_id, e.seq, e.event_type, e.payload, e.ts, e.actor_id, e.extra
+from unnest(
+    %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[]
+) with ordinality e (entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra, place)
+order by e.place;
+
+-- name: import_events
+copy cicsc.event (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra) from stdin;
+
+-- name: generation_snapshots
+select entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq
+from cicsc.snapshot
+where tenant_id = %s and generation = %s
+order by entity_type, entity_id;
+
+-- name: snapshot
+select entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq
+from cicsc.snapshot
+where tenant_id = %s and generation = %s and entity_type = %s and entity_id = %s;
+
+-- name: put_snapshots
+-- Ordered by key, so that two writers of the same snapshots lock them in the same order.
+insert into cicsc.snapshot as kept
+    (tenant_id, generation, entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq)
+select distinct on (s.entity_type, s.entity_id)
+    %s, %s, s.entity_type, s.entity_id, s.state, s.attrs, s.shadows, s.updated_ts, s.last_seq
+from unnest(
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[]
+) s (entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq)
+order by s.entity_type, s.entity_id, s.last_seq desc
+on conflict (tenant_id, generation, entity_type, entity_id) do update
+set
+    state = excluded.state,
+    attrs = excluded.attrs,
+    shadows = excluded.shadows,
+    updated_ts = excluded.updated_ts,
+    last_seq = excluded.last_seq
+where excluded.last_seq > kept.last_seq;
+
+-- name: receipt
+select result, at_ms from cicsc.command where tenant_id = %s and command_id = %s;
+
+-- name: put_receipt
+insert into cicsc.command (tenant_id, command_id, result, at_ms)
+values (%s, %s, %s, cicsc.clock_ms())
+on conflict do nothing;
+
+-- name: put_audit
+insert into cicsc.audit (at_ms, tenant_id, actor_id, action, detail)
+values (cicsc.clock_ms(), %s, %s, %s, %s);
+
+-- name: audit
+select audit_id, at_ms, tenant_id, actor_id, action, detail from cicsc.audit order by audit_id;
+
+-- name: tenant_audit
+select audit_id, at_ms, tenant_id, actor_id, action, detail
+from cicsc.audit
+where tenant_id = %s
+order by audit_id;
+
+-- name: fence_functions
+select p.proname, p.prosrc, p.prosecdef, p.provolatile::text, coalesce(p.proconfig, '{}'), l.lanname::text
+from pg_catalog.pg_proc p
+join pg_catalog.pg_language l on l.oid = p.prolang
+where p.pronamespace = (select oid from pg_catalog.pg_namespace where nspname = 'cicsc');
+
+-- name: fence_triggers
+select
+    c.relname, t.tgname, t.tgenabled::text, t.tgtype::integer, p.proname, pn.nspname,
+    coalesce(t.tgnewtable, ''), coalesce(t.tgoldtable, ''), t.tgqual is null and t.tgattr::text = ''
+from pg_catalog.pg_trigger t
+join pg_catalog.pg_class c on c.oid = t.tgrelid
+join pg_catalog.pg_proc p on p.oid = t.tgfoid
+join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
+where not t.tgisinternal
+    and c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'cicsc')
+    and c.relname in ('event', 'audit');
+
+-- name: fence_constraints
+select n.conname, pg_catalog.pg_get_constraintdef(n.oid), n.convalidated
+from pg_catalog.pg_constraint n
+where n.conrelid = pg_catalog.to_regclass('cicsc.event') and n.contype in ('p', 'u', 'c');
+
+-- name: fence_bypasses
+-- What would let rows in beside the triggers, or hide rows from them.
+select 'rule ' || r.rulename || ' on ' || r.ev_class::regclass::text
+from pg_catalog.pg_rewrite r
+where r.ev_class in (pg_catalog.to_regclass('cicsc.event'), pg_catalog.to_regclass('cicsc.audit'))
+union all
+select 'table ' || i.inhrelid::regclass::text || ' that inherits from ' || i.inhparent::regclass::text
+from pg_catalog.pg_inherits i
+where i.inhparent in (pg_catalog.to_regclass('cicsc.event'), pg_catalog.to_regclass('cicsc.audit'))
+union all
+select 'row security on ' || c.oid::regclass::text
+from pg_catalog.pg_class c
+where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'cicsc') and c.relrowsecurity;

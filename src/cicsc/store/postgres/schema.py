@@ -1,0 +1,184 @@
+"""The schema of a store in PostgreSQL: which version is installed, and whether the fence is as installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
+
+from cicsc.errors import StoreError
+from cicsc.store.encoding import event_types, stored_bundle
+from cicsc.store.postgres.database import Database
+from cicsc.store.sql import read_script
+
+VERSION: Final = 1
+"""The version of the schema that this program installs and works with."""
+
+SERVER_MIN: Final = 150000
+"""The oldest server, as the server itself writes its version."""
+
+_PATH: Final = "search_path=pg_catalog, pg_temp"
+_PLAIN: Final[tuple[str, ...]] = ()
+
+FUNCTIONS: Final = {
+    # name: language, volatility, security definer, settings
+    "clock_ms": ("sql", "v", False, _PLAIN),
+    "lock_key": ("sql", "i", False, _PLAIN),
+    "owns": ("sql", "s", False, _PLAIN),
+    "fence_insert": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off")),
+    "fence_delete": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off")),
+    "fence_change": ("plpgsql", "v", True, (_PATH,)),
+}
+"""What fence.sql says about its functions beside their text."""
+
+_ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE = (1 << bit for bit in range(6))
+
+TRIGGERS: Final = {
+    # table, name: when it fires (pg_trigger.tgtype), function, new rows, old rows
+    ("event", "fence_insert"): (_INSERT, "fence_insert", "written", ""),
+    ("event", "fence_update"): (_BEFORE | _UPDATE, "fence_change", "", ""),
+    ("event", "fence_delete"): (_DELETE, "fence_delete", "", "removed"),
+    ("event", "fence_truncate"): (_BEFORE | _TRUNCATE, "fence_change", "", ""),
+    ("audit", "fence_change"): (_BEFORE | _UPDATE | _DELETE | _TRUNCATE, "fence_change", "", ""),
+}
+"""What fence.sql says about its triggers; each fires always, for each statement, without a condition."""
+
+CONSTRAINTS: Final = {
+    "event_key": "PRIMARY KEY (tenant_id, generation, entity_type, entity_id, seq)",
+    "event_position": 'UNIQUE (tenant_id, generation, "position", ordinal)',
+    "event_payload": "CHECK ((json_typeof((payload)::json) = 'object'::text))",
+    "event_extra": "CHECK ((json_typeof((extra)::json) = 'object'::text))",
+}
+"""What the fence relies on in schema.sql, as the server writes it."""
+
+_Objects: TypeAlias = Mapping[str, tuple[object, ...]]
+
+_ALWAYS: Final = "A"
+_FUNCTION: Final = re.compile(r"^create function cicsc\.(\w+)\(.*?\$fence\$(.*?)\$fence\$;", re.MULTILINE | re.DOTALL)
+
+
+def installed_version(database: Database) -> int | None:
+    """Return the version of the schema in a database, None where there is none.
+
+    Raises STORE_FOREIGN when a schema of our name is another's.
+    """
+    if not database.schema_seen:
+        has_schema, has_version = database.row("installed") or (False, False)
+        if has_schema and not has_version:
+            raise StoreError(
+                "STORE_FOREIGN",
+                f"cannot use store {database.name}: its schema cicsc is of another program",
+                hint="name another database",
+            )
+        if not has_schema:
+            return None
+    version = database.value("schema_version")
+    if not isinstance(version, int):
+        raise StoreError("STORE_DAMAGED", f"store {database.name} does not say which version its schema has")
+    database.schema_seen = True
+    return version
+
+
+def require_schema(database: Database) -> None:
+    """Raise StoreError unless the schema is of the version of this program."""
+    version = installed_version(database)
+    if version is None:
+        raise StoreError("STORE_NOT_INITIALISED", f"there is no store in {database.name}", hint="run store-init")
+    if version < VERSION:
+        raise StoreError(
+            "STORE_TOO_OLD",
+            f"cannot use store {database.name}: its schema has version {version}, expected {VERSION}",
+            hint="run store-upgrade",
+        )
+    if version > VERSION:
+        raise StoreError(
+            "STORE_TOO_NEW",
+            f"cannot use store {database.name}: its schema has version {version}, expected {VERSION}",
+            hint="a newer cicsc upgraded it; install that one",
+        )
+
+
+def install(database: Database) -> None:
+    """Create the schema and the fence, in one transaction; on a store do nothing."""
+    _require_supported(database)
+    with database.writing():
+        database.run("lock_installation")  # two programs may come at once
+        if installed_version(database) is None:
+            database.run_script(read_script(__package__, "schema.sql"))
+            database.run_script(read_script(__package__, "fence.sql"))
+            database.run("put_schema_version", (VERSION,))
+    require_schema(database)
+
+
+def fence_faults(database: Database) -> tuple[str, ...]:
+    """Name every object that is not as this program installs it, and bundles with other event types than theirs."""
+    return (
+        *_function_faults(database),
+        *_trigger_faults(database),
+        *_constraint_faults(database),
+        *(f"{bypass} was added" for (bypass,) in database.all_rows("fence_bypasses")),
+        *_changed_bundles(database),
+    )
+
+
+def _require_supported(database: Database) -> None:
+    if database.server_version < SERVER_MIN:
+        raise StoreError(
+            "STORE_UNSUPPORTED",
+            f"cannot use {database.name}: the server has version {database.server_version // 10000}, "
+            f"expected {SERVER_MIN // 10000} or later",
+        )
+    if not database.value("is_utf8"):
+        raise StoreError(
+            "STORE_UNSUPPORTED",
+            f"cannot use {database.name}: its encoding is not UTF8",
+            hint="create the database with encoding UTF8",
+        )
+
+
+def _function_faults(database: Database) -> Iterator[str]:
+    sources = dict(_FUNCTION.findall(read_script(__package__, "fence.sql")))
+    expected = {name: (sources[name], *attributes) for name, attributes in FUNCTIONS.items()}
+    found = {
+        name: (source, language, volatility, is_definer, tuple(settings))
+        for name, source, is_definer, volatility, settings, language in database.all_rows("fence_functions")
+    }
+    yield from _differences("function", expected, found)
+
+
+def _trigger_faults(database: Database) -> Iterator[str]:
+    expected = {f"{name} on {table}": (_ALWAYS, *what, "cicsc", True) for (table, name), what in TRIGGERS.items()}
+    found = {}
+    rows = database.all_rows("fence_triggers")
+    for table, name, enabled, kind, function, schema, new, old, is_plain in rows:
+        if (table, name) in TRIGGERS:
+            found[f"{name} on {table}"] = (enabled, kind, function, new, old, schema, is_plain)
+    yield from _differences("trigger", expected, found)
+
+
+def _constraint_faults(database: Database) -> Iterator[str]:
+    expected = {name: (text, True) for name, text in CONSTRAINTS.items()}
+    rows = database.all_rows("fence_constraints")
+    found = {name: (text, is_valid) for name, text, is_valid in rows if name in expected}
+    yield from _differences("constraint", expected, found)
+
+
+def _differences(kind: str, expected: _Objects, found: _Objects) -> Iterator[str]:
+    for name, content in expected.items():
+        if name not in found:
+            yield f"{kind} {name} is missing"
+        elif found[name] != content:
+            yield f"{kind} {name} is not as installed"
+    yield from (f"{kind} {name} was added" for name in found if name not in expected)
+
+
+def _changed_bundles(database: Database) -> Iterator[str]:
+    """Name the bundles whose event types, which the fence goes by, are not those of their reducers."""
+    for digest, body in database.rows("bundles"):
+        try:
+            known = set(event_types(stored_bundle(digest, body)))
+        except StoreError as error:
+            yield error.message
+        else:
+            if set(database.all_rows("event_types", (digest,))) != known:
+                yield f"the event types of bundle {digest} are not those of its reducers"

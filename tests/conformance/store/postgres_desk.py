@@ -1,0 +1,131 @@
+"""The suite's view of PostgreSQL: a database for each test, copied from one that is initialised, and a plain writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import psycopg
+
+from cicsc.store.postgres.driver_errors import EVENT_KEY, FENCE_CODES
+from cicsc.store.postgres.store import PostgresStore
+from cicsc.store.protocol import Store
+from conformance.store.desk import _COLUMNS, _REST, Desk, Plain, RefusedError, with_tables
+from postgres_server import PostgresServer
+
+
+@cache
+def template(server: PostgresServer) -> str:
+    """A database with a store in it and nothing in that, to be copied."""
+    name = server.new_database()
+    with PostgresStore(server.url(name)) as store:
+        store.initialise()
+    return name
+
+
+class PlainPostgres(Plain):
+    """Writes as the superuser, who may do everything that the fence does not refuse."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+
+    def execute(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        text = with_tables(statement, "cicsc.{}").replace("%", "%%").replace("?", "%s")
+        try:
+            cursor = self._connection.execute(text, parameters)
+        except psycopg.Error as error:
+            code = FENCE_CODES.get(error.sqlstate or "")
+            if error.diag.constraint_name == EVENT_KEY:
+                code = "WRONG_SEQ"
+            elif isinstance(error, psycopg.IntegrityError | psycopg.DataError):
+                code = "CONSTRAINT"
+            if code is None:
+                raise
+            raise RefusedError(code, str(error)) from error
+        return cursor.fetchall() if cursor.description else []
+
+    def begin(self) -> None:
+        self.execute("begin")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class PostgresDesk(Desk):
+    """A database of a running server."""
+
+    keeps_nul = False
+    bypasses = (
+        f"insert into {{event}} ({_COLUMNS}) values ('t', 1, 'Order', '1', 1, {_REST}) on conflict on constraint event_key do update set payload = excluded.payload",
+        "merge into {event} e using (select 1) s on e.seq = 1 when matched then update set actor_id = 'mallory'",
+        "merge into {event} e using (select 1) s on e.seq = 1 when matched then delete",
+        "with gone as (delete from {event} returning 1) select count(*) from gone",
+        "update {event} set seq = seq + 1000",
+        "delete from {event}",
+        "truncate {event}",
+        "truncate {event} restart identity cascade",
+    )
+    switches = (
+        ("set session_replication_role = replica",),
+        ("set session_replication_role = local",),
+        ("set search_path = pg_temp", "create temporary table gate as select * from {gate}"),
+        ("set default_transaction_isolation = 'repeatable read'",),
+        ("set row_security = off", "set check_function_bodies = off"),
+        ("set cicsc.owner = 'run'", "set cicsc.epoch = '1'"),
+    )
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self._template: str | None = None
+        self._name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The database, which is empty unless it was asked for by `initialised`."""
+        if self._name is None:
+            self._name = self.server.new_database(self._template or "template0")
+        return self._name
+
+    @property
+    def url(self) -> str:
+        return self.server.url(self.name)
+
+    def initialised(self) -> Store:
+        if self._name is None:
+            self._template = template(self.server)
+            return self.open()
+        return super().initialised()
+
+    def drop(self) -> None:
+        """Remove the database."""
+        if self._name is not None:
+            self.server.drop_database(self._name)
+
+    def plain(self) -> PlainPostgres:
+        return PlainPostgres(self.url)
+
+    @contextmanager
+    def as_owner(self, plain: Plain, tenant_id: str, generation: int, *, owner: str, epoch: int) -> Iterator[None]:
+        plain.begin()
+        plain.execute(
+            "select set_config('cicsc.owner', ?, true), set_config('cicsc.epoch', ?, true)", owner, str(epoch)
+        )
+        try:
+            yield
+        except BaseException:
+            plain.rollback()
+            raise
+        plain.commit()
+
+    def put_staged(self, plain: Plain, event: tuple[object, ...], position: int, ordinal: int) -> None:
+        plain.execute(
+            "insert into {event} (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id,"
+            " position, ordinal) overriding system value values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *event,
+            position,
+            ordinal,
+        )
+
+    def drop_trigger(self, plain: Plain, name: str) -> None:
+        plain.execute(f"drop trigger {name} on {{event}}")
