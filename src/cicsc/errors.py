@@ -83,7 +83,10 @@ class StoreError(WorkError):
     Codes: STORE_UNREACHABLE, STORE_LOCKED (others write; try again), STORE_CONFLICT (the transaction
     lost against another; try again), STORE_NOT_INITIALISED, STORE_TOO_OLD, STORE_TOO_NEW,
     STORE_FOREIGN (it holds something else), STORE_FULL, STORE_DAMAGED, STORE_UNSAFE (its software has
-    a known fault that loses data).
+    a known fault that loses data), STORE_UNSUPPORTED (its software is too old, or set up in another
+    way than is needed), STORE_FORBIDDEN (the role lacks rights, or the server takes no writes),
+    STORE_OUTCOME_UNKNOWN (the connection was lost during a commit: look before trying again),
+    STORE_FAILED (anything else).
     """
 
 
