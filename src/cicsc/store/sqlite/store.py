@@ -2,7 +2,9 @@
 """The store in one SQLite file: its bundles, tenants, gates and audit, and the ways into its histories.
 
 A file has one writer at a time; who waits longer than `wait_s` for it is told STORE_LOCKED. Readers
-never wait. A bulk import holds the lock to its end, since it is all or nothing.
+never wait. A bulk import holds the lock to its end, since it is all or nothing. A process must not
+open the same file with another SQLite library beside this one: locks are of the whole process, so
+the two would not see each other's.
 """
 
 from __future__ import annotations
@@ -13,16 +15,15 @@ from pathlib import Path
 from typing import Final
 
 from cicsc.bundle.model import Bundle
-from cicsc.errors import FenceError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import decode_document, encode_text, event_types, stored_bundle
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
 from cicsc.store.records import AuditEntry, Gate
+from cicsc.store.refusals import gate_held, gate_lost, stale_generation, tenant_exists, unknown_bundle
 from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import Database
-from cicsc.store.sqlite.refusals import stale_generation
 from cicsc.store.sqlite.views import SqliteReading, SqliteTransaction, read_gate, record
 
 WAIT_S: Final = 5.0
@@ -73,15 +74,15 @@ class SqliteStore(Store):
     def bundle(self, digest: str) -> Bundle:
         body = self._database().value("bundle", (digest,))
         if body is None:
-            raise _unknown_bundle(digest)
+            raise unknown_bundle(digest)
         return stored_bundle(digest, body)
 
     def create_tenant(self, tenant_id: str, *, bundle_digest: str, version: int, actor_id: str) -> Gate:
         with self._writing() as database:
             if database.value("bundle", (bundle_digest,)) is None:
-                raise _unknown_bundle(bundle_digest)
+                raise unknown_bundle(bundle_digest)
             if not database.run("put_tenant", (tenant_id,)):
-                raise FenceError("TENANT_EXISTS", f"tenant {tenant_id!r} exists already")
+                raise tenant_exists(tenant_id)
             database.run("put_gate", (tenant_id, version, bundle_digest))
             record(database, tenant_id, actor_id, "tenant-create", {"bundle": bundle_digest, "version": version})
             return read_gate(database, tenant_id)
@@ -138,12 +139,7 @@ class SqliteStore(Store):
             )
             gate = read_gate(database, tenant_id)
             if not changed:
-                raise FenceError(
-                    "GATE_HELD",
-                    f"cannot pause tenant {tenant_id!r}: it is paused by {gate.owner!r}, epoch {gate.epoch}, "
-                    f"until {gate.lease_until_ms}",
-                    hint="wait until the pause is over, or resume it with its owner and epoch",
-                )
+                raise gate_held(gate)
             detail = {
                 "epoch": gate.epoch,
                 "lease_until_ms": gate.lease_until_ms,
@@ -158,7 +154,7 @@ class SqliteStore(Store):
             changed = database.run("renew", {"tenant_id": tenant_id, "owner": owner, "epoch": epoch, "lease_ms": lease})
             gate = read_gate(database, tenant_id)
             if not changed:
-                raise _gate_lost("renew the pause of", gate, owner, epoch)
+                raise gate_lost("renew the pause of", gate, owner, epoch)
             return gate
 
     def resume(self, tenant_id: str, *, owner: str, epoch: int) -> Gate:
@@ -166,7 +162,7 @@ class SqliteStore(Store):
             changed = database.run("resume", {"tenant_id": tenant_id, "owner": owner, "epoch": epoch})
             gate = read_gate(database, tenant_id)
             if not changed:
-                raise _gate_lost("resume", gate, owner, epoch)
+                raise gate_lost("resume", gate, owner, epoch)
             record(database, tenant_id, owner, "resume", {"epoch": gate.epoch})
             return gate
 
@@ -211,18 +207,3 @@ class SqliteStore(Store):
         if not create and not self._path.exists():
             raise schema.not_initialised(self._path)
         return Database(self._path, wait_s=self._wait_s, create=create)
-
-
-def _unknown_bundle(digest: str) -> FenceError:
-    return FenceError("UNKNOWN_BUNDLE", f"the store has no bundle {digest}")
-
-
-def _gate_lost(what: str, gate: Gate, owner: str, epoch: int) -> FenceError:
-    found = f"it is open at epoch {gate.epoch}"
-    if gate.state == "paused":
-        found = f"it was paused by {gate.owner!r} at epoch {gate.epoch} until {gate.lease_until_ms}"
-    return FenceError(
-        "GATE_LOST",
-        f"cannot {what} tenant {gate.tenant_id!r} as {owner!r} at epoch {epoch}: {found}, now is {gate.clock_ms}",
-        hint="nothing was changed; look at the gate before anything else",
-    )

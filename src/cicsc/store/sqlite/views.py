@@ -22,8 +22,9 @@ from cicsc.store.encoding import (
 )
 from cicsc.store.protocol import TenantReading, TenantTransaction
 from cicsc.store.records import Gate, Receipt, StoreHead
+from cicsc.store.refusals import command_repeated, unknown_tenant
 from cicsc.store.sqlite.database import Database, Value
-from cicsc.store.sqlite.refusals import explained, unknown_tenant
+from cicsc.store.sqlite.refusals import explained
 
 _entity = itemgetter(0, 1)
 
@@ -136,11 +137,7 @@ class SqliteTransaction(_View, TenantTransaction):
     def put_receipt(self, command_id: str, result: Mapping[str, object]) -> None:
         with self._step():
             if not self._database.run("put_receipt", (self._tenant_id, command_id, encode_text(result))):
-                raise FenceError(
-                    "COMMAND_REPEATED",
-                    f"command {command_id!r} of tenant {self._tenant_id!r} has a receipt already",
-                    hint="nothing was written; read the receipt, the command was carried out",
-                )
+                raise command_repeated(self._tenant_id, command_id)
 
     def record(self, *, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
         with self._step():
