@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -11,6 +12,9 @@ from cicsc.store.protocol import Store
 from conformance.store.desk import Desk, Plain, SqliteDesk
 from conformance.store.history import BUNDLE, add_tenant
 from conformance.store.postgres_desk import PostgresDesk
+
+MEMORY = Path("/dev/shm")
+"""Where the system has it, a file here costs no time to make durable; that would be most of what SQLite's tests take."""
 
 KINDS = ("sqlite", "postgres-16", "postgres-18")
 
@@ -20,7 +24,8 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     """An empty database of each kind."""
     kind, _, version = request.param.partition("-")
     if kind == "sqlite":
-        yield SqliteDesk(tmp_path)
+        with TemporaryDirectory(prefix="cicsc-sqlite-", dir=MEMORY if MEMORY.is_dir() else tmp_path) as folder:
+            yield SqliteDesk(Path(folder))
         return
     desk = PostgresDesk(request.getfixturevalue("postgres_servers").server(version))
     yield desk
