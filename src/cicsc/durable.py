@@ -16,12 +16,13 @@ import tempfile
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
-from cicsc.errors import WorkError
+from cicsc.errors import UsageError, WorkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
 TEMPORARY_PREFIX: Final = "cicsc-"
 BUFFER_BYTES: Final = 256 * 1024
@@ -30,40 +31,105 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
 
 
+class Publication:
+    """Files that appear together, or none of them: a context manager that outlives their writing.
+
+    Each file is written whole and brought to the disk; only when the block has ended well do all of
+    them take their places. Folders that were made for a file that did not come about are removed.
+    """
+
+    def __init__(self) -> None:
+        self._ready: list[tuple[Path, Path]] = []
+        self._made: list[Path] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._publish()
+        finally:
+            for temporary, _ in self._ready:
+                _remove(temporary)
+            for folder in reversed(self._made):
+                with suppress(OSError):  # it holds something, so it was wanted
+                    folder.rmdir()
+
+    def prepare(self, folder: Path) -> None:
+        """Make a folder for a file to come, with its parents, and remember which were missing."""
+        missing = list(takewhile(lambda place: not place.exists(), [folder, *folder.parents]))
+        for place in reversed(missing):
+            place.mkdir(exist_ok=True)
+            self._made.append(place)
+            _sync_folder(place.parent)
+
+    def include(self, temporary: Path, target: Path) -> None:
+        """Take a file that is whole and on the disk, to be put in its place with the others."""
+        self._ready.append((temporary, target))
+
+    def _publish(self) -> None:
+        for temporary, target in self._ready:
+            try:
+                temporary.replace(target)
+                _sync_folder(target.parent)
+            except OSError as error:
+                raise write_error(target, error) from error
+
+
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+def whole_file(path: str | Path, together: Publication | None = None) -> Iterator[BinaryIO]:
     """Give a binary file to write; when the block ends well, `path` holds what was written.
 
-    Folders on the path are created, a link is followed, and the permissions are those that `open`
-    would give. Raises WorkError where the file cannot be written; its message names the reason.
+    With `together`, that is once the publication ends well. Folders on the path are created, a link is
+    followed, and the permissions are those that `open` would give. Raises WorkError where the file
+    cannot be written; its message names the reason.
     """
-    target = Path(os.path.realpath(path))
+    if together is None:
+        with Publication() as alone, whole_file(path, alone) as file:
+            yield file
+        return
+    target = _target(path)
     temporary = target.parent / f".cicsc-{secrets.token_hex(8)}.tmp"
     try:
-        mode, raw = _begin(temporary, target)
+        mode, raw = _begin(temporary, target, together)
         with io.BufferedWriter(raw, BUFFER_BYTES) as buffered:
             try:
                 yield cast("BinaryIO", buffered)
                 buffered.flush()
-                _finish(raw, temporary, target, mode)
+                _finish(raw, target, mode)
+                together.include(temporary, target)
             except BaseException:
                 raw.abandoned = True
                 raise
     except BaseException:
         # A signal may also come between the making of the file and its first use.
-        with suppress(OSError):
-            temporary.unlink()
+        _remove(temporary)
         raise
 
 
-def _begin(temporary: Path, target: Path) -> tuple[int | None, _TranslatingFile]:
+def _target(path: str | Path) -> Path:
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise UsageError("PATH_INVALID", f"cannot write {str(path)!r}: {error}", hint="name another path") from error
+
+
+def _begin(temporary: Path, target: Path, together: Publication) -> tuple[int | None, _TranslatingFile]:
     """Make the folder and the temporary file; return the permissions that the target has already."""
     try:
         mode = _mode_of(target)
-        _make_folder(target.parent)
+        together.prepare(target.parent)
         return mode, _TranslatingFile(temporary, "xb", target)
     except OSError as error:
         raise write_error(target, error) from error
+
+
+def _remove(temporary: Path) -> None:
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -117,14 +183,12 @@ class _TranslatingFile(io.FileIO):
             raise write_error(self._target, error) from error
 
 
-def _finish(raw: _TranslatingFile, temporary: Path, target: Path, mode: int | None) -> None:
-    """Bring the bytes to the disk, then put the file in its place, then bring the folder to the disk."""
+def _finish(raw: _TranslatingFile, target: Path, mode: int | None) -> None:
+    """Bring the bytes to the disk."""
     try:
         if mode is not None:
             os.fchmod(raw.fileno(), mode)
         os.fsync(raw.fileno())
-        temporary.replace(target)
-        _sync_folder(target.parent)
     except OSError as error:
         raise write_error(target, error) from error
 
@@ -144,13 +208,6 @@ def _mode_of(target: Path) -> int | None:
             hint="name a file that can be replaced",
         )
     return stat.S_IMODE(mode)
-
-
-def _make_folder(folder: Path) -> None:
-    missing = list(takewhile(lambda place: not place.exists(), [folder, *folder.parents]))
-    for place in reversed(missing):
-        place.mkdir(exist_ok=True)
-        _sync_folder(place.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -56,13 +56,16 @@ class InputError(CicscError):
 
 
 class BundleError(CicscError):
-    """A bundle was decoded but is not valid; `problems` lists every defect."""
+    """A bundle was decoded but is not valid; `problems` lists its defects up to a cap, `total` counts them all."""
 
     exit_code = 1
 
-    def __init__(self, message: str, problems: tuple[Problem, ...], *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, problems: tuple[Problem, ...], *, total: int | None = None, hint: str | None = None
+    ) -> None:
         super().__init__("BUNDLE_INVALID", message, hint=hint)
         self.problems = problems
+        self.total = len(problems) if total is None else total
 
 
 class HistoryError(CicscError):

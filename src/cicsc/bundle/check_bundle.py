@@ -12,14 +12,13 @@ from cicsc.bundle.check_entity import declared_fields, read_attributes, read_typ
 from cicsc.bundle.check_migration import read_migration
 from cicsc.bundle.check_query import CORE_COLUMNS, Columns, read_query, read_type_name
 from cicsc.bundle.model import Bundle, Constraint, QueryConstraint, SnapshotConstraint
-from cicsc.bundle.place import Names, Place, Problems
+from cicsc.bundle.place import Names, Place, ProblemList, Problems
 from cicsc.bundle.variables import Scope
 from cicsc.canonical import canonical_bytes, sha256_hex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cicsc.errors import Problem
 
 OTHER_SECTIONS: Final = (
     "slas",
@@ -40,11 +39,10 @@ _NO_ROW: Final[Names] = frozenset()
 _VIEW_KINDS: Final = {"lanes": "lanes", "metric": "metric"}
 
 
-def parse_bundle(document: object) -> tuple[Bundle | None, tuple[Problem, ...]]:
+def parse_bundle(document: object) -> tuple[Bundle | None, ProblemList]:
     """Read a document that `decode_json` gave; return the bundle, or None and every problem.
 
-    Problems stand in the order of reading; of more than `PROBLEMS_MAX` the last one tells how many
-    are not listed.
+    Problems stand in the order of reading; of more than `PROBLEMS_MAX` the others are only counted.
     """
     problems = Problems()
     root = Place(document, "$", problems).record("a bundle, an object")
@@ -63,7 +61,7 @@ def parse_bundle(document: object) -> tuple[Bundle | None, tuple[Problem, ...]]:
     if problems.total or not isinstance(document, dict):
         return None, problems.summary()
     digest = sha256_hex(canonical_bytes(document))
-    return Bundle(document, digest, bundle_version, entity_types, constraints, migrations), ()
+    return Bundle(document, digest, bundle_version, entity_types, constraints, migrations), ProblemList()
 
 
 def _check_format_version(place: Place) -> None:

@@ -28,9 +28,9 @@ from cicsc.bundle.model import (
     Step,
     Sum,
 )
-from cicsc.bundle.place import Names, Place, quoted
+from cicsc.bundle.place import Names, Place
 from cicsc.bundle.variables import Scope
-from cicsc.expression import Node
+from cicsc.expression import Node, quoted
 
 CORE_COLUMNS: Final = frozenset({"entity_type", "entity_id", "state", "updated_ts", "attrs_json"})
 """Fields that the row of every snapshot has; an attribute of the same name never shadows them."""

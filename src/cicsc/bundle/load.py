@@ -18,6 +18,8 @@ from cicsc.errors import BundleError, InputError
 BUNDLE_BYTES_MAX: Final = 8 * 2**20
 """Bytes of a bundle's JSON text. Bundles are written by people; the largest seen are some hundred kilobytes."""
 
+_WRITE_HINT: Final = "bundle-schema prints the JSON Schema of a bundle, for an editor"
+
 
 def load_bundle(source: str | Path | bytes | Mapping[str, object] | Bundle) -> Bundle:
     """Return the bundle that `source` holds.
@@ -32,8 +34,9 @@ def load_bundle(source: str | Path | bytes | Mapping[str, object] | Bundle) -> B
     bundle, problems = parse_bundle(decode_json(data, origin))
     if bundle is None:
         first = problems[0]
-        more = f" (the first of {len(problems)} problems)" if len(problems) > 1 else ""
-        raise BundleError(f"{origin} is not a valid bundle: {first.path}: {first.message}{more}", problems)
+        more = f" (the first of {problems.total} problems)" if problems.total > 1 else ""
+        message = f"{origin} is not a valid bundle: {first.path}: {first.message}{more}"
+        raise BundleError(message, problems, total=problems.total, hint="bundle-validate lists every problem")
     return bundle
 
 
@@ -46,9 +49,11 @@ def _named_bytes(source: str | Path | bytes | Mapping[str, object]) -> tuple[str
     else:
         origin, data = f"bundle {str(source)!r}", _file_bytes(Path(source))
     if len(data) > BUNDLE_BYTES_MAX:
-        raise InputError("BUNDLE_TOO_LARGE", f"{origin} is larger than {BUNDLE_BYTES_MAX} bytes")
+        raise InputError(
+            "BUNDLE_TOO_LARGE", f"{origin} is larger than {BUNDLE_BYTES_MAX} bytes", hint="is this a history, perhaps?"
+        )
     if not data.strip():
-        raise InputError("BUNDLE_EMPTY", f"{origin} is empty, expected a JSON object")
+        raise InputError("BUNDLE_EMPTY", f"{origin} is empty, expected a JSON object", hint=_WRITE_HINT)
     return origin, data
 
 
@@ -58,12 +63,18 @@ def _file_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(BUNDLE_BYTES_MAX + 1)
     except FileNotFoundError:
-        raise InputError("BUNDLE_NOT_FOUND", f"bundle {str(path)!r} does not exist") from None
+        hint = "standard input is for --events only" if str(path) == "-" else "check the path, and the current folder"
+        raise InputError("BUNDLE_NOT_FOUND", f"bundle {str(path)!r} does not exist", hint=hint) from None
     except IsADirectoryError:
-        raise InputError("BUNDLE_IS_A_FOLDER", f"bundle {str(path)!r} is a folder, expected a JSON file") from None
+        message = f"bundle {str(path)!r} is a folder, expected a JSON file"
+        raise InputError("BUNDLE_IS_A_FOLDER", message, hint="name a file inside it") from None
     except (OSError, ValueError) as error:
         # A path that holds NUL is a ValueError.
-        raise InputError("BUNDLE_UNREADABLE", f"cannot read bundle {str(path)!r}: {error}") from error
+        raise InputError(
+            "BUNDLE_UNREADABLE",
+            f"cannot read bundle {str(path)!r}: {error}",
+            hint="check the path, and who may read it",
+        ) from error
 
 
 def _encoded(document: Mapping[str, object]) -> bytes:
@@ -71,4 +82,6 @@ def _encoded(document: Mapping[str, object]) -> bytes:
     try:
         return json.dumps(dict(document), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError("BUNDLE_NOT_JSON", f"the given mapping is not a JSON value: {error}") from error
+        raise InputError(
+            "BUNDLE_NOT_JSON", f"the given mapping is not a JSON value: {error}", hint=_WRITE_HINT
+        ) from error

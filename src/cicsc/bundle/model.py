@@ -295,6 +295,10 @@ class Transform:
     drop: bool
     fan_out: tuple[Emission, ...] | None
 
+    def emits(self, event_type: str) -> str:
+        """Return the type that an event of `event_type` gets, where it is neither dropped nor fanned out."""
+        return event_type if self.emit_as is None else self.emit_as
+
 
 @dataclass(frozen=True, slots=True)
 class Emission:

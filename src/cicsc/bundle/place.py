@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from cicsc.errors import Problem
-from cicsc.expression import Node, check_expression, describe, json_path, suggestion
+from cicsc.expression import Node, check_expression, describe, json_path, quoted, suggestion
+from cicsc.expression.paths import SHOWN_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 PROBLEMS_MAX: Final = 1_000
 """Problems that are listed; further ones are counted."""
-
-SHOWN_CHARACTERS_MAX: Final = 120
-"""Characters of a name that a path or a message shows, so that a huge name is not repeated in each of them."""
 
 SUGGESTION_NAMES_MAX: Final = 200
 """Declared names among which a close one is looked for."""
@@ -37,6 +35,12 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
+
+
+class ProblemList(tuple[Problem, ...]):  # noqa: SLOT001  a tuple with a number beside it
+    """The problems that are listed; `total` counts the others as well."""
+
+    total = 0
 
 
 class Problems:
@@ -57,11 +61,11 @@ class Problems:
         """Tell whether further problems are only counted."""
         return self.total >= PROBLEMS_MAX
 
-    def summary(self) -> tuple[Problem, ...]:
-        """Return the listed problems; where there are more, a last one says how many."""
-        unlisted = self.total - len(self._listed)
-        more = [Problem("$", f"{unlisted} more problems are not listed")] if unlisted else []
-        return (*self._listed, *more)
+    def summary(self) -> ProblemList:
+        """Return the listed problems, with the number of all."""
+        listed = ProblemList(self._listed)
+        listed.total = self.total
+        return listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,7 @@ class Place:
 
     def at(self, step: str | int, value: object) -> Place:
         """Return the place of `value`, one step below; its path shortens a very long name."""
-        shown = shortened(step) if isinstance(step, str) else step
-        return Place(value, json_path(self.path, shown), self.problems)
+        return Place(value, json_path(self.path, step), self.problems)
 
     def refuse(self, what: str) -> Place:
         """Report that something else was expected here; return the place of a stand-in."""
@@ -246,13 +249,3 @@ class Place:
 
     def _stand_in(self) -> Place:
         return Place(MISSING, self.path, self.problems)
-
-
-def shortened(name: str) -> str:
-    """Cut a name to what a path or a message shows of it."""
-    return name if len(name) <= SHOWN_CHARACTERS_MAX else f"{name[:SHOWN_CHARACTERS_MAX]}..."
-
-
-def quoted(name: str) -> str:
-    """Quote a name for a message."""
-    return repr(shortened(name))

@@ -52,7 +52,9 @@ def _outcome(found: list[tuple[str, BundleVerify | CicscError]]) -> Outcome:
 
         return bundles_summary(found)
 
-    return Outcome(exit_code, encode(document), summary, message="\n".join(error.message for error in errors) or None)
+    return Outcome(
+        exit_code, encode(document), summary, message="\n".join(f"cicsc: {error.message}" for error in errors) or None
+    )
 
 
 def _entry(path: str, result: BundleVerify | CicscError) -> dict[str, object]:

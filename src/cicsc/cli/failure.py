@@ -26,7 +26,7 @@ def failure(error: BaseException, *, one_line: bool = False) -> Outcome:
     if isinstance(known, BundleError):
         listed = known.problems[:PROBLEMS_MAX]
         document["problems"] = [{"path": _text(item.path), "message": _text(item.message)} for item in listed]
-        document["problems_total"] = len(known.problems)
+        document["problems_total"] = known.total
     return Outcome(known.exit_code, encode(document, one_line=one_line), message=_message(known, error))
 
 

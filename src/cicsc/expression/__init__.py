@@ -7,7 +7,7 @@
 from cicsc.expression.check import check_expression, describe, suggestion
 from cicsc.expression.compile import FunctionBuilder, compile_expression
 from cicsc.expression.grammar import Node
-from cicsc.expression.paths import json_path
+from cicsc.expression.paths import json_path, quoted
 from cicsc.expression.reads import Reads, reads
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "compile_expression",
     "describe",
     "json_path",
+    "quoted",
     "reads",
     "suggestion",
 ]

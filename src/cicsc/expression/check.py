@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from cicsc.errors import Problem
 from cicsc.expression import grammar
 from cicsc.expression.limits import DEPTH_MAX, INTEGER_LIMIT, LITERAL_TEXT_MAX, NODES_MAX
-from cicsc.expression.paths import json_path
+from cicsc.expression.paths import json_path, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _QUOTED_MAX = 40
 _KEYS_MAX = 4
+_NEAR_MAX = 200
 
 
 def check_expression(node: object, path: str, *, host_calls: bool = False) -> list[Problem]:
@@ -59,7 +60,7 @@ class _Check:
 
     def _tagged(self, tag: str, body: object, path: str, depth: int) -> None:
         if tag not in grammar.TAGS:
-            self._report(path, f"unknown expression tag {tag!r}{suggestion(tag, grammar.TAGS)}")
+            self._report(path, f"unknown expression tag {quoted(tag)}{suggestion(tag, grammar.TAGS)}")
         elif tag == "lit":
             self._literal(body, path)
         elif tag == "var":
@@ -82,7 +83,7 @@ class _Check:
                 self._report(below, f"expected true, found {describe(value)}")
         elif kind not in grammar.LITERALS:
             kinds = (*grammar.LITERALS, "null")
-            self._report(below, f"unknown literal kind {kind!r}, expected one of {', '.join(kinds)}")
+            self._report(below, f"unknown literal kind {quoted(kind)}, expected one of {', '.join(kinds)}")
         elif type(value) not in grammar.LITERALS[kind]:
             self._report(below, f"expected a value of kind {kind}, found {describe(value)}")
         elif isinstance(value, str):
@@ -114,7 +115,7 @@ class _Check:
             self._variable_argument(grammar.FIELD_VARIABLES[name], argument, below)
         else:
             names = grammar.FLAG_VARIABLES | grammar.FIELD_VARIABLES.keys()
-            self._report(below, f"unknown variable {name!r}{suggestion(name, names)}")
+            self._report(below, f"unknown variable {quoted(name)}{suggestion(name, names)}")
 
     def _variable_argument(self, key: str, argument: object, path: str) -> None:
         if not isinstance(argument, dict) or set(argument) != {key} or not isinstance(argument[key], str):
@@ -174,7 +175,8 @@ class _Check:
         if function in grammar.NONDETERMINISTIC if isinstance(function, str) else False:
             self._report(below, f"call of {function!r} is refused: a replay must not depend on when or where it runs")
         elif not isinstance(function, str) or function not in grammar.FUNCTIONS | grammar.HOST_FUNCTIONS:
-            self._report(below, f"unknown function {function!r}{suggestion(function, grammar.FUNCTIONS)}")
+            named = quoted(function) if isinstance(function, str) else describe(function)
+            self._report(below, f"unknown function {named}{suggestion(function, grammar.FUNCTIONS)}")
         elif function in grammar.HOST_FUNCTIONS and not self._host_calls:
             self._report(below, f"function {function!r} may be called in the guard of a command only")
         if not self._inner_list(body, path, "args"):
@@ -227,12 +229,12 @@ def describe(value: object) -> str:
         case dict() if not value:
             return "an empty object"
         case dict():
-            keys = ", ".join(map(repr, list(value)[:_KEYS_MAX]))
+            keys = ", ".join(map(quoted, list(value)[:_KEYS_MAX]))
             return f"an object with the keys {keys}{', ...' if len(value) > _KEYS_MAX else ''}"
     return f"a value of type {type(value).__name__}"
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:
     """Return `, did you mean ...?` where a known name is close to `name`, else nothing."""
-    close = get_close_matches(name, sorted(known), n=1) if isinstance(name, str) else []
+    close = get_close_matches(name, sorted(known), n=1) if isinstance(name, str) and len(name) <= _NEAR_MAX else []
     return f", did you mean {close[0]!r}?" if close else ""

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, TypeVar, cast
 import msgspec
 from msgspec import UNSET
 
-from cicsc.durable import whole_file
+from cicsc.durable import Publication, whole_file
 from cicsc.errors import UsageError
 from cicsc.history.model import Event, event_fields
 from cicsc.history.rows import POSITION_FIELDS, PositionRow, RowWriter
@@ -33,8 +33,8 @@ _ZSTD_LEVEL: Final = 3
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def event_writer(path: str | Path) -> AbstractContextManager[RowWriter[Event]]:
-    """Give a writer of events to `path`, which appears when the block ends well.
+def event_writer(path: str | Path, together: Publication | None = None) -> AbstractContextManager[RowWriter[Event]]:
+    """Give a writer of events to `path`, which appears when the block, or the publication, ends well.
 
     Endings: .json, .jsonl, .ndjson, each also with .gz or .zst, and .parquet. Raises UsageError for
     any other, and WorkError where the file cannot be written.
@@ -43,12 +43,14 @@ def event_writer(path: str | Path) -> AbstractContextManager[RowWriter[Event]]:
     if target.suffix == ".parquet":
         from cicsc.history.parquet_output import parquet_event_writer  # noqa: PLC0415 - pyarrow is optional
 
-        return parquet_event_writer(target)
+        return parquet_event_writer(target, together)
     ending = _ending(target, _TEXT_ENDINGS, "events")
-    return _json_writer(target, ending, _event_json)
+    return _json_writer(target, together, ending, _event_json)
 
 
-def position_writer(path: str | Path) -> AbstractContextManager[RowWriter[PositionRow]]:
+def position_writer(
+    path: str | Path, together: Publication | None = None
+) -> AbstractContextManager[RowWriter[PositionRow]]:
     """Give a writer of a position map to `path`; the endings of events, and .csv.
 
     Raises as `event_writer` does.
@@ -57,19 +59,21 @@ def position_writer(path: str | Path) -> AbstractContextManager[RowWriter[Positi
     if target.suffix == ".parquet":
         from cicsc.history.parquet_output import parquet_position_writer  # noqa: PLC0415 - pyarrow is optional
 
-        return parquet_position_writer(target)
+        return parquet_position_writer(target, together)
     ending = _ending(target, (*_TEXT_ENDINGS, ".csv"), "positions")
     if ending == ".csv":
-        return _csv_position_writer(target)
-    return _json_writer(target, ending, _position_json)
+        return _csv_position_writer(target, together)
+    return _json_writer(target, together, ending, _position_json)
 
 
 def same_file(path: str | Path, other: str | Path) -> bool:
     """Tell whether two paths name one file, by whatever links; either may not exist yet."""
     try:
-        return Path(path).samefile(other)
-    except OSError:
+        if Path(path).exists() and Path(other).exists():
+            return Path(path).samefile(other)
         return os.path.realpath(path) == os.path.realpath(other)
+    except (OSError, ValueError):  # a path that holds NUL, or is too long, names no file
+        return False
 
 
 class _LineWriter:
@@ -113,8 +117,10 @@ class _CsvWriter:
 
 
 @contextmanager
-def _json_writer(path: Path, ending: str, encode: Callable[[Row], bytes]) -> Iterator[RowWriter[Row]]:
-    with whole_file(path) as raw, _compressed(raw, path) as file:
+def _json_writer(
+    path: Path, together: Publication | None, ending: str, encode: Callable[[Row], bytes]
+) -> Iterator[RowWriter[Row]]:
+    with whole_file(path, together) as raw, _compressed(raw, path) as file:
         if ending == ".json":
             writer = _ArrayWriter(file, encode)
             yield writer
@@ -124,8 +130,8 @@ def _json_writer(path: Path, ending: str, encode: Callable[[Row], bytes]) -> Ite
 
 
 @contextmanager
-def _csv_position_writer(path: Path) -> Iterator[RowWriter[PositionRow]]:
-    with whole_file(path) as raw, _compressed(raw, path) as file:
+def _csv_position_writer(path: Path, together: Publication | None) -> Iterator[RowWriter[PositionRow]]:
+    with whole_file(path, together) as raw, _compressed(raw, path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         yield _CsvWriter(text)
         text.detach()
@@ -144,6 +150,12 @@ def _compressed(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO]:
 
 
 def _ending(path: Path, endings: tuple[str, ...], what: str) -> str:
+    if str(path) == "-":
+        raise UsageError(
+            "STDOUT_TAKEN",
+            f"cannot write {what} to standard output",
+            hint="name a file; reports go to standard output",
+        )
     ending = Path(path.stem).suffix if path.suffix in (".gz", ".zst") else path.suffix
     if ending not in endings:
         raise UsageError(

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from cicsc.canonical import EVENT_FIELDS
-from cicsc.durable import temporary_file, whole_file
+from cicsc.durable import Publication, temporary_file, whole_file
 from cicsc.errors import UsageError, WorkError
 from cicsc.history.model import INTEGER_MAX, INTEGER_MIN, Event
 from cicsc.history.rows import POSITION_FIELDS, PositionRow, RowWriter
@@ -33,10 +33,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 @contextmanager
-def parquet_event_writer(path: Path) -> Iterator[RowWriter[Event]]:
+def parquet_event_writer(path: Path, together: Publication | None) -> Iterator[RowWriter[Event]]:
     """Give a writer of events to a Parquet file."""
     _require_library(path)
-    with whole_file(path) as file, temporary_file() as spooled:
+    with whole_file(path, together) as file, temporary_file() as spooled:
         writer = _SpoolingWriter(path, spooled)
         yield writer
         spooled.seek(0)
@@ -44,7 +44,7 @@ def parquet_event_writer(path: Path) -> Iterator[RowWriter[Event]]:
 
 
 @contextmanager
-def parquet_position_writer(path: Path) -> Iterator[RowWriter[PositionRow]]:
+def parquet_position_writer(path: Path, together: Publication | None) -> Iterator[RowWriter[PositionRow]]:
     """Give a writer of a position map to a Parquet file."""
     _require_library(path)
     import pyarrow as pa  # noqa: PLC0415 - optional, and takes long to import
@@ -52,7 +52,7 @@ def parquet_position_writer(path: Path) -> Iterator[RowWriter[PositionRow]]:
 
     kinds = (pa.string(), pa.string(), pa.string(), pa.int64(), pa.int64())
     schema = pa.schema(list(zip(POSITION_FIELDS, kinds, strict=True)))
-    with whole_file(path) as file, parquet.ParquetWriter(file, schema) as table:
+    with whole_file(path, together) as file, parquet.ParquetWriter(file, schema) as table:
         writer = _PositionWriter(table, schema)
         yield writer
         writer.flush()

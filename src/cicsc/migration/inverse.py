@@ -55,7 +55,7 @@ def _obstacles(migration: Migration, name: str, source: Bundle | None) -> Iterat
             yield f"dropped event {event_type!r}"
         elif transform.fan_out is not None:
             yield f"fan_out on {event_type!r}"
-        elif transform.payload_map and (transform.emit_as or event_type) not in undone:
+        elif transform.payload_map and transform.emits(event_type) not in undone:
             yield f"payload_map on {event_type!r}"
     before = None if source is None else source.types.get(name)
     event_types = set() if before is None else set(before.reducer)
@@ -98,7 +98,7 @@ def inverse_of(migration: Migration) -> Migration:
 def _inverse_of_type(migration: Migration, name: str) -> TypeMigration:
     changes = migration.types[name]
     transforms = {
-        transform.emit_as or event_type: Transform(event_type, None, drop=False, fan_out=None)
+        transform.emits(event_type): Transform(event_type, None, drop=False, fan_out=None)
         for event_type, transform in changes.event_transforms.items()
     }
     if migration.inverse is not None and name in migration.inverse:

@@ -56,7 +56,7 @@ def emitted_types(event_type: str, transform: Transform | None) -> tuple[str, ..
         return ()
     if transform.fan_out is not None:
         return tuple(dict.fromkeys(emission.emit_as for emission in transform.fan_out))
-    return (transform.emit_as or event_type,)
+    return (transform.emits(event_type),)
 
 
 def _state_holes(before: EntityType, after: EntityType, migration: TypeMigration | None) -> Iterator[str]:

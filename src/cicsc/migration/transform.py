@@ -70,7 +70,7 @@ def _compile_rule(event_type: str, transform: Transform) -> Rule:
             for emission in transform.fan_out
         )
         return Rule(emissions, fans_out=True, always=None)
-    always = EmissionProgram(transform.emit_as or event_type, _compile_payload(transform.payload_map), None)
+    always = EmissionProgram(transform.emits(event_type), _compile_payload(transform.payload_map), None)
     return Rule((always,), fans_out=False, always=always)
 
 

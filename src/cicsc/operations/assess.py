@@ -20,7 +20,7 @@ from cicsc.migration.inverse import reversibility
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.totality import holes, warnings
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.sources import require_tenants
+from cicsc.operations.sources import require_digest, require_tenants
 from cicsc.operations.verification import verification
 from cicsc.report.models import (
     Check,
@@ -32,7 +32,7 @@ from cicsc.report.models import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Sequence
 
     from cicsc.bundle.model import Bundle, Migration
     from cicsc.engine.inprocess import Digests
@@ -106,6 +106,7 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     Raises UsageError for a call that contradicts itself, InputError for an input that cannot be
     decoded and WorkError where the work could not be done.
     """
+    require_digest(call.expected_hash)
     static = _check_documents(call)
     with open_history(call.events, tenants=frozenset(call.tenants) or None) as history:
         verdict, digests = _run(_plan(static, call, history), static, history, call, outputs)
@@ -144,13 +145,13 @@ def _check_bundle(source: BundleSource) -> tuple[Bundle | None, Check]:
     try:
         return load_bundle(source), Check(ok=True)
     except BundleError as error:
-        return None, problem_check(error.problems, error.message)
+        return None, problem_check(error.problems, error.total, error.message)
 
 
-def problem_check(problems: Iterable[Problem], detail: str) -> Check:
-    """Return a failed check that lists problems up to the cap."""
-    listed = [ProblemReport(path=problem.path, message=problem.message) for problem in problems]
-    return Check(ok=False, detail=detail, problems=listed[:PROBLEMS_MAX], problems_total=len(listed))
+def problem_check(problems: Sequence[Problem], total: int, detail: str) -> Check:
+    """Return a failed check that lists problems up to the cap; `total` counts them all."""
+    listed = [ProblemReport(path=problem.path, message=problem.message) for problem in problems[:PROBLEMS_MAX]]
+    return Check(ok=False, detail=detail, problems=listed, problems_total=total)
 
 
 def _skipped(detail: str) -> Check:
@@ -185,7 +186,7 @@ def _check_total(static: _Static) -> Check:
     noted = [problem.message for problem in warnings(static.source, static.migration)] or UNSET
     if not found:
         return Check(ok=True, warnings=noted)
-    check = problem_check(found, f"the migration is not total: {found[0].message}")
+    check = problem_check(found, len(found), f"the migration is not total: {found[0].message}")
     return Check(ok=False, detail=check.detail, problems=check.problems, problems_total=len(found), warnings=noted)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from cicsc.durable import whole_file
+from cicsc.durable import Publication, whole_file
 from cicsc.history.output import event_writer, position_writer
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.sources import Discard, guard_outputs
@@ -44,8 +44,8 @@ def dry_run(
     """Check a migration as `preflight` does, and record the outcome.
 
     `artifact` is the path of the record, `out_events` of the migrated history, `out_positions` of the
-    map from old to new positions; formats follow the endings. Folders are created; each file
-    appears whole or not at all. Raises what `preflight` raises, and UsageError for an output that
+    map from old to new positions; formats follow the endings. Folders are created; all files appear whole
+    or none does. Raises what `preflight` raises, and UsageError for an output that
     would overwrite an input.
     """
     call = Call(
@@ -54,20 +54,20 @@ def dry_run(
     outputs = {"--artifact": artifact, "--out-events": out_events, "--out-positions": out_positions}
     paths = {flag: None if path is None else Path(path) for flag, path in outputs.items()}
     guard_outputs({"--from": source, "--to": target, "--events": events}, paths)
-    with ExitStack() as stack:
+    with Publication() as together, ExitStack() as stack:
         # Opened first, so that a path that cannot be written is found before the work and not after it.
-        file = None if artifact is None else stack.enter_context(whole_file(Path(artifact)))
-        record = _artifact(_assess(call, paths["--out-events"], paths["--out-positions"]))
+        file = None if artifact is None else stack.enter_context(whole_file(Path(artifact), together))
+        record = _artifact(_assess(call, together, paths["--out-events"], paths["--out-positions"]))
         if file is not None:
             file.write(record.to_json())
     return DryRun(ok=record.ok, artifact=record, artifact_path=UNSET if artifact is None else str(artifact))
 
 
-def _assess(call: Call, out_events: Path | None, out_positions: Path | None) -> Assessment:
+def _assess(call: Call, together: Publication, out_events: Path | None, out_positions: Path | None) -> Assessment:
     """Assess while writing; what was written is discarded unless the verdict is yes."""
     with suppress(Discard), ExitStack() as stack:
-        events = None if out_events is None else stack.enter_context(event_writer(out_events))
-        positions = None if out_positions is None else stack.enter_context(position_writer(out_positions))
+        events = None if out_events is None else stack.enter_context(event_writer(out_events, together))
+        positions = None if out_positions is None else stack.enter_context(position_writer(out_positions, together))
         assessment = assess(call, Outputs(digests=True, events=events, positions=positions))
         if not assessment.report.ok:
             raise Discard

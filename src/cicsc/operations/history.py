@@ -13,9 +13,10 @@ from cicsc.errors import BundleError, HistoryError
 from cicsc.history.integrity import FindingsTally, checked_sequence
 from cicsc.history.sorted import open_history
 from cicsc.migration.plan import NOTHING, compile_judgement
+from cicsc.migration.tally import Tally
 from cicsc.operations.assess import problem_check
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.sources import require_tenants
+from cicsc.operations.sources import require_digest, require_tenants
 from cicsc.operations.verification import side_verification
 from cicsc.replay.fold import replay_steps
 from cicsc.replay.reducers import compile_types
@@ -44,6 +45,7 @@ def verify_history(
 
     The parameters are those of `preflight`. Raises InputError for an input that cannot be decoded.
     """
+    require_digest(expected_hash)
     loaded, bundle_check = (None, None) if bundle is None else _load(bundle)
     with open_history(events, tenants=frozenset(tenants) or None) as history:
         moment = history.latest_ts if now is None else now
@@ -68,7 +70,7 @@ def _load(bundle: BundleSource) -> tuple[Bundle | None, Check]:
     try:
         return load_bundle(bundle), Check(ok=True)
     except BundleError as error:
-        return None, problem_check(error.problems, error.message)
+        return None, problem_check(error.problems, error.total, error.message)
 
 
 def replay_history(
@@ -87,7 +89,7 @@ def replay_history(
     loaded = load_bundle(bundle)
     programs = compile_types(loaded)
     tally = FindingsTally()
-    faults: list[str] = []
+    faults: Tally[str] = Tally()
     seen = False
     found: dict[str, None] = {}
     with open_history(events, tenants=frozenset(tenants) or None) as history:
@@ -103,30 +105,43 @@ def replay_history(
 
 
 def _snapshots(
-    program: TypeProgram | None, key: StreamKey, events: Iterable[Event], faults: list[str], *, steps: bool
+    program: TypeProgram | None, key: StreamKey, events: Iterable[Event], faults: Tally[str], *, steps: bool
 ) -> Iterator[Snapshot]:
     snapshot = None
     for event, known, snapshot in replay_steps(program, key, events):
         if not known:
-            faults.append(f"stream {key!r} at seq {event.seq}: event type {event.event_type!r} has no reducer")
-            del faults[_FAULTS_MAX:]
+            message = f"stream {key!r} at seq {event.seq}: event type {event.event_type!r} has no reducer"
+            faults.include((*key, event.seq), message)
         elif steps:
             yield snapshot
     if snapshot is not None and not steps:
         yield snapshot
 
 
-_FAULTS_MAX = 10
-
-
-def _raise_faults(tally: FindingsTally, faults: list[str], missing: tuple[str, str] | None) -> None:
+def _raise_faults(tally: FindingsTally, faults: Tally[str], missing: tuple[str, str] | None) -> None:
     if tally.total:
         found = tally.findings[0]
-        raise HistoryError("HISTORY_NOT_INTACT", f"{tally.total} findings, the first: {found.message}")
-    if faults:
-        raise HistoryError("NOT_REPLAYABLE", f"cannot replay {faults[0]}")
+        raise HistoryError(
+            "HISTORY_NOT_INTACT",
+            f"the history is not intact: {found.message}{_more(tally.total)}",
+            hint="history-verify lists all findings; export the history again",
+        )
+    if faults.count:
+        raise HistoryError(
+            "NOT_REPLAYABLE",
+            f"cannot replay {faults.examples[0][1]}{_more(faults.count)}",
+            hint="is this the bundle that the history was written under? bundle-validate shows its digest",
+        )
     if missing is not None:
-        raise HistoryError("NO_SUCH_ENTITY", f"there is no entity {missing[1]!r} of type {missing[0]!r} in the history")
+        raise HistoryError(
+            "NO_SUCH_ENTITY",
+            f"there is no entity {missing[1]!r} of type {missing[0]!r} in the history",
+            hint="without --type and --id, history-replay lists every entity",
+        )
+
+
+def _more(count: int) -> str:
+    return f" (and {count - 1} more)" if count > 1 else ""
 
 
 def validate_bundle(bundle: BundleSource) -> BundleVerify:

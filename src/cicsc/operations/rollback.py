@@ -20,7 +20,7 @@ from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.sources import Discard, guard_outputs, require_tenants
+from cicsc.operations.sources import Discard, guard_outputs, require_digest, require_tenants
 from cicsc.report.models import Rollback
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def rollback(
     rollback is a report with ok false and every reason. Raises UsageError, InputError and WorkError
     as `preflight` does, and BundleError for a bundle that is not valid.
     """
+    require_digest(expected_hash)
     path = None if out_events is None else Path(out_events)
     guard_outputs({"--from": source, "--to": target, "--events": events}, {"--out-events": path})
     after = load_bundle(target)

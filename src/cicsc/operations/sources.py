@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from cicsc.bundle.model import Bundle
 from cicsc.errors import UsageError
-from cicsc.expression import suggestion
+from cicsc.expression import quoted, suggestion
 from cicsc.history.model import Event
 from cicsc.history.output import same_file
 
@@ -17,6 +18,9 @@ BundleSource: TypeAlias = str | Path | bytes | Mapping[str, object] | Bundle
 
 EventSource: TypeAlias = str | Path | Iterable[Event | Mapping[str, object]]
 """A history: the path of its file, "-" for standard input, or its events."""
+
+
+_DIGEST = re.compile("[0-9a-fA-F]{64}")
 
 
 class Discard(Exception):  # noqa: N818  it is no error: the verdict was no
@@ -34,12 +38,28 @@ def require_tenants(wanted: Collection[str], found: Collection[str]) -> None:
         )
 
 
+def require_digest(expected_hash: str | None) -> None:
+    """Raise UsageError where an expected digest is none."""
+    if expected_hash is not None and not _DIGEST.fullmatch(expected_hash):
+        raise UsageError(
+            "INVALID_VALUE",
+            f"--expected-hash is no digest: expected 64 hexadecimal digits, found {quoted(expected_hash)}",
+            hint="history-verify prints the digest of a history",
+        )
+
+
 def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | None]) -> None:
     """Raise UsageError where an output is the same file as an input or another output; keys name the flags."""
     taken = {flag: Path(source) for flag, source in inputs.items() if isinstance(source, str | Path) and source != "-"}
     for flag, path in outputs.items():
         if path is None:
             continue
+        if str(path) == "-":
+            raise UsageError(
+                "STDOUT_TAKEN",
+                f"{flag} cannot be standard output, which is for the report",
+                hint=f"give {flag} the path of a file",
+            )
         for other, used in taken.items():
             if same_file(path, used):
                 raise UsageError(
