@@ -90,7 +90,7 @@ class _Splitter:
         while byte != b"]":
             if byte == b"":
                 raise self._ended()
-            text = self._guessed() or self._scanned()
+            text = (self._guessed() if byte == b"{" else None) or self._scanned()
             if len(text) > texts.TEXT_BYTES_MAX:
                 raise too_long(self._place())
             yield self._line, text

@@ -97,7 +97,7 @@ class Intake:
     def _look_closer(self, batch: TextBatch, offset: int, name: str) -> Event | None:
         """Decode one text of a batch exactly; return nothing for a blank line and for what is no event."""
         text = batch.texts[offset]
-        if text.isspace():
+        if not text.strip(b" \t\r\n"):
             return None
         event = _compacted(text)
         if event is not None:

@@ -6,6 +6,7 @@ come in is the order of the streams, so every result is deterministic.
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from typing import TYPE_CHECKING, assert_never
 
@@ -51,9 +52,9 @@ def compile_step(step: Step, layout: Layout) -> tuple[RowStep, Layout]:
         case OrderBy():
             return _order_by([(layout.compile(expr), descending) for expr, descending in step.keys]), layout
         case Limit():
-            return _slice(0, step.count), layout
+            return _slice(0, min(step.count, sys.maxsize)), layout
         case Offset():
-            return _slice(step.count, None), layout
+            return _slice(min(step.count, sys.maxsize), None), layout
         case _:
             assert_never(step)
 
@@ -72,9 +73,9 @@ def _project(functions: list[RowFunction]) -> RowStep:
     return run
 
 
-def _slice(start: int, count: int | None) -> RowStep:
+def _slice(start: int, stop: int | None) -> RowStep:
     def run(rows: Iterable[Row], now: object, actor: object) -> Iterator[Row]:  # noqa: ARG001
-        return islice(rows, start, None if count is None else start + count)
+        return islice(rows, start, stop)
 
     return run
 
