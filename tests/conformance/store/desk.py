@@ -152,11 +152,14 @@ class SqliteDesk(Desk):
         f"replace into event ({_COLUMNS}) values ('t', 1, 'Order', '1', 1, {_REST})",
         f"insert or replace into event (row_id, {_COLUMNS}) values (1, 't', 1, 'Order', 'other', 1, {_REST})",
         f"insert or replace into event (row_id, {_COLUMNS}) values (2, 't', 1, 'Order', 'other', 1, {_REST})",
+        f"insert or replace into event (row_id, {_COLUMNS}) values (-1, 't', 1, 'Order', 'other', 1, {_REST})",
         "update or replace event set seq = 1 where seq = 2",
         "update event set row_id = 1000 where row_id = 1",
         "delete from event",
     )
-    switches = (("pragma recursive_triggers = off", "pragma foreign_keys = off"),)
+    switches = (
+        ("pragma recursive_triggers = off", "pragma foreign_keys = off", "pragma ignore_check_constraints = on"),
+    )
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store.db"

@@ -159,11 +159,16 @@ def test_what_the_kind_of_store_offers_does_not_change_events(desk: Desk, store:
 
 
 def test_settings_do_not_turn_the_fence_off(desk: Desk, store: Store, plain: Plain) -> None:
+    append(store, event(), paid())
+    before = digest(store.streams("t"))
     for statements in desk.switches:
         for statement in statements:
             plain.execute(statement)
+        codes = [refusal(plain, statement) for statement in desk.bypasses]
+        assert set(codes) <= {"HISTORY_IMMUTABLE", "WRONG_SEQ"}
         assert insert_refusal(plain, event(seq=5)) == "WRONG_SEQ"
         assert insert_refusal(plain, event(tenant_id="nobody")) == "UNKNOWN_TENANT"
+    assert digest(store.streams("t")) == before
 
 
 @pytest.mark.parametrize("payload", ["", "[]", "1", "null", "{", '{"a": 1,}', "{'a': 1}"])

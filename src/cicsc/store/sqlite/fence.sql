@@ -52,6 +52,13 @@ begin
     ) as gate;
 end;
 
+-- A row that names itself -1 looks above as if it named none; a later one of that name would replace it.
+create trigger fence_row after insert on event
+when new.row_id < 1
+begin
+    select raise(abort, 'HISTORY_IMMUTABLE: row_id is given by the store, expected an insert without it');
+end;
+
 create trigger fence_update before update on event
 begin
     select raise(abort, 'HISTORY_IMMUTABLE: events are never changed');
@@ -66,6 +73,12 @@ end;
 
 create trigger fence_audit_insert before insert on audit
 when new.audit_id > 0 -- negative where the statement does not give it
+begin
+    select raise(abort, 'HISTORY_IMMUTABLE: audit_id is given by the store, expected an insert without it');
+end;
+
+create trigger fence_audit_row after insert on audit
+when new.audit_id < 1
 begin
     select raise(abort, 'HISTORY_IMMUTABLE: audit_id is given by the store, expected an insert without it');
 end;

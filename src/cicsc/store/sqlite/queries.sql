@@ -60,6 +60,9 @@ select
 from gate
 order by tenant_id;
 
+-- name: unlocked_gates
+select tenant_id, unlocked_generation from gate where unlocked_generation is not null order by tenant_id;
+
 -- name: pause
 update gate
 set

@@ -84,7 +84,11 @@ def fence_faults(database: Database) -> tuple[str, ...]:
         if expected.get((kind, name), content) != content
     ]
     added = [f"{kind} {name} was added" for kind, name in found if kind == "trigger" and (kind, name) not in expected]
-    return (*missing, *changed, *added, *_changed_bundles(database))
+    unlocked = [
+        f"the gate of tenant {tenant_id!r} was left unlocked for generation {generation}"
+        for tenant_id, generation in database.rows("unlocked_gates")
+    ]
+    return (*missing, *changed, *added, *unlocked, *_changed_bundles(database))
 
 
 def _begin_wal(database: Database) -> None:

@@ -55,7 +55,7 @@ create table gate (
 ) strict, without rowid;
 
 create table event (
-    row_id integer primary key autoincrement check (row_id between 1 and 4611686018427387904),
+    row_id integer primary key autoincrement,
     tenant_id text not null,
     generation integer not null,
     entity_type text not null,
@@ -103,7 +103,7 @@ create table command (
 
 -- What was done to tenants, by whom. Rows are only ever added.
 create table audit (
-    audit_id integer primary key autoincrement check (audit_id between 1 and 4611686018427387904),
+    audit_id integer primary key autoincrement,
     at_ms integer not null,
     tenant_id text,
     actor_id text not null,

@@ -14,7 +14,7 @@ from cicsc.errors import FenceError, InputError, StoreError
 from cicsc.store.check import check_store
 from cicsc.store.records import Gate
 from cicsc.store.sqlite import schema
-from cicsc.store.sqlite.database import Database, _require_safe
+from cicsc.store.sqlite.database import QUERIES, Database, _require_safe
 from cicsc.store.sqlite.refusals import explained
 from cicsc.store.sqlite.store import SqliteStore
 from conformance.store.history import BUNDLE, NEXT_BUNDLE, add_tenant, append, event, stored
@@ -240,6 +240,35 @@ def test_changed_object_is_named(path: Path, store: SqliteStore, script: str, fa
         other.run_script(script)
 
     assert store.fence_faults() == (fault,)
+
+
+def test_gate_that_was_left_unlocked_is_named(path: Path, store: SqliteStore) -> None:
+    with opened(path) as other:
+        other.run_script("update gate set staging_generation = 2, unlocked_generation = 2 where tenant_id = 't'")
+
+    assert store.fence_faults() == ("the gate of tenant 't' was left unlocked for generation 2",)
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1, 7])
+def test_audit_entry_cannot_name_its_row(path: Path, store: SqliteStore, number: int) -> None:
+    before = list(store.audit())
+    with opened(path) as other, pytest.raises(FenceError) as caught:
+        other.run_script(
+            "pragma ignore_check_constraints = on; insert or replace into audit"
+            f" (audit_id, at_ms, actor_id, action, detail) values ({number}, 1, 'mallory', 'look', '{{}}')"
+        )
+
+    assert caught.value.code == "HISTORY_IMMUTABLE"
+    assert list(store.audit()) == before
+
+
+def test_streams_are_read_in_the_order_of_an_index(store: SqliteStore) -> None:
+    """Sorting would take memory for the whole history."""
+    database = store._connected()._connection
+    for name in ("generation_events", "stream_events", "generation_snapshots"):
+        bindings = ("t",) * QUERIES[name].count("?")
+        plan = [row[3] for row in database.execute(f"explain query plan {QUERIES[name]}", bindings)]
+        assert [step for step in plan if "TEMP B-TREE" in step or "SCAN" in step] == []
 
 
 def test_event_type_that_is_gone_is_named(path: Path, store: SqliteStore) -> None:
