@@ -29,7 +29,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
         return
     desk = PostgresDesk(request.getfixturevalue("postgres_servers").server(version))
     yield desk
-    desk.drop()
+    desk.give_back()
 
 
 @pytest.fixture

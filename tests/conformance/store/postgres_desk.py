@@ -1,4 +1,8 @@
-"""The suite's view of PostgreSQL: a database for each test, copied from one that is initialised, and a plain writer."""
+"""The suite's view of PostgreSQL: a database for each test, and a plain writer.
+
+A database with a store in it is a copy of one that was initialised. Where a test changed nothing but rows, the next one
+gets the same database, emptied, which takes a tenth of the time.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +28,35 @@ def template(server: PostgresServer) -> str:
     return name
 
 
+# As the superuser may; the fence stands in the way of everybody else, and of this too while its triggers are on.
+EMPTY = """
+set lock_timeout = '2s';
+begin;
+alter table cicsc.event disable trigger user;
+alter table cicsc.audit disable trigger user;
+delete from cicsc.event; delete from cicsc.audit; delete from cicsc.snapshot; delete from cicsc.command;
+delete from cicsc.gate; delete from cicsc.tenant; delete from cicsc.event_type; delete from cicsc.bundle;
+update cicsc.schema_version set version = 1;
+alter table cicsc.event
+    enable always trigger fence_insert, enable always trigger fence_update,
+    enable always trigger fence_delete, enable always trigger fence_truncate;
+alter table cicsc.audit enable always trigger fence_change;
+commit;
+"""
+
+_emptied: dict[PostgresServer, list[str]] = {}
+
+
 class PlainPostgres(Plain):
     """Writes as the superuser, who may do everything that the fence does not refuse."""
 
     def __init__(self, url: str) -> None:
+        self.changed_more_than_rows = False
         self._connection = psycopg.connect(url, autocommit=True)
 
     def execute(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        if statement.split(maxsplit=1)[0] in {"alter", "create", "drop"}:
+            self.changed_more_than_rows = True
         text = with_tables(statement, "cicsc.{}").replace("%", "%%").replace("?", "%s")
         try:
             cursor = self._connection.execute(text, parameters)
@@ -79,6 +105,7 @@ class PostgresDesk(Desk):
         self.server = server
         self._template: str | None = None
         self._name: str | None = None
+        self._writers: list[PlainPostgres] = []
 
     @property
     def name(self) -> str:
@@ -94,8 +121,25 @@ class PostgresDesk(Desk):
     def initialised(self) -> Store:
         if self._name is None:
             self._template = template(self.server)
+            if emptied := _emptied.get(self.server):
+                self._name = emptied.pop()
             return self.open()
         return super().initialised()
+
+    def give_back(self) -> None:
+        """Keep the database for another test, or remove it."""
+        if self._name is None:
+            return
+        if self._template is None or any(writer.changed_more_than_rows for writer in self._writers):
+            self.server.drop_database(self._name)
+            return
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            )
+            connection.execute(EMPTY)
+        _emptied.setdefault(self.server, []).append(self._name)
 
     def drop(self) -> None:
         """Remove the database."""
@@ -103,7 +147,9 @@ class PostgresDesk(Desk):
             self.server.drop_database(self._name)
 
     def plain(self) -> PlainPostgres:
-        return PlainPostgres(self.url)
+        writer = PlainPostgres(self.url)
+        self._writers.append(writer)
+        return writer
 
     @contextmanager
     def as_owner(self, plain: Plain, tenant_id: str, generation: int, *, owner: str, epoch: int) -> Iterator[None]:

@@ -43,7 +43,7 @@ class Database:
         with self._translated():
             self._connection = psycopg.connect(**address.parameters, autocommit=True)  # type: ignore[arg-type]
         try:
-            self.run("set_lock_timeout", (str(round(wait_s * 1000)),))
+            self.run("set_up", (str(round(wait_s * 1000)),))
         except BaseException:
             self.close()
             raise

@@ -1,10 +1,12 @@
 -- What the store in PostgreSQL asks and writes, by name. Every write names its tenant in its key or in its condition.
 --
--- What is looked up by the key of a stream compares the whole key as one row, and orders by it: only event_key can answer
--- that, whatever the table's size was when the statement was planned.
+-- What is looked up by the key of a stream compares the whole key as one row, and orders by it. Without a sort only event_key
+-- can answer that. Plans are kept by connections: one that was made while the table was small, and looked through a whole
+-- tenant, would grow slower with every event.
 
--- name: set_lock_timeout
-select set_config('lock_timeout', %s, false);
+-- name: set_up
+select set_config('lock_timeout', %s, false), set_config('enable_sort', 'off', false),
+    set_config('enable_bitmapscan', 'off', false);
 
 -- name: is_utf8
 select current_setting('server_encoding') = 'UTF8';

@@ -1,0 +1,183 @@
+"""What a store in PostgreSQL installs, where it refuses to, and what it sees of changes to the fence."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from cicsc.errors import StoreError
+from cicsc.store.postgres.store import PostgresStore
+from conformance.store.history import add_tenant, append, event
+from conformance.store.postgres_desk import PostgresDesk
+from postgres.conftest import Connect
+from postgres_server import PostgresServer
+
+
+def refusal(store: PostgresStore) -> str:
+    with store, pytest.raises(StoreError) as caught:
+        store.initialise()
+    return caught.value.code
+
+
+def test_fence_as_installed_has_no_faults(store: PostgresStore) -> None:
+    assert store.fence_faults() == ()
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("drop trigger fence_insert on cicsc.event", "trigger fence_insert on event is missing"),
+        ("alter table cicsc.event disable trigger fence_insert", "trigger fence_insert on event is not as installed"),
+        ("alter table cicsc.event disable trigger all", "trigger fence_truncate on event is not as installed"),
+        ("alter table cicsc.event enable trigger fence_insert", "trigger fence_insert on event is not as installed"),
+        (
+            "alter table cicsc.event enable replica trigger fence_delete",
+            "trigger fence_delete on event is not as installed",
+        ),
+        ("alter table cicsc.audit disable trigger fence_change", "trigger fence_change on audit is not as installed"),
+        (
+            "create or replace trigger fence_update before update on cicsc.event for each row when (false) execute function cicsc.fence_change()",
+            "trigger fence_update on event is not as installed",
+        ),
+        (
+            "create or replace trigger fence_update before update of ts on cicsc.event for each statement execute function cicsc.fence_change()",
+            "trigger fence_update on event is not as installed",
+        ),
+        (
+            "create or replace function cicsc.fence_insert() returns trigger language plpgsql as 'begin return null; end'",
+            "function fence_insert is not as installed",
+        ),
+        (
+            "create or replace function cicsc.clock_ms() returns bigint language sql as 'select 9223372036854775807'",
+            "function clock_ms is not as installed",
+        ),
+        ("alter function cicsc.fence_insert() security invoker", "function fence_insert is not as installed"),
+        ("alter function cicsc.fence_insert() reset search_path", "function fence_insert is not as installed"),
+        ("alter function cicsc.fence_insert() stable", "function fence_insert is not as installed"),
+        ("drop function cicsc.owns(cicsc.gate)", "function owns is missing"),
+        ("create function cicsc.lock_key(bytea) returns bigint language sql as 'select 1'", "function lock_key"),
+        ("create function cicsc.helper() returns bigint language sql as 'select 1'", "function helper was added"),
+        ("alter table cicsc.event drop constraint event_key", "constraint event_key is missing"),
+        (
+            "alter table cicsc.event drop constraint event_payload, add constraint event_payload check (payload <> '')",
+            "constraint event_payload is not as installed",
+        ),
+        (
+            "create rule quiet as on insert to cicsc.event do instead nothing",
+            "rule quiet on cicsc.event was added",
+        ),
+        ("create table aside () inherits (cicsc.event)", "table aside that inherits from cicsc.event was added"),
+        ("alter table cicsc.event enable row level security", "row security on cicsc.event was added"),
+    ],
+)
+def test_changed_fence_is_named(store: PostgresStore, connect: Connect, statement: str, fault: str) -> None:
+    connect().execute(statement)
+
+    assert [found for found in store.fence_faults() if fault in found] != []
+
+
+def test_triggers_of_others_are_their_business(store: PostgresStore, connect: Connect) -> None:
+    connect().execute(
+        "create function public.tell() returns trigger language plpgsql as 'begin return null; end';"
+        "create trigger tell after insert on cicsc.event for each statement execute function public.tell()"
+    )
+
+    append(store, event())
+
+    assert store.fence_faults() == ()
+
+
+def test_every_name_is_compared_by_its_bytes(store: PostgresStore, connect: Connect) -> None:
+    named = [
+        "tenant_id",
+        "entity_type",
+        "entity_id",
+        "event_type",
+        "actor_id",
+        "owner",
+        "command_id",
+        "digest",
+        "bundle",
+    ]
+    rows = connect().execute(
+        "select c.relname || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid"
+        " join pg_collation l on l.oid = a.attcollation"
+        " where c.relnamespace = 'cicsc'::regnamespace and c.relkind = 'r' and a.attname = any(%s) and l.collname <> 'C'",
+        (named,),
+    )
+
+    assert rows.fetchall() == []
+
+
+def test_positions_grow_in_the_order_of_events(store: PostgresStore, connect: Connect) -> None:
+    add_tenant(store, "u")
+    append(store, *(event(f"{700 - number}") for number in range(600)))
+    store.import_events("u", [event(f"{number}", tenant_id="u") for number in range(600)], generation=1, actor_id="ann")
+    append(store, event("700", 2))
+
+    rows = connect().execute("select tenant_id, entity_id, position from cicsc.event order by position").fetchall()
+
+    assert [entity_id for tenant_id, entity_id, _ in rows if tenant_id == "t"][:3] == ["700", "699", "698"]
+    assert [entity_id for tenant_id, entity_id, _ in rows if tenant_id == "u"][:3] == ["0", "1", "2"]
+    assert [(rows[place][0], rows[place][1]) for place in (0, 600, 1200)] == [("t", "700"), ("u", "0"), ("t", "700")]
+    assert store.head("t").position == rows[-1][2]
+
+
+# ------------------------------------------------------------------------------------- where it refuses to
+
+
+def test_schema_of_another_program_is_left_alone(desk: PostgresDesk, connect: Connect) -> None:
+    connect().execute("create schema cicsc")
+
+    assert refusal(PostgresStore(desk.url)) == "STORE_FOREIGN"
+
+
+def test_schema_without_a_version_is_damaged(store: PostgresStore, connect: Connect) -> None:
+    connect().execute("delete from cicsc.schema_version")
+
+    with pytest.raises(StoreError) as caught:
+        store.gate("t")
+    assert caught.value.code == "STORE_DAMAGED"
+
+
+def test_missing_table_is_damage(store: PostgresStore, connect: Connect) -> None:
+    connect().execute("drop table cicsc.command")
+
+    with pytest.raises(StoreError) as caught, store.transaction("t") as transaction:
+        transaction.receipt("1")
+    assert caught.value.code == "STORE_DAMAGED"
+
+
+def test_database_of_another_encoding_is_refused(server: PostgresServer) -> None:
+    name = "in_latin1"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name} template template0 encoding 'LATIN1' locale 'C'")
+
+    assert refusal(PostgresStore(server.url(name))) == "STORE_UNSUPPORTED"
+
+    server.drop_database(name)
+
+
+def test_old_server_is_refused(desk: PostgresDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cicsc.store.postgres.schema.SERVER_MIN", 990000)
+
+    assert refusal(PostgresStore(desk.url)) == "STORE_UNSUPPORTED"
+
+
+def test_role_without_the_right_is_told(desk: PostgresDesk, connect: Connect) -> None:
+    owner = connect()
+    owner.execute("drop role if exists nobody_much; create role nobody_much login")
+
+    assert refusal(PostgresStore(desk.server.url(desk.name, user="nobody_much"))) == "STORE_FORBIDDEN"
+
+    owner.execute("drop role nobody_much")
+
+
+def test_initialisation_that_fails_leaves_nothing(desk: PostgresDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cicsc.store.postgres.schema.VERSION", 2**40)  # no integer of the column
+
+    with PostgresStore(desk.url) as store, pytest.raises(Exception, match="integer out of range"):
+        store.initialise()
+
+    with PostgresStore(desk.url) as store:
+        assert store.schema_version() is None
