@@ -32,6 +32,17 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+UNMEASURED = ("conformance", "fuzz", "postgres", "properties")
+"""Folders of tests that go over covered lines many thousand times; measuring coverage would make them three times as slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the coverage of the core to the tests that say what they cover."""
+    for item in items:
+        if item.path.relative_to(CHECKOUT / "tests").parts[0] in UNMEASURED:
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(scope="session")
 def checkout() -> Path:
     """The root of the checkout."""

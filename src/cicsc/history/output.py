@@ -150,12 +150,6 @@ def _compressed(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO]:
 
 
 def _ending(path: Path, endings: tuple[str, ...], what: str) -> str:
-    if str(path) == "-":
-        raise UsageError(
-            "STDOUT_TAKEN",
-            f"cannot write {what} to standard output",
-            hint="name a file; reports go to standard output",
-        )
     ending = Path(path.stem).suffix if path.suffix in (".gz", ".zst") else path.suffix
     if ending not in endings:
         raise UsageError(

@@ -133,6 +133,8 @@ def test_an_unknown_entity_type_is_found():
     assert tally.examples[0][1].message.endswith("entity type 'Branch' is not in the source bundle")
     assert verdict.compared_streams == 0
     assert verdict.target.events == 1
+    verdict, _ = run([event(1, "e", entity_type="Branch")], key=key, every_event=True)
+    assert verdict.divergence.streams == 0
 
 
 def test_snapshot_constraints_are_checked_on_both_sides():
