@@ -109,9 +109,12 @@ def test_replay_ends_with_whole_lines_and_the_error(folder: Path) -> None:
     words = [*COMMAND, "history-replay", "--events", "long.jsonl", "--bundle", "bundle.v0.json"]
     with start(words, folder) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        rest, err = process.communicate(timeout=WAIT_SECONDS_MAX)
+        # Not `communicate`: it would pass over what readline has taken into its buffer, up to the middle of a line.
+        rest, err = process.stdout.read(), process.stderr.read()
+        process.wait(WAIT_SECONDS_MAX)
     lines = [json.loads(line) for line in (first + rest).splitlines()]
 
     assert process.returncode == 3
