@@ -325,3 +325,13 @@ def test_large_statements_do_not_spoil_small_ones(store: PostgresStore, connect:
     plain.execute("select pg_stat_force_next_flush()")
 
     assert plain.execute("select seq_scan from pg_stat_user_tables where relname = 'event'").fetchone() == before
+
+
+def test_no_statement_is_compiled_to_machine_code(store: PostgresStore, connect: Connect) -> None:
+    """Where the server can, it would compile every statement, since what is switched off counts as very expensive."""
+    settings = connect().execute(
+        "select proname, proconfig from pg_proc where pronamespace = 'cicsc'::regnamespace and 'enable_seqscan=off' = any(proconfig)"
+    )
+
+    assert {name: "jit=off" in found for name, found in settings} == {"fence_insert": True, "fence_delete": True}
+    assert store._opened._connection.execute("show jit").fetchone() == ("off",)

@@ -43,8 +43,10 @@ $fence$;
 create function cicsc.fence_insert() returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
--- Plans are kept for the session: one made for a large statement must not read whole tables for each small one.
+-- Plans are kept for the session: one made for a large statement must not read whole tables for each small one. What is
+-- switched off counts as so expensive that every statement would be compiled to machine code first, hence no jit.
 set enable_seqscan = off
+set jit = off
 as $fence$
 declare
     target record;
@@ -149,6 +151,7 @@ create function cicsc.fence_delete() returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $fence$
 declare
     target record;

@@ -25,8 +25,8 @@ FUNCTIONS: Final = {
     "clock_ms": ("sql", "v", False, _PLAIN),
     "lock_key": ("sql", "i", False, _PLAIN),
     "owns": ("sql", "s", False, _PLAIN),
-    "fence_insert": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off")),
-    "fence_delete": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off")),
+    "fence_insert": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off", "jit=off")),
+    "fence_delete": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off", "jit=off")),
     "fence_change": ("plpgsql", "v", True, (_PATH,)),
 }
 """What fence.sql says about its functions beside their text."""
