@@ -33,6 +33,8 @@ VERSIONS = tuple(INSTALLATIONS)
 MEMORY_FOLDER = Path("/dev/shm")
 MEMORY_BYTES_MIN = 2**30  # free, for the data of one server
 
+FOLDER_PREFIX = "cicsc-pg-"  # followed by the process that made the folder
+
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 20
 
@@ -54,8 +56,10 @@ class PostgresServer:
 
     def __init__(self, version: str) -> None:
         self.version = version
-        self.folder = Path(tempfile.mkdtemp(prefix=f"cicsc-pg{version}-"))
-        self.data = Path(tempfile.mkdtemp(prefix=f"cicsc-pg{version}-", dir=_data_place()))
+        _remove_leftovers()
+        prefix = f"{FOLDER_PREFIX}{os.getpid()}-{version}-"
+        self.folder = Path(tempfile.mkdtemp(prefix=prefix))
+        self.data = Path(tempfile.mkdtemp(prefix=prefix, dir=_data_place()))
         self._databases = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         try:
@@ -141,6 +145,25 @@ class PostgresServers:
     def __exit__(self, *_: object) -> None:
         for server in self._running.values():
             server.stop()
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of test processes that were killed, since data in memory takes room until the next boot."""
+    for place in {Path(tempfile.gettempdir()), MEMORY_FOLDER}:
+        for folder in place.glob(f"{FOLDER_PREFIX}*"):
+            process = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+            if process.isdecimal() and not _is_running(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 def _data_place() -> Path | None:
