@@ -34,7 +34,7 @@ def desk(server: PostgresServer) -> Iterator[PostgresDesk]:
 def store(desk: PostgresDesk) -> Iterator[PostgresStore]:
     """A store with one tenant, 't', whose history is empty."""
     desk.initialised().close()
-    with PostgresStore(desk.url, wait_s=0.3) as opened:
+    with PostgresStore(desk.url, wait_s=0.1) as opened:
         opened.put_bundle(BUNDLE)
         add_tenant(opened, "t")
         yield opened

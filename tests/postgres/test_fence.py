@@ -132,7 +132,6 @@ def test_upsert_is_refused_even_where_there_is_no_conflict(store: PostgresStore,
     assert refusal(connect().execute, statement, columns(event())) == "HISTORY_IMMUTABLE"
 
 
-@pytest.mark.parametrize("role", ["replica", "local", "origin"])
 @pytest.mark.parametrize(
     ("statement", "code"),
     [
@@ -146,12 +145,10 @@ def test_upsert_is_refused_even_where_there_is_no_conflict(store: PostgresStore,
         ("truncate cicsc.audit", "HISTORY_IMMUTABLE"),
     ],
 )
-def test_replication_role_does_not_matter(
-    store: PostgresStore, connect: Connect, role: str, statement: str, code: str
-) -> None:
+def test_replication_role_does_not_matter(store: PostgresStore, connect: Connect, statement: str, code: str) -> None:
     append(store, event("1"))
     plain = connect()
-    plain.execute(f"set session_replication_role = {role}")
+    plain.execute("set session_replication_role = replica")
     if "tenant cascade" in statement:
         plain.execute("alter table cicsc.event add foreign key (tenant_id) references cicsc.tenant")
 
@@ -224,7 +221,7 @@ def test_writer_that_idles_is_named(store: PostgresStore, connect: Connect) -> N
     assert store.pause("t", owner="run", seconds=60).is_paused
 
 
-@pytest.mark.parametrize("tenant_id", ["", "a", "b", "c", "d", "e", "f", "%s'\"\\", "T", "é\u0301", "\U0001f9ea" * 200])
+@pytest.mark.parametrize("tenant_id", ["", "a", "b", "c", "%s'\"\\", "T", "é\u0301", "\U0001f9ea" * 200])
 def test_names_of_tenants_do_not_matter(store: PostgresStore, connect: Connect, tenant_id: str) -> None:
     add_tenant(store, tenant_id)
     writer = connect(autocommit=False)
