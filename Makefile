@@ -47,7 +47,7 @@ format-check: $(VENV)/check.stamp
 lint: $(VENV)/check.stamp
 	$(INTERPRETER) -m ruff check .
 
-types: $(VENV)/package.stamp $(VENV)/check.stamp
+types: $(VENV)/package.stamp $(VENV)/test.stamp $(VENV)/check.stamp
 	$(INTERPRETER) -m mypy
 
 layers: $(VENV)/package.stamp $(VENV)/check.stamp
