@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from cicsc.bundle.model import (
+    CORE_FIELDS,
     Aggregate,
     Count,
     Filter,
@@ -32,8 +33,7 @@ from cicsc.bundle.place import Names, Place
 from cicsc.bundle.variables import Scope
 from cicsc.expression import Node, quoted
 
-CORE_COLUMNS: Final = frozenset({"entity_type", "entity_id", "state", "updated_ts", "attrs_json"})
-"""Fields that the row of every snapshot has; an attribute of the same name never shadows them."""
+CORE_COLUMNS: Final = frozenset(CORE_FIELDS)
 
 Columns: TypeAlias = Mapping[str, Names]
 """The fields that the rows of each declared entity type have."""

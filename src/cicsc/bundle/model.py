@@ -13,12 +13,15 @@ Mappings keep the order of the document and must not be changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cicsc.expression import Node
+
+CORE_FIELDS: Final = ("entity_type", "entity_id", "state", "updated_ts", "attrs_json")
+"""Columns that the row of every snapshot has; an attribute of the same name never shadows them."""
 
 AttributeType: TypeAlias = Literal["string", "int", "float", "bool", "time", "enum", "json"]
 

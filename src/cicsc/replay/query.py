@@ -11,12 +11,12 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cicsc.bundle.model import Filter, Join, Snap
+from cicsc.bundle.model import CORE_FIELDS, Filter, Join, Snap
 from cicsc.canonical import canonical_bytes
 from cicsc.expression import FunctionBuilder
 from cicsc.replay.layout import Column, Layout
 from cicsc.replay.pipeline import compile_step
-from cicsc.replay.snapshot import CORE_FIELDS, PARAMETERS, compile_over_snapshot, snapshot_variable
+from cicsc.replay.snapshot import PARAMETERS, compile_over_snapshot, snapshot_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cicsc.bundle.model import CORE_FIELDS
 from cicsc.expression import FunctionBuilder
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from cicsc.bundle.model import EntityType
     from cicsc.expression import Node
-
-CORE_FIELDS = ("entity_type", "entity_id", "state", "updated_ts", "attrs_json")
-"""The columns that every row has, whatever its entity type declares."""
 
 PARAMETERS = ("entity_type", "entity_id", "state", "updated_ts", "attrs", "shadows", "now", "actor")
 """The parameters of a function compiled over a snapshot."""
