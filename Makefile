@@ -12,7 +12,8 @@ endif
 VENV := .venv
 INTERPRETER := $(VENV)/bin/python
 INSTALL := $(INTERPRETER) -m pip install --quiet --disable-pip-version-check --no-input
-INSTALL_PINNED := $(INSTALL) --require-hashes --only-binary :all: -r
+# The files name every package that is needed, so nothing is resolved anew: a release that came since cannot get in the way.
+INSTALL_PINNED := $(INSTALL) --no-deps --require-hashes --only-binary :all: -r
 PYTEST := $(INTERPRETER) -m pytest -n auto --dist worksteal
 COVERAGE := --cov --cov-report=term-missing
 
