@@ -44,10 +44,8 @@ order by a.xact_start;
 -- name: put_bundle
 insert into cicsc.bundle (digest, body, version) values (%s, %s, %s) on conflict do nothing;
 
--- name: put_event_types
-insert into cicsc.event_type (bundle, entity_type, event_type)
-select %s, t.entity_type, t.event_type
-from unnest(%s::text[], %s::text[]) t (entity_type, event_type);
+-- name: put_event_type
+insert into cicsc.event_type (bundle, entity_type, event_type) values (%s, %s, %s);
 
 -- name: bundle
 select body from cicsc.bundle where digest = %s;

@@ -5,18 +5,16 @@ Nothing else of the store sees an error of the driver. What the rows mean is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import apsw
 
 from cicsc.errors import CicscError, FenceError, InputError, StoreError
+from cicsc.store.session import Bindings
 from cicsc.store.sql import read_queries
-
-Value: TypeAlias = str | int | None
-Bindings: TypeAlias = tuple[Value, ...] | Mapping[str, Value]
 
 QUERIES: Final = read_queries(__package__, "queries.sql")
 

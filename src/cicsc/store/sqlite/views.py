@@ -1,124 +1,36 @@
 # ruff: noqa: D102 - the protocol documents what its methods do
-"""One tenant inside a transaction on a SQLite file: looked at, read whole, or written to."""
+"""What is particular about a tenant inside a transaction on a SQLite file: how its events are read and written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterable, Iterator
 
 from cicsc.errors import FenceError
-from cicsc.history.model import Event, StreamKey
+from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import (
-    EventRow,
-    decode_document,
-    encode_text,
-    event_rows,
-    snapshot_rows,
-    stored_event,
-    stored_snapshot,
-)
-from cicsc.store.protocol import TenantReading, TenantTransaction
-from cicsc.store.records import Gate, Receipt, StoreHead
-from cicsc.store.refusals import command_repeated, unknown_tenant
-from cicsc.store.sqlite.database import Database, Value
+from cicsc.store.encoding import EventRow, event_rows, snapshot_rows
+from cicsc.store.session import Value
+from cicsc.store.sqlite.database import Database
 from cicsc.store.sqlite.refusals import explained
-
-_entity = itemgetter(0, 1)
-
-
-def read_gate(database: Database, tenant_id: str) -> Gate:
-    """Return the gate of a tenant; raises UNKNOWN_TENANT."""
-    row = database.row("gate", (tenant_id,))
-    if row is None:
-        raise unknown_tenant(tenant_id)
-    return Gate(*row)
+from cicsc.store.views import Reading, Transaction, View, read_gate
 
 
-def record(database: Database, tenant_id: str | None, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
-    """Add an entry to the audit."""
-    database.run("put_audit", (tenant_id, actor_id, action, encode_text(detail)))
+class _SqliteView(View[Database]):
+    def _stream_rows(self, entity_type: str, entity_id: str, after_seq: int) -> Iterator[EventRow]:
+        return self._database.rows("stream_events", (*self._active(), entity_type, entity_id, after_seq))
 
 
-class _View:
-    """What can be asked about one tenant in any transaction."""
-
-    def __init__(self, database: Database, tenant_id: str) -> None:
-        self._database = database
-        self._tenant_id = tenant_id
-        self._gate = read_gate(database, tenant_id)
-
-    @property
-    def gate(self) -> Gate:
-        return self._gate
-
-    def snapshot(self, entity_type: str, entity_id: str) -> Snapshot | None:
-        row = self._database.row("snapshot", (*self._active(), entity_type, entity_id))
-        return None if row is None else stored_snapshot(self._tenant_id, row)
-
-    def events(self, entity_type: str, entity_id: str, *, after_seq: int = 0) -> Iterator[Event]:
-        rows = self._database.rows("stream_events", (*self._active(), entity_type, entity_id, after_seq))
-        return (stored_event(self._tenant_id, row) for row in rows)
-
-    def _active(self) -> tuple[str, int]:
-        return (self._tenant_id, self._gate.active_generation)
-
-
-class SqliteReading(_View, TenantReading):
+class SqliteReading(_SqliteView, Reading[Database]):
     """A tenant as it is when the reading transaction begins."""
 
-    def head(self, generation: int | None = None) -> StoreHead:
-        target = self._generation(generation)
-        position, count = self._database.row("head", target) or (0, 0)
-        return StoreHead(target[1], position, count)
 
-    def latest_ts(self, generation: int | None = None) -> int | None:
-        return self._database.value("latest_ts", self._generation(generation))
+class SqliteTransaction(_SqliteView, Transaction[Database]):
+    """A tenant while the file's write lock is held."""
 
-    def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        tenant_id = self._tenant_id
-        rows = self._database.rows("generation_events", self._generation(generation))
-        for (entity_type, entity_id), group in groupby(rows, _entity):
-            yield (tenant_id, entity_type, entity_id), (stored_event(tenant_id, row) for row in group)
+    def append_to(self, generation: int, events: Iterable[Event]) -> None:
+        self.import_into(generation, events)
 
-    def snapshots(self, generation: int | None = None) -> Iterator[Snapshot]:
-        for row in self._database.rows("generation_snapshots", self._generation(generation)):
-            yield stored_snapshot(self._tenant_id, row)
-
-    def _generation(self, generation: int | None) -> tuple[str, int]:
-        return (self._tenant_id, self._gate.active_generation if generation is None else generation)
-
-
-class SqliteTransaction(_View, TenantTransaction):
-    """A tenant while the file's write lock is held.
-
-    A write that fails may have been done in part, so nothing commits after it, even if the caller
-    goes on.
-    """
-
-    def __init__(self, database: Database, tenant_id: str) -> None:
-        super().__init__(database, tenant_id)
-        self._failure: BaseException | None = None
-
-    def require_whole(self) -> None:
-        """Raise again what a write raised, if one did."""
-        if self._failure is not None:
-            raise self._failure
-
-    def receipt(self, command_id: str) -> Receipt | None:
-        row = self._database.row("receipt", (self._tenant_id, command_id))
-        if row is None:
-            return None
-        result, at_ms = row
-        return Receipt(self._tenant_id, command_id, decode_document(result, f"receipt {command_id!r}"), at_ms)
-
-    def append(self, events: Iterable[Event]) -> None:
-        self.append_to(self._gate.active_generation, events)
-
-    def append_to(self, generation: int, events: Iterable[Event]) -> int:
-        """Write events into a generation, through the fence; return their number."""
+    def import_into(self, generation: int, events: Iterable[Event]) -> int:
         rows = _Rows((self._tenant_id, generation), event_rows(self._tenant_id, events))
         with self._step():
             try:
@@ -133,23 +45,6 @@ class SqliteTransaction(_View, TenantTransaction):
         rows = snapshot_rows(self._tenant_id, snapshots)
         with self._step():
             self._database.run_many("put_snapshot", ((*target, *row) for row in rows))
-
-    def put_receipt(self, command_id: str, result: Mapping[str, object]) -> None:
-        with self._step():
-            if not self._database.run("put_receipt", (self._tenant_id, command_id, encode_text(result))):
-                raise command_repeated(self._tenant_id, command_id)
-
-    def record(self, *, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
-        with self._step():
-            record(self._database, self._tenant_id, actor_id, action, detail)
-
-    @contextmanager
-    def _step(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            self._failure = error
-            raise
 
 
 class _Rows:

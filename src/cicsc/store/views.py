@@ -1,0 +1,142 @@
+# ruff: noqa: D102 - the protocol documents what its methods do
+"""One tenant inside a transaction: looked at, read whole, or written to. The bodies that all kinds of stores share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
+from typing import Generic, TypeVar
+
+from cicsc.history.model import Event, StreamKey
+from cicsc.replay.snapshot import Snapshot
+from cicsc.store.encoding import EventRow, decode_document, encode_text, stored_event, stored_snapshot
+from cicsc.store.protocol import TenantReading, TenantTransaction
+from cicsc.store.records import Gate, Receipt, StoreHead
+from cicsc.store.refusals import command_repeated, unknown_tenant
+from cicsc.store.session import Session
+
+Database = TypeVar("Database", bound=Session)
+
+_entity = itemgetter(0, 1)
+
+
+def read_gate(session: Session, tenant_id: str) -> Gate:
+    """Return the gate of a tenant; raises UNKNOWN_TENANT."""
+    row = session.row("gate", (tenant_id,))
+    if row is None:
+        raise unknown_tenant(tenant_id)
+    return Gate(*row)
+
+
+def record(session: Session, tenant_id: str | None, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
+    """Add an entry to the audit."""
+    session.run("put_audit", (tenant_id, actor_id, action, encode_text(detail)))
+
+
+class View(ABC, Generic[Database]):
+    """What can be asked about one tenant in any transaction."""
+
+    def __init__(self, database: Database, tenant_id: str) -> None:
+        self._database = database
+        self._tenant_id = tenant_id
+        self._gate = read_gate(database, tenant_id)
+
+    @property
+    def gate(self) -> Gate:
+        return self._gate
+
+    def snapshot(self, entity_type: str, entity_id: str) -> Snapshot | None:
+        row = self._database.row("snapshot", (*self._active(), entity_type, entity_id))
+        return None if row is None else stored_snapshot(self._tenant_id, row)
+
+    def events(self, entity_type: str, entity_id: str, *, after_seq: int = 0) -> Iterator[Event]:
+        rows = self._stream_rows(entity_type, entity_id, after_seq)
+        return (stored_event(self._tenant_id, row) for row in rows)
+
+    @abstractmethod
+    def _stream_rows(self, entity_type: str, entity_id: str, after_seq: int) -> Iterator[EventRow]:
+        """Yield the rows of one stream of the active generation beyond `after_seq`, by seq."""
+
+    def _active(self) -> tuple[str, int]:
+        return (self._tenant_id, self._gate.active_generation)
+
+
+class Reading(View[Database], TenantReading):
+    """A tenant as it is when the reading transaction begins."""
+
+    def head(self, generation: int | None = None) -> StoreHead:
+        target = self._generation(generation)
+        position, count = self._database.row("head", target) or (0, 0)
+        return StoreHead(target[1], position, count)
+
+    def latest_ts(self, generation: int | None = None) -> int | None:
+        return self._database.value("latest_ts", self._generation(generation))
+
+    def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        tenant_id = self._tenant_id
+        rows = self._database.rows("generation_events", self._generation(generation))
+        for (entity_type, entity_id), group in groupby(rows, _entity):
+            yield (tenant_id, entity_type, entity_id), (stored_event(tenant_id, row) for row in group)
+
+    def snapshots(self, generation: int | None = None) -> Iterator[Snapshot]:
+        for row in self._database.rows("generation_snapshots", self._generation(generation)):
+            yield stored_snapshot(self._tenant_id, row)
+
+    def _generation(self, generation: int | None) -> tuple[str, int]:
+        return (self._tenant_id, self._gate.active_generation if generation is None else generation)
+
+
+class Transaction(View[Database], TenantTransaction):
+    """A tenant while it is written to.
+
+    A write that fails may have been done in part, so nothing commits after it, even if the caller
+    goes on.
+    """
+
+    def __init__(self, database: Database, tenant_id: str) -> None:
+        super().__init__(database, tenant_id)
+        self._failure: BaseException | None = None
+
+    def require_whole(self) -> None:
+        """Raise again what a write raised, if one did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def receipt(self, command_id: str) -> Receipt | None:
+        row = self._database.row("receipt", (self._tenant_id, command_id))
+        if row is None:
+            return None
+        result, at_ms = row
+        return Receipt(self._tenant_id, command_id, decode_document(result, f"receipt {command_id!r}"), at_ms)
+
+    def append(self, events: Iterable[Event]) -> None:
+        self.append_to(self._gate.active_generation, events)
+
+    @abstractmethod
+    def append_to(self, generation: int, events: Iterable[Event]) -> None:
+        """Write events into a generation, through the fence."""
+
+    @abstractmethod
+    def import_into(self, generation: int, events: Iterable[Event]) -> int:
+        """Write many events into a generation, in bulk, through the fence; return their number."""
+
+    def put_receipt(self, command_id: str, result: Mapping[str, object]) -> None:
+        with self._step():
+            if not self._database.run("put_receipt", (self._tenant_id, command_id, encode_text(result))):
+                raise command_repeated(self._tenant_id, command_id)
+
+    def record(self, *, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
+        with self._step():
+            record(self._database, self._tenant_id, actor_id, action, detail)
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        self.require_whole()
+        try:
+            yield
+        except BaseException as error:
+            self._failure = error
+            raise
