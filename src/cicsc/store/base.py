@@ -8,21 +8,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from typing import Generic, TypeVar
+from contextlib import AbstractContextManager, suppress
+from typing import Final, Generic, TypeVar
+from uuid import uuid4
 
 from cicsc.bundle.model import Bundle
+from cicsc.errors import CicscError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import decode_document, encode_text, event_types, stored_bundle
+from cicsc.store.journal import exhaust, finish_run
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
-from cicsc.store.records import AuditEntry, Gate
-from cicsc.store.refusals import gate_held, gate_lost, stale_generation, tenant_exists, unknown_bundle
+from cicsc.store.records import AuditEntry, Gate, Run, RunPlan
+from cicsc.store.refusals import gate_held, gate_lost, paused, stale_generation, tenant_exists, unknown_bundle
+from cicsc.store.runs import Runs, StagedRow
 from cicsc.store.session import Session
 from cicsc.store.views import Transaction, read_gate, record
 
 Database = TypeVar("Database", bound=Session)
+
+IMPORT_LEASE_S: Final = 60.0
+"""How long an import that died keeps others off, in seconds; one that lives holds a lock of the database besides."""
 
 
 class SqlStore(Store, Generic[Database]):
@@ -31,7 +38,7 @@ class SqlStore(Store, Generic[Database]):
     # ------------------------------------------------------------------- what each kind does in its own way
 
     @abstractmethod
-    def _writing(self) -> AbstractContextManager[Database]:
+    def writing(self) -> AbstractContextManager[Database]:
         """Give a write transaction, on a schema that this program works with."""
 
     @abstractmethod
@@ -39,15 +46,35 @@ class SqlStore(Store, Generic[Database]):
         """Return a connection for single statements, on a schema that this program works with."""
 
     @abstractmethod
-    def _reading(self) -> AbstractContextManager[Database]:
+    def looking(self) -> AbstractContextManager[Database]:
         """Give a connection for many rows, on a schema that this program works with."""
 
     @abstractmethod
-    def _holding_gate(self, what: str, tenant_id: str) -> AbstractContextManager[Database]:
+    def holding_gate(self, what: str, tenant_id: str) -> AbstractContextManager[Database]:
         """Give a write transaction in which no write of the tenant is under way, nor can begin.
 
         `what` names the purpose, for the message of STORE_LOCKED. Raises UNKNOWN_TENANT.
         """
+
+    @property
+    def runs(self) -> Runs[Database]:
+        return Runs(self)
+
+    @abstractmethod
+    def owning(self, run: Run, generation: int) -> AbstractContextManager[Database]:
+        """Give a write transaction that may write and remove events of a generation, as `RunHost.owning` says."""
+
+    @abstractmethod
+    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[StagedRow]) -> int:
+        """Write rows of events into (tenant, generation); return their number."""
+
+    @abstractmethod
+    def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
+        """Write snapshots into (tenant, generation)."""
+
+    @abstractmethod
+    def faults(self, database: Database) -> tuple[str, ...]:
+        """Name what of the fence is not as installed, in the transaction at hand."""
 
     @abstractmethod
     def transaction(self, tenant_id: str) -> AbstractContextManager[Transaction[Database]]: ...
@@ -55,7 +82,7 @@ class SqlStore(Store, Generic[Database]):
     # ------------------------------------------------------------------------------ bundles and tenants
 
     def put_bundle(self, bundle: Bundle) -> None:
-        with self._writing() as database:
+        with self.writing() as database:
             if database.run("put_bundle", (bundle.digest, encode_text(bundle.document), bundle.version)):
                 for row in event_types(bundle):
                     database.run("put_event_type", (bundle.digest, *row))
@@ -67,7 +94,7 @@ class SqlStore(Store, Generic[Database]):
         return stored_bundle(digest, body)
 
     def create_tenant(self, tenant_id: str, *, bundle_digest: str, version: int, actor_id: str) -> Gate:
-        with self._writing() as database:
+        with self.writing() as database:
             if database.value("bundle", (bundle_digest,)) is None:
                 raise unknown_bundle(bundle_digest)
             if not database.run("put_tenant", (tenant_id,)):
@@ -80,7 +107,7 @@ class SqlStore(Store, Generic[Database]):
         return read_gate(self._database(), tenant_id)
 
     def gates(self) -> Iterator[Gate]:
-        with self._reading() as database:
+        with self.looking() as database:
             for row in database.rows("gates"):
                 yield Gate(*row)
 
@@ -94,10 +121,29 @@ class SqlStore(Store, Generic[Database]):
             transaction.put_snapshots(snapshots)
 
     def import_events(self, tenant_id: str, events: Iterable[Event], *, generation: int, actor_id: str) -> int:
-        with self.transaction(tenant_id) as transaction:
-            count = transaction.import_into(generation, events)
-            transaction.record(actor_id=actor_id, action="import", detail={"generation": generation, "count": count})
-            return count
+        gate = self.gate(tenant_id)
+        if gate.is_paused:
+            raise paused(gate)
+        if gate.active_generation != generation:
+            raise stale_generation(gate, generation)
+        run = self.runs.begin(tenant_id, uuid4().hex, RunPlan("import", actor_id), lease_s=IMPORT_LEASE_S)
+        try:
+            return self._import(run, events, gate)
+        except BaseException as error:
+            # What the transaction wrote is gone with it; all that is left to do is to give the tenant back.
+            with suppress(CicscError):
+                aborted = self.runs.abort(run, reason=f"{type(error).__name__}: {error}", lease_s=IMPORT_LEASE_S)
+                exhaust(self.runs.sweep(aborted, lease_s=IMPORT_LEASE_S))
+            raise
+
+    def _import(self, run: Run, events: Iterable[Event], seen: Gate) -> int:
+        with self.transaction(run.tenant_id) as transaction:
+            if (run.source_generation, run.source_bundle) != (seen.active_generation, seen.active_bundle):
+                raise stale_generation(transaction.gate, seen.active_generation)
+            count = transaction.import_into(run.source_generation, events)
+            detail = {"generation": run.source_generation, "count": count}
+            finish_run(transaction.database, run, report=None, detail=detail)
+        return count
 
     def put_snapshots(self, tenant_id: str, snapshots: Iterable[Snapshot], *, generation: int) -> None:
         with self.transaction(tenant_id) as transaction:
@@ -109,7 +155,7 @@ class SqlStore(Store, Generic[Database]):
 
     def pause(self, tenant_id: str, *, owner: str, seconds: float, max_seconds: float | None = None) -> Gate:
         lease, longest = pause_ms(seconds, max_seconds)
-        with self._holding_gate("pause", tenant_id) as database:
+        with self.holding_gate("pause", tenant_id) as database:
             changed = database.run(
                 "pause", {"tenant_id": tenant_id, "owner": owner, "lease_ms": lease, "pause_ms": longest}
             )
@@ -126,7 +172,7 @@ class SqlStore(Store, Generic[Database]):
 
     def renew(self, tenant_id: str, *, owner: str, epoch: int, seconds: float) -> Gate:
         lease = lease_ms(seconds)
-        with self._holding_gate("renew the pause of", tenant_id) as database:
+        with self.holding_gate("renew the pause of", tenant_id) as database:
             changed = database.run("renew", {"tenant_id": tenant_id, "owner": owner, "epoch": epoch, "lease_ms": lease})
             gate = read_gate(database, tenant_id)
             if not changed:
@@ -134,7 +180,7 @@ class SqlStore(Store, Generic[Database]):
             return gate
 
     def resume(self, tenant_id: str, *, owner: str, epoch: int) -> Gate:
-        with self._holding_gate("resume", tenant_id) as database:
+        with self.holding_gate("resume", tenant_id) as database:
             changed = database.run("resume", {"tenant_id": tenant_id, "owner": owner, "epoch": epoch})
             gate = read_gate(database, tenant_id)
             if not changed:
@@ -145,14 +191,14 @@ class SqlStore(Store, Generic[Database]):
     # ------------------------------------------------------------------------------------- the audit
 
     def record(self, *, tenant_id: str | None, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
-        with self._writing() as database:
+        with self.writing() as database:
             if tenant_id is not None:
                 read_gate(database, tenant_id)
             record(database, tenant_id, actor_id, action, detail)
 
     def audit(self, tenant_id: str | None = None) -> Iterator[AuditEntry]:
         name, bindings = ("audit", ()) if tenant_id is None else ("tenant_audit", (tenant_id,))
-        with self._reading() as database:
+        with self.looking() as database:
             for audit_id, at_ms, tenant, actor_id, action, detail in database.rows(name, bindings):
                 document = decode_document(detail, f"audit entry {audit_id}")
                 yield AuditEntry(audit_id, at_ms, tenant, actor_id, action, document)

@@ -15,12 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event, StreamKey
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.records import AuditEntry, Gate, Receipt, StoreHead
+
+if TYPE_CHECKING:
+    from cicsc.store.runs import Runs
 
 
 class TenantView(Protocol):
@@ -52,6 +55,12 @@ class TenantReading(TenantView, Protocol):
 
     def latest_ts(self, generation: int | None = None) -> int | None:
         """Return the largest ts (ms) in a generation, None when it is empty."""
+        ...
+
+    def placed_streams(
+        self, generation: int | None = None, *, upto_position: int | None = None
+    ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
+        """Yield streams as `streams` does, with each event's position; those beyond `upto_position` are left out."""
         ...
 
     def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
@@ -155,8 +164,12 @@ class Store(Protocol):
 
     # --------------------------------------------------------------------------------------- reading
 
-    def reading(self, tenant_id: str) -> AbstractContextManager[TenantReading]:
-        """Give the tenant as it is now; may be open while other methods are called. Raises UNKNOWN_TENANT."""
+    def reading(self, tenant_id: str, *, settled: bool = False) -> AbstractContextManager[TenantReading]:
+        """Give the tenant as it is now; may be open while other methods are called. Raises UNKNOWN_TENANT.
+
+        With `settled`, writes under way are waited for first, so that no event is committed later
+        at a position below the largest that is seen. Raises STORE_LOCKED when they do not end.
+        """
         ...
 
     def head(self, tenant_id: str, generation: int | None = None) -> StoreHead:
@@ -191,7 +204,7 @@ class Store(Protocol):
         ...
 
     def import_events(self, tenant_id: str, events: Iterable[Event], *, generation: int, actor_id: str) -> int:
-        """Write many events through the fence, in bulk, all or nothing; return their number.
+        """Write many events through the fence, in bulk, all or nothing, as a run; return their number.
 
         Snapshots are not made; `put_snapshots` fills them in afterwards, since they are only a cache.
         An error that `events` raises passes through, and nothing is written.
@@ -234,6 +247,11 @@ class Store(Protocol):
 
         Raises GATE_LOST when the gate is not paused by this owner at this epoch.
         """
+        ...
+
+    @property
+    def runs(self) -> Runs[Any]:
+        """The journal of runs: what a cutover, a rollback, an import do to a tenant, step by step."""
         ...
 
     # ------------------------------------------------------------------------------------- the audit

@@ -8,18 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 GateState: TypeAlias = Literal["open", "paused"]
+
+RunKind: TypeAlias = Literal["cutover", "rollback", "import", "finalize"]
+
+Phase: TypeAlias = Literal["PLANNED", "FENCED", "VERIFIED", "STAGED", "SWITCHED", "DONE", "ABORTED"]
+"""How far a run has come; each is written in the same transaction as its effect.
+
+    PLANNED   has the tenant, which is open                     FENCED    writes are refused, the head is known
+    VERIFIED  what will be written means the same               STAGED    it is written, read back and equal
+    SWITCHED  it is active and the tenant open again            DONE      nothing is left to do
+    ABORTED   the tenant is open as it was before
+"""
+
+BEFORE_SWITCH: Final[tuple[Phase, ...]] = ("PLANNED", "FENCED", "VERIFIED", "STAGED")
+"""The phases from which a run that died is undone; from SWITCHED it is completed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Who may write what for a tenant, as it was at `clock_ms`.
 
-    `epoch` grows with every change of hands. A paused gate has an owner, counts as open from
-    `lease_until_ms` on, and no lease is renewed beyond `pause_deadline_ms`. Readers see
-    `active_generation` alone; `staging_generation` is what a cutover is writing.
+    `epoch` grows with every change of hands. `owner` is the run that has the tenant, open or paused,
+    or the operator who paused it. A paused gate counts as open from `lease_until_ms` on, and no lease
+    is renewed beyond `pause_deadline_ms`. Readers see `active_generation` alone;
+    `staging_generation` is what a run is writing.
     """
 
     tenant_id: str
@@ -38,6 +53,59 @@ class Gate:
     def is_paused(self) -> bool:
         """Whether writes are refused: the gate is paused and its lease has not run out."""
         return self.state == "paused" and self.lease_until_ms is not None and self.lease_until_ms > self.clock_ms
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run is to do: its digest names all that was approved, `target` is the version it leads to."""
+
+    kind: RunKind
+    actor_id: str
+    plan_digest: str | None = None
+    migration_id: str | None = None
+    target_bundle: str | None = None
+    target_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run on one tenant, as its journal says: who does what, how far it has come, when what happened.
+
+    `epoch` is the gate's as long as the run has the tenant; every step names it. `source` is what was
+    active when the run began. Heads are what was read under the fence; `target_count` and
+    `target_digest` are of what the run makes active. `reason` says why it was aborted.
+    """
+
+    run_id: str
+    tenant_id: str
+    kind: RunKind
+    actor_id: str
+    phase: Phase
+    epoch: int
+    lease_until_ms: int
+    plan_digest: str | None
+    migration_id: str | None
+    method: str | None
+    source_bundle: str
+    source_version: int
+    source_generation: int
+    target_bundle: str | None
+    target_version: int | None
+    target_generation: int | None
+    head_position: int
+    head_count: int | None
+    head_digest: str | None
+    target_count: int | None
+    target_digest: str | None
+    started_ms: int
+    paused_at_ms: int | None
+    verified_at_ms: int | None
+    switched_at_ms: int | None
+    resumed_at_ms: int | None
+    resumed_by: str | None
+    ended_ms: int | None
+    reason: str | None
+    report: str | None
 
 
 @dataclass(frozen=True, slots=True)

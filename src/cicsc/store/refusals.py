@@ -7,7 +7,7 @@ from typing import Final
 
 from cicsc.errors import FenceError
 from cicsc.history.model import StreamKey
-from cicsc.store.records import Gate
+from cicsc.store.records import Gate, Run
 
 HINTS: Final = MappingProxyType(
     {
@@ -91,4 +91,72 @@ def gate_lost(what: str, gate: Gate, owner: str, epoch: int) -> FenceError:
         "GATE_LOST",
         f"cannot {what} tenant {gate.tenant_id!r} as {owner!r} at epoch {epoch}: {found}, now is {gate.clock_ms}",
         hint="nothing was changed; look at the gate before anything else",
+    )
+
+
+def run_held(gate: Gate, run: Run) -> FenceError:
+    """Make the error for who comes while another run has the tenant."""
+    return FenceError(
+        "RUN_HELD",
+        f"tenant {run.tenant_id!r} is taken by {run.kind} {run.run_id} of {run.actor_id!r}: epoch {run.epoch}, "
+        f"phase {run.phase}, since {run.started_ms}, lease until {run.lease_until_ms}, now is {gate.clock_ms}",
+        hint=f"wait for it; if it is known to be dead, migration-recover --take-over {run.run_id} {run.epoch}",
+    )
+
+
+def run_abandoned(run: Run) -> FenceError:
+    """Make the error for a tenant whose run has died."""
+    return FenceError(
+        "RUN_ABANDONED",
+        f"tenant {run.tenant_id!r} was left by {run.kind} {run.run_id} of {run.actor_id!r} in phase {run.phase}; "
+        f"its lease ended at {run.lease_until_ms}",
+        hint="run migration-recover",
+    )
+
+
+def run_lost(what: str, run: Run, gate: Gate) -> FenceError:
+    """Make the error for a step by a run that has the tenant no more, or whose lease is over."""
+    found = f"owner {gate.owner!r}, epoch {gate.epoch}, lease until {gate.lease_until_ms}"
+    return FenceError(
+        "RUN_LOST",
+        f"cannot {what} tenant {run.tenant_id!r} as run {run.run_id} at epoch {run.epoch}, "
+        f"lease until {run.lease_until_ms}: found {found}, now is {gate.clock_ms}",
+        hint="nothing was changed by this step; migration-status tells how the tenant stands",
+    )
+
+
+def unknown_run(tenant_id: str, run_id: str) -> FenceError:
+    """Make the error for a run that is not in the journal."""
+    return FenceError(
+        "UNKNOWN_RUN", f"tenant {tenant_id!r} has no run {run_id!r}", hint="migration-status lists the runs"
+    )
+
+
+def head_moved(run: Run, position: int, count: int) -> FenceError:
+    """Make the error for a history that is not the one that was verified."""
+    return FenceError(
+        "HEAD_MOVED",
+        f"cannot switch tenant {run.tenant_id!r}: verified {run.head_count} events up to position "
+        f"{run.head_position}, found {count} up to {position}",
+        hint="nothing was switched; something wrote past the pause, so run store-check, then the cutover again",
+    )
+
+
+def staging_differs(run: Run, found: str) -> FenceError:
+    """Make the error for a generation that does not hold what was verified."""
+    return FenceError(
+        "STAGING_DIFFERS",
+        f"cannot switch tenant {run.tenant_id!r}: expected {run.target_count} events in generation "
+        f"{run.target_generation}, found {found}",
+        hint="nothing was switched; run store-check, then the same command again",
+    )
+
+
+def fence_changed(run: Run, faults: tuple[str, ...]) -> FenceError:
+    """Make the error for a fence that may have let writes through."""
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return FenceError(
+        "FENCE_CHANGED",
+        f"cannot switch tenant {run.tenant_id!r}: the fence is not as installed: {faults[0]}{more}",
+        hint="nothing was switched; store-check lists what is wrong",
     )

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
+
+
 def read_script(package: str, name: str) -> str:
     """Return the text of a .sql file of a package."""
     return (files(package) / name).read_text("utf-8")
@@ -31,3 +34,8 @@ def read_queries(package: str, name: str) -> Mapping[str, str]:
     if len(set(names)) != len(names) or not all(statements):
         raise ValueError(f"{name} has a name twice, or one without a statement")
     return MappingProxyType(dict(zip(names, statements, strict=True)))
+
+
+def sqlite_spelling(statement: str) -> str:
+    """Return a statement that is written for PostgreSQL as SQLite takes it: no schema, and parameters with a colon."""
+    return _PARAMETER.sub(r":\1", statement.replace("cicsc.", ""))

@@ -10,17 +10,18 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Generic, TypeVar
 
-from cicsc.history.model import Event, StreamKey
+from cicsc.history.model import INTEGER_MAX, Event, StreamKey
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import EventRow, decode_document, encode_text, stored_event, stored_snapshot
 from cicsc.store.protocol import TenantReading, TenantTransaction
 from cicsc.store.records import Gate, Receipt, StoreHead
 from cicsc.store.refusals import command_repeated, unknown_tenant
-from cicsc.store.session import Session
+from cicsc.store.session import Session, Value
 
 Database = TypeVar("Database", bound=Session)
 
 _entity = itemgetter(0, 1)
+_placed_entity = itemgetter(2, 3)
 
 
 def read_gate(session: Session, tenant_id: str) -> Gate:
@@ -81,6 +82,16 @@ class Reading(View[Database], TenantReading):
         for (entity_type, entity_id), group in groupby(rows, _entity):
             yield (tenant_id, entity_type, entity_id), (stored_event(tenant_id, row) for row in group)
 
+    def placed_streams(
+        self, generation: int | None = None, *, upto_position: int | None = None
+    ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
+        tenant_id, number = self._generation(generation)
+        limit = INTEGER_MAX if upto_position is None else upto_position
+        bindings: dict[str, Value] = {"tenant_id": tenant_id, "generation": number, "position": limit}
+        rows = self._database.rows("placed_events", bindings)
+        for (entity_type, entity_id), group in groupby(rows, _placed_entity):
+            yield (tenant_id, entity_type, entity_id), ((row[0], stored_event(tenant_id, row[2:])) for row in group)
+
     def snapshots(self, generation: int | None = None) -> Iterator[Snapshot]:
         for row in self._database.rows("generation_snapshots", self._generation(generation)):
             yield stored_snapshot(self._tenant_id, row)
@@ -99,6 +110,11 @@ class Transaction(View[Database], TenantTransaction):
     def __init__(self, database: Database, tenant_id: str) -> None:
         super().__init__(database, tenant_id)
         self._failure: BaseException | None = None
+
+    @property
+    def database(self) -> Database:
+        """The connection, for what else belongs into the transaction."""
+        return self._database
 
     def require_whole(self) -> None:
         """Raise again what a write raised, if one did."""

@@ -7,13 +7,21 @@ and nothing of this package. Statements are written once, with `?` for parameter
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import ClassVar, Self
 
+import apsw
+import msgspec
+
+from cicsc.bundle.model import Bundle
+from cicsc.history.model import Event
 from cicsc.store import open_store
+from cicsc.store.encoding import event_types
 from cicsc.store.protocol import Store
+from cicsc.store.sqlite.schema import APPLICATION_ID
+from conformance.store.history import INSERT, columns
 from conformance.store.plain_sqlite import other_program
 
 TABLES = (
@@ -26,6 +34,7 @@ TABLES = (
     "snapshot",
     "command",
     "audit",
+    "cutover",
 )
 
 
@@ -38,6 +47,27 @@ def with_tables(statement: str, form: str) -> str:
     for table in TABLES:
         statement = statement.replace(f"{{{table}}}", form.format(table))
     return statement
+
+
+VERSION_1 = Path(__file__).parent / "version_1"
+"""The schema as the first version installed it."""
+
+
+def fill_version_1(writer: Plain, bundle: Bundle, events: Iterable[Event]) -> None:
+    """Write a tenant 't' with events into a store of the first version, as its programs did."""
+    writer.execute("insert into {schema_version} (version) values (1)")
+    document = msgspec.json.encode(bundle.document).decode()
+    writer.execute("insert into {bundle} (digest, body, version) values (?, ?, null)", bundle.digest, document)
+    for row in event_types(bundle):
+        writer.execute("insert into {event_type} values (?, ?, ?)", bundle.digest, *row)
+    writer.execute("insert into {tenant} (tenant_id, created_ms, latest_generation) values ('t', 1, 1)")
+    writer.execute(
+        "insert into {gate} (tenant_id, state, epoch, active_version, active_bundle, active_generation)"
+        " values ('t', 'open', 1, 3, ?, 1)",
+        bundle.digest,
+    )
+    for written in events:
+        writer.execute(INSERT, *columns(written))
 
 
 class RefusedError(Exception):
@@ -91,6 +121,13 @@ class Desk(ABC):
 
     switches: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Settings of the kind, as statements, that a plain writer may try to turn the fence off with, before it inserts."""
+
+    one_writer: ClassVar[bool] = False
+    """Whether nobody else can write while a transaction of the store is open."""
+
+    @abstractmethod
+    def install_version_1(self, bundle: Bundle, events: Iterable[Event]) -> None:
+        """Make a store as the first version of the schema was, with a tenant 't' that has these events."""
 
     def open(self) -> Store:
         """Return a store on the database; several may be open."""
@@ -147,6 +184,7 @@ class SqliteDesk(Desk):
     """A file in a folder of the test."""
 
     keeps_nul = True
+    one_writer = True
     bypasses = (
         f"insert or replace into event ({_COLUMNS}) values ('t', 1, 'Order', '1', 1, {_REST})",
         f"replace into event ({_COLUMNS}) values ('t', 1, 'Order', '1', 1, {_REST})",
@@ -164,6 +202,15 @@ class SqliteDesk(Desk):
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store.db"
         self.url = f"sqlite:///{self.path}"
+
+    def install_version_1(self, bundle: Bundle, events: Iterable[Event]) -> None:
+        with closing(apsw.Connection(str(self.path))) as connection:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute(f"pragma application_id = {APPLICATION_ID}")
+            for script in ("schema.sql", "fence.sql"):
+                connection.execute((VERSION_1 / "sqlite" / script).read_text("utf-8"))
+        with self.plain() as writer:
+            fill_version_1(writer, bundle, events)
 
     def plain(self) -> PlainSqlite:
         return PlainSqlite(self.path)

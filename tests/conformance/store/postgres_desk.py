@@ -6,16 +6,27 @@ gets the same database, emptied, which takes a tenth of the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
 import psycopg
 
+from cicsc.bundle.model import Bundle
+from cicsc.history.model import Event
 from cicsc.store.postgres.driver_errors import EVENT_KEY, FENCE_CODES
 from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.protocol import Store
-from conformance.store.desk import _COLUMNS, _REST, Desk, Plain, RefusedError, with_tables
+from conformance.store.desk import (
+    _COLUMNS,
+    _REST,
+    VERSION_1,
+    Desk,
+    Plain,
+    RefusedError,
+    fill_version_1,
+    with_tables,
+)
 from postgres_server import PostgresServer
 
 
@@ -35,8 +46,8 @@ begin;
 alter table cicsc.event disable trigger user;
 alter table cicsc.audit disable trigger user;
 delete from cicsc.event; delete from cicsc.audit; delete from cicsc.snapshot; delete from cicsc.command;
-delete from cicsc.gate; delete from cicsc.tenant; delete from cicsc.event_type; delete from cicsc.bundle;
-update cicsc.schema_version set version = 1;
+delete from cicsc.cutover; delete from cicsc.gate; delete from cicsc.tenant; delete from cicsc.event_type; delete from cicsc.bundle;
+update cicsc.schema_version set version = 2;
 alter table cicsc.event
     enable always trigger fence_insert, enable always trigger fence_update,
     enable always trigger fence_delete, enable always trigger fence_truncate;
@@ -70,6 +81,10 @@ class PlainPostgres(Plain):
                 raise
             raise RefusedError(code, str(error)) from error
         return cursor.fetchall() if cursor.description else []
+
+    def run_script(self, script: str) -> None:
+        """Run statements as they stand."""
+        self._connection.execute(script.encode())
 
     def begin(self) -> None:
         self.execute("begin")
@@ -125,6 +140,13 @@ class PostgresDesk(Desk):
                 self._name = emptied.pop()
             return self.open()
         return super().initialised()
+
+    def install_version_1(self, bundle: Bundle, events: Iterable[Event]) -> None:
+        with self.plain() as writer:
+            writer.changed_more_than_rows = True
+            for script in ("schema.sql", "fence.sql"):
+                writer.run_script((VERSION_1 / "postgres" / script).read_text("utf-8"))
+            fill_version_1(writer, bundle, events)
 
     def give_back(self) -> None:
         """Keep the database for another test, or remove it."""

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from cicsc.errors import FenceError, UsageError
+from cicsc.errors import FenceError, StoreError, UsageError
 from cicsc.store.protocol import Store
+from cicsc.store.records import RunPlan
+from conformance.store.desk import Desk
 from conformance.store.history import add_tenant, append, event, stored
 
 
@@ -48,7 +50,10 @@ def test_import_is_all_or_nothing(store: Store, bad, code: str) -> None:
 
     assert caught.value.code == code
     assert stored(store) == []
-    assert [entry.action for entry in store.audit("t")] == ["tenant-create"]
+    assert [entry.action for entry in store.audit("t")] == ["tenant-create", "import-begin", "import-abort"]
+    (run,) = store.runs.of_tenant("t")
+    assert (run.kind, run.phase, run.actor_id) == ("import", "ABORTED", "ann")
+    assert store.gate("t").owner is None
 
 
 def test_import_into_another_generation_is_refused(store: Store) -> None:
@@ -90,8 +95,38 @@ def test_error_of_the_source_leaves_nothing(store: Store) -> None:
     assert load(store, event()) == 1
 
 
-def test_import_is_in_the_audit(store: Store) -> None:
+def test_import_is_in_the_audit_and_the_journal(store: Store) -> None:
     load(store, event("1"), event("2"))
 
+    (run,) = store.runs.of_tenant("t")
     last = list(store.audit("t"))[-1]
-    assert (last.action, last.actor_id, last.detail) == ("import", "ann", {"generation": 1, "count": 2})
+    assert (last.action, last.actor_id) == ("import-end", "ann")
+    assert last.detail == {"run": run.run_id, "generation": 1, "count": 2}
+    assert (run.phase, run.source_generation, store.gate("t").owner) == ("DONE", 1, None)
+
+
+def test_import_while_a_run_has_the_tenant_is_refused(store: Store) -> None:
+    store.runs.begin("t", "r1", RunPlan("cutover", "bob"), lease_s=60)
+
+    with pytest.raises(FenceError) as caught:
+        load(store, event())
+
+    assert caught.value.code == "RUN_HELD"
+    assert "'bob'" in caught.value.message
+    assert stored(store) == []
+
+
+def test_import_that_is_taken_over_writes_nothing(store: Store, desk: Desk) -> None:
+    def taken_over():
+        yield event("1")
+        if desk.one_writer:  # nobody can come between there
+            raise LookupError
+        (run,) = store.runs.of_tenant("t")
+        with desk.open() as other, pytest.raises(StoreError, match="writes under way"):
+            other.runs.claim("t", run.run_id, lease_s=60, actor_id="bob", epoch=run.epoch)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        store.import_events("t", taken_over(), generation=1, actor_id="ann")
+
+    assert stored(store) == []

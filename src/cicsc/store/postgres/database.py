@@ -20,7 +20,11 @@ from cicsc.store.sql import read_queries
 
 Bindings: TypeAlias = tuple[object, ...] | Mapping[str, object]
 
-QUERIES: Final = {name: text.encode() for name, text in read_queries(__package__, "queries.sql").items()}
+QUERIES: Final = {
+    name: text.encode()
+    for package, file in (("cicsc.store", "runs.sql"), (__package__, "queries.sql"))
+    for name, text in read_queries(package, file).items()
+}
 
 FETCH_ROWS_MAX: Final = 256
 FETCH_BYTES: Final = 2**22

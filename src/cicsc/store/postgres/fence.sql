@@ -160,7 +160,8 @@ begin
     for target in select distinct r.tenant_id, r.generation from removed r order by r.tenant_id, r.generation loop
         perform pg_advisory_xact_lock_shared(cicsc.lock_key(target.tenant_id));
         select g.* into gate from cicsc.gate g where g.tenant_id = target.tenant_id for share;
-        if not found or target.generation is distinct from gate.staging_generation or not cicsc.owns(gate) then
+        -- Who has the tenant may clean up what was staged, and drop an old generation; never the active one.
+        if not found or target.generation = gate.active_generation or not cicsc.owns(gate) then
             raise exception using errcode = 'CI006',
                 message = format('cannot delete events of tenant %L, generation %s: events are never removed',
                     target.tenant_id, target.generation);

@@ -89,7 +89,14 @@ set
     lease_until_ms = clock.now_ms + %(lease_ms)s,
     pause_deadline_ms = clock.now_ms + %(pause_ms)s
 from (select cicsc.clock_ms() now_ms offset 0) clock
-where g.tenant_id = %(tenant_id)s and not (g.state = 'paused' and g.lease_until_ms > clock.now_ms);
+where g.tenant_id = %(tenant_id)s
+    and (
+        g.owner is null
+        or (
+            g.state = 'paused' and g.lease_until_ms <= clock.now_ms
+            and not exists (select from cicsc.cutover c where c.tenant_id = %(tenant_id)s and c.run_id = g.owner)
+        )
+    );
 
 -- name: renew
 update cicsc.gate g
@@ -227,3 +234,46 @@ union all
 select 'row security on ' || c.oid::regclass::text
 from pg_catalog.pg_class c
 where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'cicsc') and c.relrowsecurity;
+
+-- name: now
+select cicsc.clock_ms();
+
+-- name: own
+select set_config('cicsc.owner', %s, true), set_config('cicsc.epoch', %s, true);
+
+-- name: remove_events
+delete from cicsc.event
+where tenant_id = %(tenant_id)s and generation = %(generation)s
+    and (entity_type, entity_id, seq) <= (
+        select last.entity_type, last.entity_id, last.seq
+        from (
+            select e.entity_type, e.entity_id, e.seq from cicsc.event e
+            where e.tenant_id = %(tenant_id)s and e.generation = %(generation)s
+            order by e.tenant_id, e.generation, e.entity_type, e.entity_id, e.seq
+            limit %(limit)s
+        ) last
+        order by last.entity_type desc, last.entity_id desc, last.seq desc
+        limit 1
+    );
+
+-- name: remove_snapshots
+delete from cicsc.snapshot
+where tenant_id = %(tenant_id)s and generation = %(generation)s and (entity_type, entity_id) in (
+    select s.entity_type, s.entity_id from cicsc.snapshot s
+    where s.tenant_id = %(tenant_id)s and s.generation = %(generation)s
+    limit %(limit)s
+);
+
+-- name: stage_events
+copy cicsc.event
+    (tenant_id, generation, position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra)
+from stdin;
+
+-- name: placed_events
+select position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
+from cicsc.event
+where tenant_id = %(tenant_id)s and generation = %(generation)s and position <= %(position)s
+order by tenant_id, generation, entity_type, entity_id, seq;
+
+-- name: set_schema_version
+update cicsc.schema_version set version = %s;

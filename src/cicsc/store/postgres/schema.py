@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from cicsc.errors import StoreError
@@ -11,8 +12,11 @@ from cicsc.store.encoding import event_types, stored_bundle
 from cicsc.store.postgres.database import Database
 from cicsc.store.sql import read_script
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The version of the schema that this program installs and works with."""
+
+UPGRADES: Final = MappingProxyType({1: ("journal.sql",)})
+"""By the version found: the scripts that bring the tables to `VERSION`. The fence is installed anew after them."""
 
 SERVER_MIN: Final = 150000
 """The oldest server, as the server itself writes its version."""
@@ -104,10 +108,22 @@ def install(database: Database) -> None:
     with database.writing():
         database.run("lock_installation")  # two programs may come at once
         if installed_version(database) is None:
-            database.run_script(read_script(__package__, "schema.sql"))
-            database.run_script(read_script(__package__, "fence.sql"))
+            for script in ("schema.sql", "journal.sql", "fence.sql"):
+                database.run_script(read_script(__package__, script))
             database.run("put_schema_version", (VERSION,))
     require_schema(database)
+
+
+def upgrade(database: Database) -> None:
+    """Bring an older schema to the version of this program, in one transaction; raises as `require_schema` does."""
+    with database.writing():
+        database.run("lock_installation")
+        version = installed_version(database)
+        if version is not None and version in UPGRADES:
+            for script in (*UPGRADES[version], "drop_fence.sql", "fence.sql"):
+                database.run_script(read_script(__package__, script))
+            database.run("set_schema_version", (VERSION,))
+        require_schema(database)
 
 
 def fence_faults(database: Database) -> tuple[str, ...]:

@@ -7,16 +7,19 @@ exclusively, for an instant, and so waits for them, at most `wait_s`. Readers wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from cicsc.errors import StoreError
+from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
 from cicsc.store.postgres import schema
 from cicsc.store.postgres.address import parse_address
 from cicsc.store.postgres.database import Database
-from cicsc.store.postgres.views import PostgresReading, PostgresTransaction
+from cicsc.store.postgres.views import PostgresReading, PostgresTransaction, put_snapshots
+from cicsc.store.records import Run
+from cicsc.store.runs import StagedRow
 from cicsc.store.views import read_gate
 
 WAIT_S: Final = 5.0
@@ -50,27 +53,51 @@ class PostgresStore(SqlStore[Database]):
         schema.install(self._connected())
 
     def upgrade(self) -> None:
-        self._database()  # there is one version so far
+        schema.upgrade(self._connected())
 
     def fence_faults(self) -> tuple[str, ...]:
-        with self._reading() as database:
+        with self.looking() as database:
             return schema.fence_faults(database)
+
+    def faults(self, database: Database) -> tuple[str, ...]:
+        return schema.fence_faults(database)
 
     # --------------------------------------------------------------------------------------- reading
 
     @contextmanager
-    def reading(self, tenant_id: str) -> Iterator[PostgresReading]:
-        with self._reading() as database:
-            yield PostgresReading(database, tenant_id)
+    def reading(self, tenant_id: str, *, settled: bool = False) -> Iterator[PostgresReading]:
+        with ExitStack() as stack:
+            if settled:
+                # A snapshot begins with its first statement: here, while nothing of the tenant is being written.
+                with self.holding_gate("read", tenant_id):
+                    reading = PostgresReading(stack.enter_context(self.looking()), tenant_id)
+            else:
+                reading = PostgresReading(stack.enter_context(self.looking()), tenant_id)
+            yield reading
 
     # --------------------------------------------------------------------------------------- writing
 
     @contextmanager
     def transaction(self, tenant_id: str) -> Iterator[PostgresTransaction]:
-        with self._writing() as database:
+        with self.writing() as database:
             transaction = PostgresTransaction(database, tenant_id)
             yield transaction
             transaction.require_whole()
+
+    # ------------------------------------------------------------------------------------------ runs
+
+    @contextmanager
+    def owning(self, run: Run, generation: int) -> Iterator[Database]:  # noqa: ARG002 - the fence lets through any but the active one
+        with self.writing() as database:
+            database.run("lock_shared", (run.tenant_id,))
+            database.run("own", (run.run_id, str(run.epoch)))
+            yield database
+
+    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[StagedRow]) -> int:
+        return database.copy("stage_events", (target + row for row in rows))
+
+    def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
+        put_snapshots(database, target, snapshots)
 
     # ------------------------------------------------------------------------------------ connections
 
@@ -81,16 +108,16 @@ class PostgresStore(SqlStore[Database]):
         return database
 
     @contextmanager
-    def _writing(self) -> Iterator[Database]:
+    def writing(self) -> Iterator[Database]:
         database = self._connected()
         with database.writing():
             schema.require_schema(database)
             yield database
 
     @contextmanager
-    def _holding_gate(self, what: str, tenant_id: str) -> Iterator[Database]:
+    def holding_gate(self, what: str, tenant_id: str) -> Iterator[Database]:
         """Hold the tenant's lock exclusively, once writes under way have ended; STORE_LOCKED names those that go on."""
-        with self._writing() as database:
+        with self.writing() as database:
             read_gate(database, tenant_id)
             try:
                 database.run("lock_exclusively", (tenant_id,))
@@ -114,7 +141,7 @@ class PostgresStore(SqlStore[Database]):
         )
 
     @contextmanager
-    def _reading(self) -> Iterator[Database]:
+    def looking(self) -> Iterator[Database]:
         """Give a connection of its own that sees one moment; one is kept for the next time."""
         database, self._idle_reader = self._idle_reader, None
         if database is None:

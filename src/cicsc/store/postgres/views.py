@@ -75,9 +75,7 @@ class PostgresTransaction(_PostgresView, Transaction[Database]):
 
     def put_snapshots(self, snapshots: Iterable[Snapshot]) -> None:
         with self._step():
-            rows = snapshot_rows(self._tenant_id, snapshots)
-            while batch := list(islice(rows, ROWS_MAX)):
-                self._database.run("put_snapshots", (*self._active(), *_columns(batch)))
+            put_snapshots(self._database, self._active(), snapshots)
 
     def _storable(self, events: Iterable[Event]) -> Iterator[EventRow]:
         """Yield the columns of events; raises InputError TEXT_NOT_STORABLE, which names the event and the field."""
@@ -107,6 +105,13 @@ class PostgresTransaction(_PostgresView, Transaction[Database]):
                 return wrong_seq((self._tenant_id, *entity), next_seqs[entity], seq)
             next_seqs[entity] += 1
         return error
+
+
+def put_snapshots(database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
+    """Keep snapshots in (tenant, generation); one that is kept already and reaches as far stays."""
+    rows = snapshot_rows(target[0], snapshots)
+    while batch := list(islice(rows, ROWS_MAX)):
+        database.run("put_snapshots", (*target, *_columns(batch)))
 
 
 def _columns(rows: list[Any]) -> list[list[Any]]:

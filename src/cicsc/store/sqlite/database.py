@@ -14,9 +14,12 @@ import apsw
 
 from cicsc.errors import CicscError, FenceError, InputError, StoreError
 from cicsc.store.session import Bindings
-from cicsc.store.sql import read_queries
+from cicsc.store.sql import read_queries, sqlite_spelling
 
-QUERIES: Final = read_queries(__package__, "queries.sql")
+QUERIES: Final = {
+    **{name: sqlite_spelling(text) for name, text in read_queries("cicsc.store", "runs.sql").items()},
+    **read_queries(__package__, "queries.sql"),
+}
 
 PAGE_CACHE_KIB: Final = 32 * 1024
 """Memory of one connection for pages of the file."""

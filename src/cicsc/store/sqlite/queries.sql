@@ -72,7 +72,13 @@ set
     lease_until_ms = (select now_ms from clock) + :lease_ms,
     pause_deadline_ms = (select now_ms from clock) + :pause_ms
 where tenant_id = :tenant_id
-    and not (state = 'paused' and lease_until_ms > (select now_ms from clock));
+    and (
+        owner is null
+        or (
+            state = 'paused' and lease_until_ms <= (select now_ms from clock)
+            and not exists (select 1 from cutover where tenant_id = :tenant_id and run_id = gate.owner)
+        )
+    );
 
 -- name: renew
 update gate
@@ -152,3 +158,42 @@ select audit_id, at_ms, tenant_id, actor_id, action, detail from audit order by 
 
 -- name: tenant_audit
 select audit_id, at_ms, tenant_id, actor_id, action, detail from audit where tenant_id = ? order by audit_id;
+
+-- name: now
+select now_ms from clock;
+
+-- name: unlock_generation
+update gate set unlocked_generation = :generation where tenant_id = :tenant_id and owner = :run_id and epoch = :epoch;
+
+-- name: lock_generation
+update gate set unlocked_generation = null where tenant_id = :tenant_id;
+
+-- name: remove_events
+delete from event
+where row_id in (
+    select row_id from event where tenant_id = :tenant_id and generation = :generation
+    order by entity_type, entity_id, seq limit :limit
+) and tenant_id = :tenant_id and generation = :generation;
+
+-- name: remove_snapshots
+delete from snapshot
+where tenant_id = :tenant_id and generation = :generation and (entity_type, entity_id) in (
+    select entity_type, entity_id from snapshot where tenant_id = :tenant_id and generation = :generation limit :limit
+);
+
+-- name: stage_event
+insert into event
+    (
+        tenant_id, generation, source_position, ordinal,
+        entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
+    )
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: placed_events
+select position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
+from event
+where tenant_id = :tenant_id and generation = :generation and position <= :position
+order by entity_type, entity_id, seq;
+
+-- name: set_schema_version
+update schema_version set version = ?;

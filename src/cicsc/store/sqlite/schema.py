@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from cicsc.errors import StoreError
@@ -11,8 +12,11 @@ from cicsc.store.encoding import event_types, stored_bundle
 from cicsc.store.sql import read_script
 from cicsc.store.sqlite.database import Database
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The version of the schema that this program installs and works with."""
+
+UPGRADES: Final = MappingProxyType({1: ("journal.sql",)})
+"""By the version found: the scripts that bring the tables to `VERSION`. The fence is installed anew after them."""
 
 APPLICATION_ID: Final = 0x63696373
 """The mark in the header of a file that it is a store of ours: "cics" as bytes."""
@@ -73,6 +77,17 @@ def install(database: Database) -> None:
     require_schema(database)
 
 
+def upgrade(database: Database) -> None:
+    """Bring an older schema to the version of this program, in one transaction; raises as `require_schema` does."""
+    with database.writing():
+        version = installed_version(database)
+        if version is not None and version in UPGRADES:
+            for script in (*UPGRADES[version], "drop_fence.sql", "fence.sql"):
+                database.run_script(read_script(__package__, script))
+            database.run("set_schema_version", (VERSION,))
+        require_schema(database)
+
+
 def fence_faults(database: Database) -> tuple[str, ...]:
     """Name every object that is not as this program installs it, and bundles with other event types than theirs."""
     expected = _expected_objects()
@@ -103,8 +118,8 @@ def _begin_wal(database: Database) -> None:
 
 
 def _create(database: Database) -> None:
-    database.run_script(read_script(__package__, "schema.sql"))
-    database.run_script(read_script(__package__, "fence.sql"))
+    for script in ("schema.sql", "journal.sql", "fence.sql"):
+        database.run_script(read_script(__package__, script))
     database.run("put_schema_version", (VERSION,))
 
 

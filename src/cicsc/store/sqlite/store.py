@@ -9,15 +9,20 @@ the two would not see each other's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
+from cicsc.store.records import Run
+from cicsc.store.refusals import run_lost
+from cicsc.store.runs import StagedRow
+from cicsc.store.session import Value
 from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import Database
-from cicsc.store.sqlite.views import SqliteReading, SqliteTransaction
+from cicsc.store.sqlite.views import SqliteReading, SqliteTransaction, put_snapshots
 from cicsc.store.views import read_gate
 
 WAIT_S: Final = 5.0
@@ -51,17 +56,20 @@ class SqliteStore(SqlStore[Database]):
             schema.install(database)
 
     def upgrade(self) -> None:
-        self._database()  # there is one version so far
+        schema.upgrade(self._connected())
 
     def fence_faults(self) -> tuple[str, ...]:
         database = self._database()
         with database.reading():
             return schema.fence_faults(database)
 
+    def faults(self, database: Database) -> tuple[str, ...]:
+        return schema.fence_faults(database)
+
     # --------------------------------------------------------------------------------------- reading
 
     @contextmanager
-    def reading(self, tenant_id: str) -> Iterator[SqliteReading]:
+    def reading(self, tenant_id: str, *, settled: bool = False) -> Iterator[SqliteReading]:  # noqa: ARG002 - one writer at a time
         with closing(self._connect()) as database, database.reading():
             schema.require_schema(database)
             yield SqliteReading(database, tenant_id)
@@ -70,10 +78,43 @@ class SqliteStore(SqlStore[Database]):
 
     @contextmanager
     def transaction(self, tenant_id: str) -> Iterator[SqliteTransaction]:
-        with self._writing() as database:
+        with self.writing() as database:
             transaction = SqliteTransaction(database, tenant_id)
             yield transaction
             transaction.require_whole()
+
+    # ------------------------------------------------------------------------------------------ runs
+
+    @contextmanager
+    def owning(self, run: Run, generation: int) -> Iterator[Database]:
+        with self.writing() as database:
+            names: dict[str, Value] = {
+                "tenant_id": run.tenant_id,
+                "run_id": run.run_id,
+                "epoch": run.epoch,
+                "generation": generation,
+            }
+            if database.run("unlock_generation", names) != 1:
+                raise run_lost("write for", run, read_gate(database, run.tenant_id))
+            yield database
+            database.run("lock_generation", {"tenant_id": run.tenant_id})
+
+    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[StagedRow]) -> int:
+        count = 0
+
+        def counted() -> Iterator[tuple[Value, ...]]:
+            nonlocal count
+            for row in rows:
+                count += 1
+                yield target + row
+
+        database.run_many("stage_event", counted())
+        return count
+
+    def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
+        put_snapshots(database, target, snapshots)
+
+    # ------------------------------------------------------------------------------------ connections
 
     def _database(self) -> Database:
         """Return the connection, once the schema is one that this program works with."""
@@ -82,17 +123,17 @@ class SqliteStore(SqlStore[Database]):
         return database
 
     @contextmanager
-    def _reading(self) -> Iterator[Database]:
+    def looking(self) -> Iterator[Database]:
         yield self._database()  # a statement sees one moment, however slowly its rows are taken
 
     @contextmanager
-    def _holding_gate(self, what: str, tenant_id: str) -> Iterator[Database]:  # noqa: ARG002 - nobody to wait for
-        with self._writing() as database:
+    def holding_gate(self, what: str, tenant_id: str) -> Iterator[Database]:  # noqa: ARG002 - nobody to wait for
+        with self.writing() as database:
             read_gate(database, tenant_id)
             yield database
 
     @contextmanager
-    def _writing(self) -> Iterator[Database]:
+    def writing(self) -> Iterator[Database]:
         """Hold the write lock; the schema is looked at under it, so that no upgrade comes between."""
         database = self._connected()
         if database.in_transaction:

@@ -41,10 +41,13 @@ class SqliteTransaction(_SqliteView, Transaction[Database]):
         return rows.count
 
     def put_snapshots(self, snapshots: Iterable[Snapshot]) -> None:
-        target = self._active()
-        rows = snapshot_rows(self._tenant_id, snapshots)
         with self._step():
-            self._database.run_many("put_snapshot", ((*target, *row) for row in rows))
+            put_snapshots(self._database, self._active(), snapshots)
+
+
+def put_snapshots(database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
+    """Keep snapshots in (tenant, generation); one that is kept already and reaches as far stays."""
+    database.run_many("put_snapshot", ((*target, *row) for row in snapshot_rows(target[0], snapshots)))
 
 
 class _Rows:

@@ -106,7 +106,7 @@ def test_failed_commit_undoes_the_write(store: SqliteStore) -> None:
     store._connected().run_script("pragma foreign_keys = on")
 
     def commit() -> None:
-        with store._writing() as database:
+        with store.writing() as database:
             database.run_script("pragma defer_foreign_keys = on")
             database.run("put_event_type", ("no such bundle", "Order", "created"))
 
@@ -117,7 +117,7 @@ def test_failed_commit_undoes_the_write(store: SqliteStore) -> None:
 
 def test_transaction_that_the_driver_ended(store: SqliteStore) -> None:
     def end() -> None:
-        with store._writing() as database:
+        with store.writing() as database:
             database.run_script("rollback")  # as a full disk may do
 
     error_of(end)
@@ -164,7 +164,7 @@ def test_empty_file_is_not_initialised(path: Path) -> None:
     with SqliteStore(path) as store:
         assert error_of(lambda: store.gate("t")).code == "STORE_NOT_INITIALISED"
         store.initialise()
-        assert store.schema_version() == 1
+        assert store.schema_version() == 2
 
 
 def test_file_with_overwritten_pages(path: Path, store: SqliteStore) -> None:
@@ -212,7 +212,7 @@ def test_schema_that_another_program_installs_meanwhile(path: Path) -> None:
     runner.join(WAIT_S_MAX)
 
     with SqliteStore(path) as store:
-        assert store.schema_version() == 1
+        assert store.schema_version() == 2
         assert store.fence_faults() == ()
 
 

@@ -1,0 +1,165 @@
+-- The journal of runs, in the spelling of PostgreSQL; SQLite's is made from it when it is read.
+--
+-- Each step of a run is one or two of these in a transaction. Every one names the run, its epoch and its tenant, so that a
+-- step by a run that no longer has the tenant changes no row. `now_ms` is the database's clock, read once per step.
+
+-- name: run
+select
+    run_id, tenant_id, kind, actor_id, phase, epoch, lease_until_ms, plan_digest, migration_id, method,
+    source_bundle, source_version, source_generation, target_bundle, target_version, target_generation,
+    head_position, head_count, head_digest, target_count, target_digest,
+    started_ms, paused_at_ms, verified_at_ms, switched_at_ms, resumed_at_ms, resumed_by, ended_ms, reason, report
+from cicsc.cutover
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s;
+
+-- name: tenant_runs
+select
+    run_id, tenant_id, kind, actor_id, phase, epoch, lease_until_ms, plan_digest, migration_id, method,
+    source_bundle, source_version, source_generation, target_bundle, target_version, target_generation,
+    head_position, head_count, head_digest, target_count, target_digest,
+    started_ms, paused_at_ms, verified_at_ms, switched_at_ms, resumed_at_ms, resumed_by, ended_ms, reason, report
+from cicsc.cutover
+where tenant_id = %(tenant_id)s
+order by started_ms, run_id;
+
+-- name: take_gate
+-- An operator's pause that has run out is over; that of a run is not, since something is to be cleaned up after it.
+update cicsc.gate
+set
+    state = 'open', epoch = epoch + 1, owner = %(run_id)s, lease_until_ms = null, pause_deadline_ms = null
+where tenant_id = %(tenant_id)s
+    and (
+        owner is null
+        or (
+            state = 'paused' and lease_until_ms <= %(now_ms)s
+            and not exists (select 1 from cicsc.cutover where tenant_id = %(tenant_id)s and run_id = gate.owner)
+        )
+    );
+
+-- name: begin_run
+insert into cicsc.cutover (
+    run_id, tenant_id, kind, actor_id, phase, epoch, lease_until_ms, plan_digest, migration_id,
+    source_bundle, source_version, source_generation, target_bundle, target_version, head_position, started_ms
+)
+values (
+    %(run_id)s, %(tenant_id)s, %(kind)s, %(actor_id)s, 'PLANNED', %(epoch)s, %(lease_until_ms)s,
+    %(plan_digest)s, %(migration_id)s, %(source_bundle)s, %(source_version)s, %(source_generation)s,
+    %(target_bundle)s, %(target_version)s, %(head_position)s, %(now_ms)s
+);
+
+-- name: keep_run
+update cicsc.cutover
+set lease_until_ms = %(lease_until_ms)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s
+    and lease_until_ms > %(now_ms)s;
+
+-- name: keep_gate
+update cicsc.gate
+set lease_until_ms = %(lease_until_ms)s
+where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and state = 'paused'
+    and lease_until_ms > %(now_ms)s;
+
+-- name: set_method
+update cicsc.cutover
+set method = %(method)s, target_bundle = %(target_bundle)s, target_version = %(target_version)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = 'PLANNED';
+
+-- name: next_generation
+update cicsc.tenant set latest_generation = latest_generation + 1 where tenant_id = %(tenant_id)s returning latest_generation;
+
+-- name: fence_gate
+update cicsc.gate
+set
+    state = 'paused', epoch = epoch + 1, lease_until_ms = %(lease_until_ms)s, pause_deadline_ms = %(pause_deadline_ms)s,
+    staging_generation = %(staging_generation)s
+where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and state = 'open';
+
+-- name: fence_run
+update cicsc.cutover
+set
+    phase = 'FENCED', epoch = epoch + 1, lease_until_ms = %(lease_until_ms)s, paused_at_ms = %(now_ms)s,
+    head_position = %(head_position)s, head_count = %(head_count)s, target_generation = %(target_generation)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = 'PLANNED'
+    and lease_until_ms > %(now_ms)s;
+
+-- name: verify_run
+update cicsc.cutover
+set
+    phase = 'VERIFIED', verified_at_ms = %(now_ms)s,
+    head_digest = %(head_digest)s, target_count = %(target_count)s, target_digest = %(target_digest)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = 'FENCED'
+    and lease_until_ms > %(now_ms)s;
+
+-- name: stage_run
+update cicsc.cutover
+set phase = 'STAGED'
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = 'VERIFIED'
+    and lease_until_ms > %(now_ms)s;
+
+-- name: touch_run
+update cicsc.cutover
+set lease_until_ms = lease_until_ms
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = %(phase)s
+    and lease_until_ms > %(now_ms)s;
+
+-- name: switch_gate
+update cicsc.gate
+set
+    state = 'open', epoch = epoch + 1, lease_until_ms = null, pause_deadline_ms = null, staging_generation = null,
+    active_version = %(target_version)s, active_bundle = %(target_bundle)s, active_generation = %(target_generation)s
+where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and state = 'paused' and lease_until_ms > %(now_ms)s
+    and active_generation = %(source_generation)s and active_bundle = %(source_bundle)s;
+
+-- name: switch_run
+update cicsc.cutover
+set
+    phase = 'SWITCHED', epoch = epoch + 1, switched_at_ms = %(now_ms)s, resumed_at_ms = %(now_ms)s, resumed_by = 'switch'
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = 'STAGED'
+    and lease_until_ms > %(now_ms)s;
+
+-- name: open_gate
+update cicsc.gate
+set state = 'open', epoch = epoch + 1, lease_until_ms = null, pause_deadline_ms = null
+where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s;
+
+-- name: abort_run
+update cicsc.cutover
+set
+    phase = 'ABORTED', epoch = epoch + 1, resumed_at_ms = %(resumed_at_ms)s, resumed_by = %(resumed_by)s,
+    lease_until_ms = %(lease_until_ms)s, ended_ms = %(now_ms)s, reason = %(reason)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s
+    and phase in ('PLANNED', 'FENCED', 'VERIFIED', 'STAGED');
+
+-- name: claim_run
+update cicsc.cutover
+set epoch = epoch + 1, lease_until_ms = %(lease_until_ms)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s;
+
+-- name: finish_run
+update cicsc.cutover
+set phase = 'DONE', ended_ms = %(now_ms)s, report = %(report)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = %(phase)s;
+
+-- name: put_report
+update cicsc.cutover
+set report = %(report)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = 'ABORTED';
+
+-- name: release_gate
+update cicsc.gate
+set owner = null, staging_generation = null
+where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and state = 'open';
+
+-- name: latest_generation
+select latest_generation from cicsc.tenant where tenant_id = %(tenant_id)s;
+
+-- name: latest_position
+select coalesce(max(position), 0) from cicsc.event where tenant_id = %(tenant_id)s and generation = %(generation)s;
+
+-- name: holds_generation
+select
+    exists (select 1 from cicsc.event where tenant_id = %(tenant_id)s and generation = %(generation)s)
+    or exists (select 1 from cicsc.snapshot where tenant_id = %(tenant_id)s and generation = %(generation)s);
+
+-- name: count_generation
+select count(*) from cicsc.event where tenant_id = %(tenant_id)s and generation = %(generation)s;
