@@ -6,6 +6,7 @@
     ├── BundleError       a decoded bundle has defects; lists every one       (exit 1)
     ├── HistoryError      a decoded history cannot be replayed                (exit 1)
     ├── FenceError        a store refuses a write or a change of hands        (exit 1)
+    ├── RefusedError      a change of a live tenant must not go ahead         (exit 1)
     └── WorkError         the work could not be done: disk full, unwritable   (exit 3)
         └── StoreError    a store cannot be reached, read or written
 
@@ -97,8 +98,21 @@ class FenceError(CicscError):
     """A store refuses what was asked of it, and nothing has changed.
 
     Try again later: TENANT_PAUSED. Look at the tenant again, then try again: STALE_GENERATION,
-    WRONG_SEQ, COMMAND_REPEATED. The gate is another's: GATE_HELD, GATE_LOST. Never try again:
-    UNKNOWN_EVENT_TYPE, UNKNOWN_TENANT, UNKNOWN_BUNDLE, TENANT_EXISTS, HISTORY_IMMUTABLE.
+    WRONG_SEQ, COMMAND_REPEATED. The gate is another's: GATE_HELD, GATE_LOST. The tenant is taken by a
+    run: RUN_HELD (it lives), RUN_ABANDONED (it died), RUN_LOST (it is not yours any more). A switch
+    would not be what was verified: HEAD_MOVED, STAGING_DIFFERS, FENCE_CHANGED. Never try again:
+    UNKNOWN_EVENT_TYPE, UNKNOWN_TENANT, UNKNOWN_BUNDLE, UNKNOWN_RUN, TENANT_EXISTS, HISTORY_IMMUTABLE.
+    """
+
+    exit_code = 1
+
+
+class RefusedError(CicscError):
+    """A change of a live tenant must not go ahead, and nothing was changed.
+
+    Codes: PREFLIGHT_FAILED, VERIFICATION_FAILED (the same checks, under the fence), VERSION_DIFFERS,
+    PAUSE_TOO_LONG, ARTIFACT_DIFFERS (it approves something else), ARTIFACT_STALE (the tenant is not
+    where it was, nor further on the same way), ROLLBACK_UNSAFE, NOT_VERIFIED.
     """
 
     exit_code = 1

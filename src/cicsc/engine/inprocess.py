@@ -8,7 +8,7 @@ one pass because streams come in code-point order.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cicsc.canonical import RootHasher
 from cicsc.engine.rows import RowStore
@@ -17,15 +17,30 @@ from cicsc.migration.undo import UndoVerdict, undo_stream
 from cicsc.migration.verdict import Verdict, Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from cicsc.history.integrity import FindingsTally
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import PositionRow, RowWriter
-    from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
     from cicsc.migration.stream import Part, Side
     from cicsc.migration.undo import UndoPlan
     from cicsc.migration.verdict import SideVerdict
     from cicsc.replay.constraints import ConstraintProgram
+    from cicsc.replay.snapshot import Snapshot
+
+
+class SortedStreams(Protocol):
+    """A history as engines take it: streams by key in code-point order, each with its events by seq."""
+
+    @property
+    def malformed(self) -> FindingsTally:
+        """The findings about values that are no events."""
+        ...
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream; its events are taken once, before the next is asked for."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +68,18 @@ class Digests:
 
 def migrate_history(
     plan: Plan,
-    history: SortedHistory,
+    history: SortedStreams,
     events: RowWriter[Event] | None = None,
     positions: RowWriter[PositionRow] | None = None,
+    snapshots: RowWriter[Snapshot] | None = None,
 ) -> tuple[Verdict, Digests]:
-    """Migrate and verify a whole history; events and positions are written as the plan asks for them."""
+    """Migrate and verify a whole history; what the plan asks for is written as it comes, in stream order.
+
+    Positions of events follow the events themselves, and a stream's snapshot follows both.
+    """
     verdict = Verdict()
     verdict.integrity.merge(history.malformed)
-    run = _Run(plan, verdict, events, positions)
+    run = _Run(plan, verdict, events, positions, snapshots)
     for key, stream in history.streams():
         run.enter(key[0])
         migrate_stream(plan, key, stream, verdict, run)
@@ -71,7 +90,7 @@ def migrate_history(
 
 
 def undo_history(
-    plan: UndoPlan, history: SortedHistory, events: RowWriter[Event] | None = None
+    plan: UndoPlan, history: SortedStreams, events: RowWriter[Event] | None = None
 ) -> tuple[UndoVerdict, Digests]:
     """Take a whole history back."""
     verdict = UndoVerdict()
@@ -122,7 +141,12 @@ class _Run:
     """The sink of one migration: writes, hashes, keeps rows, and decides queries when a tenant has passed."""
 
     def __init__(
-        self, plan: Plan, verdict: Verdict, events: RowWriter[Event] | None, positions: RowWriter[PositionRow] | None
+        self,
+        plan: Plan,
+        verdict: Verdict,
+        events: RowWriter[Event] | None,
+        positions: RowWriter[PositionRow] | None,
+        snapshots: RowWriter[Snapshot] | None,
     ) -> None:
         self.tenants: list[str] = []
         self.digests = _Roots()
@@ -131,6 +155,7 @@ class _Run:
         self._verdict = verdict
         self._events = events
         self._positions = positions
+        self._snapshots = snapshots
         self._tenant: str | None = None
         self._broken = 0
         self._kept: dict[tuple[Side, int, int], RowStore] = {}
@@ -174,6 +199,10 @@ class _Run:
     def positions(self, rows: list[PositionRow]) -> None:
         if self._positions is not None:
             self._positions.write(rows)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        if self._snapshots is not None:
+            self._snapshots.write((snapshot,))
 
     def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
         store = self._kept.get((side, check, source))

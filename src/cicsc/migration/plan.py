@@ -65,7 +65,8 @@ class Plan:
 
     `now` (ms) and `actor` are what constraints see; `every_event` compares after each source event,
     not only at the end; `digests` asks for the leaves of both histories, `migrated` for the migrated
-    events and `positions` for the map of old to new positions.
+    events, `positions` for the map of old to new positions, and `snapshots` for what the migrated
+    streams fold to.
     """
 
     types: Mapping[str, TypePlan]
@@ -78,6 +79,7 @@ class Plan:
     digests: bool = False
     migrated: bool = False
     positions: bool = False
+    snapshots: bool = False
 
     def of_type(self, entity_type: str) -> TypePlan:
         """Return the plan of an entity type; one that neither bundle knows has an empty plan."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cicsc.migration.relation import Difference
     from cicsc.migration.transform import Rule
     from cicsc.migration.verdict import SideVerdict
+    from cicsc.replay.snapshot import Snapshot
 
 Side = Literal["source", "target"]
 Part = Literal["given", "made"]
@@ -50,6 +51,9 @@ class StreamSink(Protocol):
 
     def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
         """Take a row that a query constraint keeps of the stream's tenant."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Take what the migrated stream folds to under the target."""
 
 
 def migrate_stream(plan: Plan, key: StreamKey, events: Iterable[Event], verdict: Verdict, sink: StreamSink) -> None:
@@ -243,6 +247,8 @@ class _StreamRun:
         self._judge("source", verdict.source, self._type_plan.source, self.source)
         if self.target_seq:
             self._judge("target", verdict.target, self._type_plan.target, self.target)
+            if self._plan.snapshots:
+                self._sink.snapshot(self.target.snapshot(self._key, self.target_seq))
         self.leaf("given")
         if self.target_seq:
             self.leaf("made")
@@ -304,7 +310,9 @@ class _StreamRun:
         return upto.divergence(began, then)
 
     def _again(self, events: list[Event], *, every_event: bool) -> _StreamRun:
-        plan = replace(self._plan, every_event=every_event, digests=False, migrated=False, positions=False)
+        plan = replace(
+            self._plan, every_event=every_event, digests=False, migrated=False, positions=False, snapshots=False
+        )
         run = _StreamRun(plan, self._key, self._sink)
         run.consume(events)
         return run

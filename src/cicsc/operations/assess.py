@@ -6,13 +6,14 @@ one that it needs has failed, is reported as skipped; all that can run do.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from msgspec import UNSET, UnsetType
 
 from cicsc.bundle.load import load_bundle
-from cicsc.engine.inprocess import migrate_history
+from cicsc.engine.inprocess import SortedStreams, migrate_history
 from cicsc.errors import BundleError, UsageError
 from cicsc.expression import suggestion
 from cicsc.history.sorted import open_history
@@ -39,15 +40,25 @@ if TYPE_CHECKING:
     from cicsc.errors import Problem
     from cicsc.history.model import Event
     from cicsc.history.rows import PositionRow, RowWriter
-    from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
     from cicsc.operations.sources import BundleSource, EventSource
+    from cicsc.replay.snapshot import Snapshot
 
 Equivalence = Literal["final", "every-event"]
 
 PROBLEMS_MAX = 100
 """Problems of a document listed in a report; their number is exact."""
+
+
+@runtime_checkable
+class History(SortedStreams, Protocol):
+    """A history that is open: its streams, and the largest ts (ms) in it."""
+
+    @property
+    def latest_ts(self) -> int | None:
+        """The largest ts, None where there is no event."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,7 @@ class Call:
 
     source: BundleSource
     target: BundleSource
-    events: EventSource
+    events: EventSource | History
     migration: str
     now: int | None = None
     actor: str | None = None
@@ -76,6 +87,7 @@ class Outputs:
     digests: bool = False
     events: RowWriter[Event] | None = None
     positions: RowWriter[PositionRow] | None = None
+    snapshots: RowWriter[Snapshot] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +120,7 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     """
     require_digest(call.expected_hash)
     static = _check_documents(call)
-    with open_history(call.events, tenants=frozenset(call.tenants) or None) as history:
+    with _opened(call) as history:
         verdict, digests = _run(_plan(static, call, history), static, history, call, outputs)
     require_tenants(call.tenants, digests.tenants)
     integrity = check_integrity(verdict.integrity, digests.given, call.expected_hash)
@@ -127,6 +139,13 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
         verify=UNSET if verify is None else verify,
     )
     return Assessment(report, verdict.source_events, verdict.target.events, static.source, static.target, digests)
+
+
+def _opened(call: Call) -> AbstractContextManager[History]:
+    """Read the history that is named, or take the one that is given."""
+    if isinstance(call.events, History):
+        return nullcontext(call.events)
+    return open_history(call.events, tenants=frozenset(call.tenants) or None)
 
 
 def _check_documents(call: Call) -> _Static:
@@ -203,7 +222,7 @@ def _check_accepted(source: Bundle | None, accepted: Collection[str]) -> None:
             )
 
 
-def _plan(static: _Static, call: Call, history: SortedHistory) -> Plan | None:
+def _plan(static: _Static, call: Call, history: History) -> Plan | None:
     """Compile what can be run: the migration, else the source's own judgement, else nothing."""
     now = history.latest_ts if call.now is None else call.now
     if static.source is None:
@@ -214,16 +233,15 @@ def _plan(static: _Static, call: Call, history: SortedHistory) -> Plan | None:
     return replace(plan, every_event=call.equivalence == "every-event")
 
 
-def _run(
-    plan: Plan | None, static: _Static, history: SortedHistory, call: Call, outputs: Outputs
-) -> tuple[Verdict, Digests]:
+def _run(plan: Plan | None, static: _Static, history: History, call: Call, outputs: Outputs) -> tuple[Verdict, Digests]:
     chosen = replace(
         plan or NOTHING,
         digests=outputs.digests or call.expected_hash is not None,
         migrated=outputs.events is not None and static.migration is not None,
         positions=outputs.positions is not None and static.migration is not None,
+        snapshots=outputs.snapshots is not None and static.migration is not None,
     )
-    return migrate_history(chosen, history, outputs.events, outputs.positions)
+    return migrate_history(chosen, history, outputs.events, outputs.positions, outputs.snapshots)
 
 
 def _verify(static: _Static, verdict: Verdict, call: Call) -> Verify | None:

@@ -45,6 +45,10 @@ class Fold:
         """Return a copy of state, attributes and shadows, for a report."""
         return {"state": self.state, "attrs": dict(self.attrs), "shadows": dict(self.shadows)}
 
+    def snapshot(self, key: StreamKey, last_seq: int) -> Snapshot:
+        """Return what the stream has folded to, as of its event `last_seq`."""
+        return Snapshot(*key, self.state, dict(self.attrs), dict(self.shadows), self.updated_ts, last_seq)
+
 
 def replay_steps(
     program: TypeProgram | None, key: StreamKey, events: Iterable[Event]
@@ -53,8 +57,4 @@ def replay_steps(
     fold = Fold(program)
     for event in events:
         known = fold.apply(event.event_type, event.payload, event)
-        yield event, known, _snapshot(fold, key, event.seq)
-
-
-def _snapshot(fold: Fold, key: StreamKey, last_seq: int) -> Snapshot:
-    return Snapshot(*key, fold.state, dict(fold.attrs), dict(fold.shadows), fold.updated_ts, last_seq)
+        yield event, known, fold.snapshot(key, event.seq)

@@ -157,10 +157,12 @@ class Preflight(Report, frozen=True, kw_only=True):
 
 
 class HeadReport(Report, frozen=True, kw_only=True):
-    """Where a tenant's history stood."""
+    """Where a tenant's history stood; in a store, also its largest position and its generation."""
 
     events: int
     digest: str
+    position: int | UnsetType = UNSET
+    generation: int | UnsetType = UNSET
 
 
 class Artifact(Report, frozen=True, kw_only=True, omit_defaults=False):

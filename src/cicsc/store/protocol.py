@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event, StreamKey
@@ -106,6 +106,9 @@ class TenantTransaction(TenantView, Protocol):
 
 class Store(Protocol):
     """A database that holds bundles and the live histories of tenants."""
+
+    batch_s: ClassVar[float]
+    """How long a transaction of a run may hold others up, in seconds."""
 
     def __enter__(self) -> Self:
         return self

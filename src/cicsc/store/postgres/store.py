@@ -29,6 +29,8 @@ WAIT_S: Final = 5.0
 class PostgresStore(SqlStore[Database]):
     """A store in the database that `url` names (``postgresql://...``), which has to be there."""
 
+    batch_s = 1.0
+
     def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
         self._address = parse_address(url)
         self._wait_s = wait_s

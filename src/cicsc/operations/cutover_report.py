@@ -1,0 +1,95 @@
+"""From what is known of a cutover to its report; what is true of the tenant is asked of the store once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from cicsc.errors import CicscError
+from cicsc.operations.recovery import boundaries_of
+from cicsc.report.store_reports import Cutover, Outcome
+
+if TYPE_CHECKING:
+    from cicsc.operations.cutover import TenantCutover
+    from cicsc.store.records import Gate, Run
+
+NOT_DONE = 3
+
+
+def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | None = None) -> Cutover:
+    """Report one tenant."""
+    run = None if cutover.live is None else cutover.live.run
+    gate = _gate(cutover)
+    known, exit_code = (UNSET, 0) if error is None else described(error)
+    assessment = cutover.assessment
+    report = None if assessment is None else assessment.report
+    migration = cutover.order.target.migrations.get(cutover.order.migration)
+    refused = outcome == "refused" and report is not None and not report.ok
+    return Cutover(
+        ok=error is None,
+        mode="pause_migrate_resume",
+        tenant_id=cutover.tenant_id,
+        outcome=outcome,
+        migration_id=cutover.order.migration,
+        from_version=None if migration is None else migration.from_version,
+        to_version=None if migration is None else migration.to_version,
+        migrated_events=0 if assessment is None else assessment.migrated_events,
+        boundaries=boundaries_of(run),
+        active_version=None if gate is None else gate.active_version,
+        tenant_paused=None if gate is None else gate.is_paused,
+        mutated=run is not None and run.switched_at_ms is not None,
+        exit_code=exit_code,
+        run_id=UNSET if run is None else run.run_id,
+        artifact_bound=cutover.is_bound,
+        predicted_pause_ms=UNSET if cutover.predicted_s is None else round(cutover.predicted_s * 1000),
+        pause_ms=_pause_ms(run),
+        resumed_by=UNSET if run is None or run.resumed_by is None else run.resumed_by,
+        recovered=UNSET if cutover.recovered is None else cutover.recovered,
+        reversibility=UNSET if report is None else report.reversibility,
+        checks=report.checks if refused and report is not None else UNSET,
+        verify=UNSET if report is None else report.verify,
+        error=known,
+    )
+
+
+def with_note(report: Cutover, error: CicscError) -> Cutover:
+    """Say in a report that its end could not be recorded; what it says of the tenant stands."""
+    if report.error is not UNSET:
+        return report
+    note: dict[str, object] = {
+        "code": error.code,
+        "message": f"the work is done, but its end was not recorded: {error.message}",
+        "hint": "run migration-recover",
+    }
+    return msgspec.structs.replace(report, ok=False, exit_code=NOT_DONE, error=note)
+
+
+def described(error: BaseException) -> tuple[dict[str, object], int]:
+    """Return the error object of a report, and the exit code."""
+    match error:
+        case CicscError():
+            return {"code": error.code, "message": error.message, "hint": error.hint}, error.exit_code
+        case KeyboardInterrupt():
+            code, message = "INTERRUPTED", "interrupted by a signal before the work was done"
+        case MemoryError():
+            code, message = "OUT_OF_MEMORY", "the memory does not suffice for this work"
+        case _:
+            code, message = "INTERNAL_ERROR", f"unexpected {type(error).__name__}: {error}"
+    hint = "the report tells how the tenant stands; the same command can be run again"
+    return {"code": code, "message": message, "hint": hint}, NOT_DONE
+
+
+def _pause_ms(run: Run | None) -> int | UnsetType:
+    if run is None or run.paused_at_ms is None or run.resumed_at_ms is None:
+        return UNSET
+    return run.resumed_at_ms - run.paused_at_ms
+
+
+def _gate(cutover: TenantCutover) -> Gate | None:
+    """Return the tenant's gate as it is now, None where it cannot be had."""
+    try:
+        return cutover.store.gate(cutover.tenant_id)
+    except CicscError:
+        return None

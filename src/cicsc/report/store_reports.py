@@ -1,0 +1,83 @@
+"""The reports on live tenants: cutover, recovery, and what is true of a tenant now (`formats`, section 5).
+
+Times are milliseconds since the epoch, on the database's clock.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from cicsc.report.models import Checks, Report, ReversibilityReport, Verify
+
+Outcome = Literal["switched", "already", "rehearsed", "refused", "failed"]
+"""switched: it is on the target. already: it was before. rehearsed: it may go. refused: the verdict is no."""
+
+
+class Boundaries(Report, frozen=True, kw_only=True, omit_defaults=False):
+    """When a tenant passed each boundary of a cutover; null where it never did."""
+
+    paused_at: int | None = None
+    verified_at: int | None = None
+    switched_at: int | None = None
+    resumed_at: int | None = None
+
+
+class RecoveryReport(Report, frozen=True, kw_only=True):
+    """What was found of a run that had died, and what was done."""
+
+    tenant_id: str
+    run_id: str
+    kind: str
+    actor_id: str
+    found_phase: str
+    outcome: Literal["finished", "reopened", "cleaned", "held"]
+    boundaries: Boundaries
+    resumed_by: str | UnsetType | None = UNSET
+    error: dict[str, object] | UnsetType = UNSET
+
+
+class Cutover(Report, frozen=True, kw_only=True):
+    """The cutover of one tenant, carried out or rehearsed.
+
+    `mutated` tells whether this call changed what is active. `checks` are there where the preflight
+    refused; `predicted_pause_ms` is an estimate from the preflight's own speed.
+    """
+
+    ok: bool
+    mode: Literal["pause_migrate_resume"]
+    tenant_id: str
+    outcome: Outcome
+    migration_id: str
+    from_version: int | None
+    to_version: int | None
+    migrated_events: int
+    boundaries: Boundaries
+    active_version: int | None
+    tenant_paused: bool | None
+    mutated: bool
+    exit_code: int
+    run_id: str | UnsetType = UNSET
+    artifact_bound: bool = False
+    predicted_pause_ms: int | UnsetType = UNSET
+    pause_ms: int | UnsetType = UNSET
+    resumed_by: str | UnsetType | None = UNSET
+    recovered: RecoveryReport | UnsetType = UNSET
+    reversibility: ReversibilityReport | UnsetType = UNSET
+    checks: Checks | UnsetType = UNSET
+    verify: Verify | UnsetType = UNSET
+    error: dict[str, object] | UnsetType = UNSET
+
+
+class Cutovers(Report, frozen=True, kw_only=True):
+    """The cutovers of several tenants, each its own; `not_moved` names every tenant that is not on the target now."""
+
+    ok: bool
+    mode: Literal["pause_migrate_resume"]
+    migration_id: str
+    executed: bool
+    counts: dict[str, int]
+    not_moved: list[str]
+    exit_code: int
+    tenants: list[Cutover]
