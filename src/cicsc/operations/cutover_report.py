@@ -13,6 +13,7 @@ from cicsc.report.store_reports import Cutover, Outcome
 
 if TYPE_CHECKING:
     from cicsc.operations.cutover import TenantCutover
+    from cicsc.operations.tenant_change import TenantChange
     from cicsc.store.records import Gate, Run
 
 NOT_DONE = 3
@@ -20,8 +21,8 @@ NOT_DONE = 3
 
 def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | None = None) -> Cutover:
     """Report one tenant."""
-    run = None if cutover.live is None else cutover.live.run
-    gate = _gate(cutover)
+    run = cutover.live.run if cutover.has_run else None
+    gate = gate_now(cutover)
     known, exit_code = (UNSET, 0) if error is None else described(error)
     assessment = cutover.assessment
     report = None if assessment is None else assessment.report
@@ -44,7 +45,7 @@ def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | No
         run_id=UNSET if run is None else run.run_id,
         artifact_bound=cutover.is_bound,
         predicted_pause_ms=UNSET if cutover.predicted_s is None else round(cutover.predicted_s * 1000),
-        pause_ms=_pause_ms(run),
+        pause_ms=pause_ms(run),
         resumed_by=UNSET if run is None or run.resumed_by is None else run.resumed_by,
         recovered=UNSET if cutover.recovered is None else cutover.recovered,
         reversibility=UNSET if report is None else report.reversibility,
@@ -81,13 +82,14 @@ def described(error: BaseException) -> tuple[dict[str, object], int]:
     return {"code": code, "message": message, "hint": hint}, NOT_DONE
 
 
-def _pause_ms(run: Run | None) -> int | UnsetType:
+def pause_ms(run: Run | None) -> int | UnsetType:
+    """Return how long a run paused its tenant."""
     if run is None or run.paused_at_ms is None or run.resumed_at_ms is None:
         return UNSET
     return run.resumed_at_ms - run.paused_at_ms
 
 
-def _gate(cutover: TenantCutover) -> Gate | None:
+def gate_now(cutover: TenantChange) -> Gate | None:
     """Return the tenant's gate as it is now, None where it cannot be had."""
     try:
         return cutover.store.gate(cutover.tenant_id)
