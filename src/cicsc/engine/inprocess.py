@@ -90,12 +90,15 @@ def migrate_history(
 
 
 def undo_history(
-    plan: UndoPlan, history: SortedStreams, events: RowWriter[Event] | None = None
+    plan: UndoPlan,
+    history: SortedStreams,
+    events: RowWriter[Event] | None = None,
+    snapshots: RowWriter[Snapshot] | None = None,
 ) -> tuple[UndoVerdict, Digests]:
-    """Take a whole history back."""
+    """Take a whole history back; a stream's snapshot follows its events."""
     verdict = UndoVerdict()
     verdict.integrity.merge(history.malformed)
-    sink = _UndoRun(events)
+    sink = _UndoRun(events, snapshots)
     tenants: dict[str, None] = {}
     for key, stream in history.streams():
         tenants[key[0]] = None
@@ -214,10 +217,15 @@ class _Run:
 class _UndoRun:
     """The sink of a way back: writes and hashes."""
 
-    def __init__(self, events: RowWriter[Event] | None) -> None:
+    def __init__(self, events: RowWriter[Event] | None, snapshots: RowWriter[Snapshot] | None) -> None:
         self.digests = _Roots()
         self.leaf = self.digests.leaf
         self._events = events
+        self._snapshots = snapshots
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        if self._snapshots is not None:
+            self._snapshots.write((snapshot,))
 
     def migrated(self, events: list[Event]) -> None:
         if self._events is not None:

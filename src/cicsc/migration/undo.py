@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cicsc.migration.stream import Part
     from cicsc.migration.transform import Rule
     from cicsc.replay.reducers import TypeProgram
+    from cicsc.replay.snapshot import Snapshot
 
 _BATCH_EVENTS_MAX: Final = 1_000
 
@@ -37,7 +38,8 @@ class UndoPlan:
     """A migration's inverse and the migration itself, compiled.
 
     `programs` is None without a source bundle. A plan that only inspects takes nothing back: the
-    migration has obstacles, and those of the history are looked for as well.
+    migration has obstacles, and those of the history are looked for as well. `snapshots` asks for
+    what the regained streams fold to under the source.
     """
 
     migration: Migration
@@ -46,6 +48,7 @@ class UndoPlan:
     forward: Mapping[str, Mapping[str, Rule]]
     programs: Mapping[str, TypeProgram] | None
     only_inspect: bool
+    snapshots: bool = False
 
 
 @dataclass(slots=True)
@@ -81,8 +84,13 @@ class UndoSink(Protocol):
     def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
         """Take the leaf digest (hexadecimal) of the stream as it was given, or of what was regained from it."""
 
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Take what the regained stream folds to under the source."""
 
-def compile_undo(migration: Migration, source: Bundle | None, *, only_inspect: bool) -> UndoPlan:
+
+def compile_undo(
+    migration: Migration, source: Bundle | None, *, only_inspect: bool, snapshots: bool = False
+) -> UndoPlan:
     """Compile the way back of a migration, which may be taken if the migration has no obstacle of its own."""
     inverse = inverse_of(migration)
     return UndoPlan(
@@ -92,6 +100,7 @@ def compile_undo(migration: Migration, source: Bundle | None, *, only_inspect: b
         {name: compile_rules(changes) for name, changes in migration.types.items()},
         None if source is None else compile_types(source),
         only_inspect,
+        snapshots,
     )
 
 
@@ -129,6 +138,8 @@ def undo_stream(plan: UndoPlan, key: StreamKey, events: Iterable[Event], verdict
     sink.leaf("given", key, count, given.hexdigest())
     if regained.count:
         sink.leaf("made", key, regained.count, regained.hexdigest())
+        if plan.snapshots and fold is not None:
+            sink.snapshot(fold.snapshot(key, regained.count))
 
 
 def _undone(rule: Rule | None, event: Event) -> Event | None:

@@ -18,7 +18,7 @@ from cicsc.errors import RefusedError
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.binding import Approval, Intent, require_approved
 from cicsc.operations.cutover_report import describe, with_note
-from cicsc.operations.staging import PlacedHistory, Staging
+from cicsc.operations.staging import PlacedHistory, Staging, TenantHistory
 from cicsc.operations.tenant_change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.store.records import RunPlan
 
@@ -109,7 +109,7 @@ class TenantCutover(TenantChange):
                 require_approved(self.order.approval, self._intent(), self.tenant_id, reading)
                 self.is_bound = True
             began = time.monotonic()
-            self.assessment = assess(self._call(PlacedHistory(reading, tick)), Outputs())
+            self.assessment = assess(self._call(TenantHistory(reading, tick)), Outputs())
             self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
         self._require_yes(self.assessment, "PREFLIGHT_FAILED")
         self.require_short()
@@ -149,7 +149,7 @@ class TenantCutover(TenantChange):
         assert self.source is not None
         return self.order.intent(self.source)
 
-    def _call(self, history: PlacedHistory) -> Call:
+    def _call(self, history: TenantHistory) -> Call:
         order = self.order
         assert self.source is not None
         return Call(

@@ -79,7 +79,7 @@ def _roll_back(
         verdict, digests = undo_history(plan, history, writer)
         require_tenants(tenants or (), digests.tenants)
         integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
-        reasons = [*obstacles.reasons, *_history_obstacles(verdict), *([] if integrity.ok else [str(integrity.detail)])]
+        reasons = [*obstacles.reasons, *history_obstacles(verdict), *([] if integrity.ok else [str(integrity.detail)])]
         if reasons:
             raise Discard
     if reasons:
@@ -95,7 +95,7 @@ def _roll_back(
     )
 
 
-def _history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
+def history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
     """Name what in the actual history stands in the way."""
     for (entity_type, event_type), count in sorted(verdict.no_way_back.items()):
         yield f"no source event type for {event_type!r} of entity type {entity_type!r}: {count} events have no way back"
@@ -107,7 +107,7 @@ def _history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
         yield f"the round trip does not restore {verdict.not_restored.count} events, the first: {first}"
 
 
-_UNSAFE_HINT = "nothing was written; keep the migrated history, or declare an inverse in the migration"
+UNSAFE_HINT = "nothing was written; keep the migrated history, or declare an inverse in the migration"
 
 
 def _refused(
@@ -116,7 +116,7 @@ def _refused(
     reasons: list[str],
     *,
     method: Method | UnsetType = UNSET,
-    hint: str = _UNSAFE_HINT,
+    hint: str = UNSAFE_HINT,
 ) -> Rollback:
     more = "" if len(reasons) == 1 else f" (and {len(reasons) - 1} more)"
     error: dict[str, object] = {

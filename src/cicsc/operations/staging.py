@@ -34,10 +34,10 @@ BATCH_ROWS_MAX: Final = 50_000
 """Rows of the first batch, and of any; a batch grows or shrinks until it takes the time it may."""
 
 
-class PlacedHistory:
-    """One tenant's active generation as a history for the engine; it remembers where its events stand.
+class TenantHistory:
+    """One generation of a tenant, by default the active one, as a history for the engine.
 
-    `placed` gives the position of each event of the stream at hand by its seq, until it is taken.
+    `tick` is called as events pass.
     """
 
     def __init__(self, reading: TenantReading, tick: Callable[[], None], generation: int | None = None) -> None:
@@ -47,20 +47,43 @@ class PlacedHistory:
         self._count = 0
         self.latest_ts = reading.latest_ts(generation)
         self.malformed = FindingsTally()
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream with its events, as `SortedStreams` says."""
+        for key, events in self._reading.streams(self._generation):
+            yield key, listed(self._counted(events))
+
+    def _counted(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            self._note_progress()
+            yield event
+
+    def _note_progress(self) -> None:
+        self._count += 1
+        if self._count % TICK_EVENTS == 0:
+            self._tick()
+
+
+class PlacedHistory(TenantHistory):
+    """The active generation, remembering where its events stand.
+
+    `placed` gives the position of each event of the stream at hand by its seq, until it is taken.
+    """
+
+    def __init__(self, reading: TenantReading, tick: Callable[[], None]) -> None:
+        super().__init__(reading, tick)
         self.placed: dict[int, int] = {}
 
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedStreams` says."""
-        for key, events in self._reading.placed_streams(self._generation):
+        for key, events in self._reading.placed_streams():
             self.placed.clear()
             yield key, listed(self._noted(events))
 
     def _noted(self, events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
         for position, event in events:
             self.placed[event.seq] = position
-            self._count += 1
-            if self._count % TICK_EVENTS == 0:
-                self._tick()
+            self._note_progress()
             yield event
 
 

@@ -15,7 +15,7 @@ from cicsc.errors import CicscError, FenceError, RefusedError
 from cicsc.operations.binding import digest_of
 from cicsc.operations.live_run import DEFAULT_TIMING, LiveRun, Timing, reason_of
 from cicsc.operations.recovery import recover_tenant
-from cicsc.operations.staging import PlacedHistory
+from cicsc.operations.staging import TenantHistory
 from cicsc.store.refusals import gate_held, staging_differs
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class TenantChange(ABC):
         """Read what is to become active, and compare its count and digest with what was verified."""
         run = self.live.run
         with self.store.reading(self.tenant_id) as reading:
-            written = PlacedHistory(reading, self.live.tick, run.target_generation)
+            written = TenantHistory(reading, self.live.tick, run.target_generation)
             count, digest = digest_of(written.streams())
         if (count, digest) != (run.target_count, run.target_digest):
             raise staging_differs(run, f"{count} with digest {digest}")

@@ -81,3 +81,36 @@ class Cutovers(Report, frozen=True, kw_only=True):
     not_moved: list[str]
     exit_code: int
     tenants: list[Cutover]
+
+
+class StoreRollback(Report, frozen=True, kw_only=True):
+    """The rollback of one live tenant, carried out or rehearsed.
+
+    `method` is `reactivate` where nothing was written since the switch and the old generation becomes
+    active again, else `inverse`. `reasons` name every obstacle.
+    """
+
+    ok: bool
+    mode: Literal["rollback"]
+    tenant_id: str
+    outcome: Literal["switched", "rehearsed", "refused", "failed"]
+    migration_id: str
+    method: Literal["reactivate", "inverse"] | UnsetType = UNSET
+    from_version: int | None
+    to_version: int | None
+    rolled_back_events: int
+    source_checked: bool
+    boundaries: Boundaries
+    active_version: int | None
+    tenant_paused: bool | None
+    mutated: bool
+    exit_code: int
+    run_id: str | UnsetType = UNSET
+    source_digest: str | UnsetType = UNSET
+    rolled_back_digest: str | UnsetType = UNSET
+    predicted_pause_ms: int | UnsetType = UNSET
+    pause_ms: int | UnsetType = UNSET
+    resumed_by: str | UnsetType | None = UNSET
+    recovered: RecoveryReport | UnsetType = UNSET
+    error: dict[str, object] | UnsetType = UNSET
+    reasons: list[str] | UnsetType = UNSET
