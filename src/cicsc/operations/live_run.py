@@ -57,6 +57,7 @@ class LiveRun:
         self._renew_at = self._next_renewal()
         self._attempted: Phase = run.phase
         self._reason = ""
+        self._finishes_from: Phase = "SWITCHED"
         self.run = run
 
     @classmethod
@@ -106,8 +107,21 @@ class LiveRun:
         self._attempted = "SWITCHED"
         self.run = self._store.runs.switch(self.run)
 
+    def remove(self, generation: int) -> int:
+        """Remove some rows of a generation that is not active; return how many."""
+        return self._store.runs.remove(self.run, generation, lease_s=self._timing.lease_s)
+
+    def complete(self) -> None:
+        """Say that the work is done although there was nothing to switch."""
+        self._finishes_from = "PLANNED"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all is done but to give the tenant back."""
+        return self.run.phase == self._finishes_from
+
     def finish(self, report: str) -> None:
-        """Give the tenant back; tried again while the store is not there, since the switch is done."""
+        """Give the tenant back; tried again while the store is not there, since the work is done."""
         self.run = self._persistently(lambda: self._finished(report))
 
     def end(self, reason: str) -> Run:
@@ -134,7 +148,7 @@ class LiveRun:
 
     def _finished(self, report: str) -> Run:
         found = self._found()
-        if found.phase != "SWITCHED" or not self._is_mine(found):
+        if found.phase != self._finishes_from or not self._is_mine(found):
             return found
         return self._store.runs.finish(found, report=report)
 

@@ -65,6 +65,11 @@ class TenantChange(ABC):
         return self._live
 
     @property
+    def has_looked(self) -> bool:
+        """Whether the tenant was found."""
+        return self._gate is not None
+
+    @property
     def has_run(self) -> bool:
         """Whether the tenant was taken."""
         return self._live is not None
@@ -103,7 +108,7 @@ class TenantChange(ABC):
         if self._live is None or self.is_lost:
             return None
         try:
-            if self.live.run.phase == "SWITCHED":
+            if self.live.is_complete:
                 self.live.finish(report)
             else:
                 self.live.sweep(report)

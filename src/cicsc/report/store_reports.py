@@ -114,3 +114,25 @@ class StoreRollback(Report, frozen=True, kw_only=True):
     recovered: RecoveryReport | UnsetType = UNSET
     error: dict[str, object] | UnsetType = UNSET
     reasons: list[str] | UnsetType = UNSET
+
+
+class GenerationReport(Report, frozen=True, kw_only=True):
+    """A generation of a tenant that is not active."""
+
+    generation: int
+    events: int
+
+
+class Finalize(Report, frozen=True, kw_only=True, omit_defaults=False):
+    """The dropping of a tenant's old generations, carried out or rehearsed."""
+
+    ok: bool
+    tenant_id: str
+    outcome: Literal["dropped", "nothing", "rehearsed", "refused", "failed"]
+    mutated: bool
+    exit_code: int
+    run_id: str | UnsetType = UNSET
+    active_generation: int | None
+    generations: list[GenerationReport]
+    rows_removed: int
+    error: dict[str, object] | UnsetType = UNSET

@@ -27,8 +27,8 @@ Database = TypeVar("Database", bound=Session)
 StagedRow: TypeAlias = tuple[int, int, *EventRow]
 """position, ordinal, then the columns of an event."""
 
-REMOVE_ROWS_MAX: Final = 20_000
-"""Rows removed in one transaction."""
+REMOVE_ROWS_MAX: Final = 5_000
+"""Rows removed in one transaction, which takes some 20 ms."""
 
 
 class RunHost(Protocol[Database]):
