@@ -18,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import psycopg
@@ -52,14 +53,20 @@ SETTINGS = {
 
 
 class PostgresServer:
-    """A running server of one major version; everybody may connect as the superuser `postgres`."""
+    """A running server of one major version; everybody may connect as the superuser `postgres`.
 
-    def __init__(self, version: str) -> None:
+    `settings` come on top of those above; the data is in memory where there is room, unless it should not be.
+    """
+
+    def __init__(
+        self, version: str, *, settings: Mapping[str, str] = MappingProxyType({}), in_memory: bool = True
+    ) -> None:
         self.version = version
+        self._settings = {**SETTINGS, **settings}
         _remove_leftovers()
         prefix = f"{FOLDER_PREFIX}{os.getpid()}-{version}-"
         self.folder = Path(tempfile.mkdtemp(prefix=prefix))
-        self.data = Path(tempfile.mkdtemp(prefix=prefix, dir=_data_place()))
+        self.data = Path(tempfile.mkdtemp(prefix=prefix, dir=_data_place() if in_memory else None))
         self._databases = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         try:
@@ -109,7 +116,7 @@ class PostgresServer:
         with log.open("xb") as output:
             _run([binaries / create[0], *create[1:]], self.folder, output, log)
             serve = [binaries / "postgres", "-D", self.data, "-k", self.folder]
-            serve += [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+            serve += [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
             self._process = _popen(serve, self.folder, output)
         self._wait_until_ready(log)
 
