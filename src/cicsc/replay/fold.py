@@ -17,17 +17,20 @@ class Fold:
     """The running fold of one stream: apply events in seq order, then read state, attrs and shadows.
 
     `program` is None where the bundle does not know the entity type: nothing can be applied, and the
-    state is "".
+    state is "". With `start` the fold goes on from a snapshot of the stream, which stays as it is.
     """
 
     __slots__ = ("_reducers", "attrs", "shadows", "state", "updated_ts")
 
-    def __init__(self, program: TypeProgram | None) -> None:
+    def __init__(self, program: TypeProgram | None, start: Snapshot | None = None) -> None:
         self._reducers: Mapping[str, Reducer] = {} if program is None else program.reducers
         self.state = "" if program is None else program.initial_state
         self.attrs: dict[str, object] = {}
         self.shadows: dict[str, object] = {}
         self.updated_ts: int | None = None
+        if start is not None:
+            self.state, self.updated_ts = start.state, start.updated_ts
+            self.attrs, self.shadows = dict(start.attrs), dict(start.shadows)
 
     def apply(self, event_type: str, payload: dict[str, object], event: Event) -> bool:
         """Apply an event of the given type and payload; tell whether the bundle has a reducer for it.
