@@ -25,9 +25,10 @@ def open_store(url: str) -> Store:
         return SqliteStore(Path(rest[1:]))
     if scheme in {"postgresql", "postgres"}:
         return _open_postgres(url)
+    # What has no scheme may be anything, a password as well, and is not repeated.
+    found = f"a store of the scheme {scheme!r}" if scheme.isalnum() and "://" in url else "the store"
     raise UsageError(
-        "STORE_URL_INVALID",
-        f"cannot open a store of the scheme {scheme!r}: expected sqlite:///FILE or postgresql://USER@HOST/DATABASE",
+        "STORE_URL_INVALID", f"cannot open {found}: expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     )
 
 

@@ -24,19 +24,33 @@ class Address:
 
 def parse_address(url: str) -> Address:
     """Return the address that a URL ``postgresql://...`` holds; raises UsageError STORE_URL_INVALID."""
+    # A password with a bare @ or / would go on as a part of the host or of the database, which messages name.
+    if "@" in _after_user(url).partition("?")[0]:
+        raise _not_understood()
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:
         # The driver quotes what it does not understand, which may be the password; so its error goes no further.
-        raise UsageError(
-            "STORE_URL_INVALID",
-            "cannot understand the URL of the store: expected postgresql://USER@HOST:PORT/DATABASE",
-            hint="percent-encode special characters in names and passwords",
-        ) from None
+        raise _not_understood() from None
     parameters: dict[str, str | int] = {"connect_timeout": CONNECT_SECONDS_MAX, "fallback_application_name": "cicsc"}
     parameters.update({name: value for name, value in given.items() if value is not None})
     parameters["client_encoding"] = "UTF8"
     return Address(_name(parameters), parameters)
+
+
+def _after_user(url: str) -> str:
+    """Return what follows the user and the password, which end, as libpq sees it, at the first @ before any /."""
+    rest = url.partition("://")[2]
+    user, at, after = rest.partition("@")
+    return after if at and "/" not in user else rest
+
+
+def _not_understood() -> UsageError:
+    return UsageError(
+        "STORE_URL_INVALID",
+        "cannot understand the URL of the store: expected postgresql://USER@HOST:PORT/DATABASE",
+        hint="percent-encode special characters in names and passwords",
+    )
 
 
 def _name(parameters: dict[str, str | int]) -> str:
