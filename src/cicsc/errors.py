@@ -3,8 +3,10 @@
     CicscError            code, message, hint, exit code
     ├── UsageError        the call is wrong                                   (exit 2)
     ├── InputError        an input cannot be opened or decoded                (exit 2)
+    │   └── CommandInputError   not what its command declares; lists every problem
     ├── BundleError       a decoded bundle has defects; lists every one       (exit 1)
     ├── HistoryError      a decoded history cannot be replayed                (exit 1)
+    ├── CommandError      the application refuses a command                   (exit 1)
     ├── FenceError        a store refuses a write or a change of hands        (exit 1)
     ├── RefusedError      a change of a live tenant must not go ahead         (exit 1)
     └── WorkError         the work could not be done: disk full, unwritable   (exit 3)
@@ -56,6 +58,14 @@ class InputError(CicscError):
     exit_code = 2
 
 
+class CommandInputError(InputError):
+    """The input of a command is not what the command declares; `problems` lists what is wrong, code INPUT_INVALID."""
+
+    def __init__(self, message: str, problems: tuple[Problem, ...], *, hint: str | None = None) -> None:
+        super().__init__("INPUT_INVALID", message, hint=hint)
+        self.problems = problems
+
+
 class BundleError(CicscError):
     """A bundle was decoded but is not valid; `problems` lists its defects up to a cap, `total` counts them all."""
 
@@ -71,6 +81,17 @@ class BundleError(CicscError):
 
 class HistoryError(CicscError):
     """A history was decoded, but what was asked of it cannot be had from it."""
+
+    exit_code = 1
+
+
+class CommandError(CicscError):
+    """The application refuses a command, and nothing has changed.
+
+    The state or the input is not the right one: GUARD_REFUSED, CONSTRAINT_VIOLATED. The active version
+    does not have it: UNKNOWN_ENTITY_TYPE, UNKNOWN_COMMAND_OF_TYPE. COMMAND_ID_REUSED: the id has the
+    receipt of another request.
+    """
 
     exit_code = 1
 

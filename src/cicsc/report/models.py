@@ -227,3 +227,19 @@ class BundleVerify(Report, frozen=True, kw_only=True):
     digest: str | None
     problems: list[ProblemReport]
     problems_total: int
+
+
+class Execution(Report, frozen=True, kw_only=True, omit_defaults=False):
+    """What a command did to an entity; `repeated` tells that it had been done before, as its receipt says."""
+
+    ok: bool
+    tenant_id: str
+    entity_type: str
+    entity_id: str
+    command: str
+    command_id: str | None
+    repeated: bool
+    version: int
+    events: list[dict[str, object]]
+    snapshot: dict[str, object]
+    last_seq: int
