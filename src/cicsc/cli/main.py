@@ -25,13 +25,14 @@ from cicsc.cli.migration_preflight import migration_preflight
 from cicsc.cli.migration_rollback import migration_rollback
 from cicsc.cli.outcome import NOT_DONE, Outcome
 from cicsc.cli.people import say, show, shows_summary
+from cicsc.cli.tenant_execute import tenant_execute
 from cicsc.cli.verb import LINES, SUMMARY, Verbs, usage_error
 from cicsc.errors import WorkError
 
 _EXIT_CODES = """\b
 Exit codes:
   0  ok
-  1  the verdict is no: a check failed, a bundle or event has defects, a rollback is unsafe
+  1  the verdict is no: a check failed, a bundle or event has defects, a rollback is unsafe, a command is refused
   2  the call is wrong, or an input cannot be decoded
   3  the work could not be done: disk full, interrupted
 """
@@ -55,6 +56,7 @@ for _verb in (
     migration_preflight,
     migration_dry_run,
     migration_rollback,
+    tenant_execute,
 ):
     cli.add_command(_verb)
 

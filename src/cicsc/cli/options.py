@@ -32,6 +32,10 @@ migration = click.option("--migration", metavar="ID", required=True, help="The i
 tenants = click.option(
     "--tenant", "tenants", metavar="TENANT", multiple=True, help="Only this tenant; may be repeated. Default: all."
 )
+store = click.option(
+    "--store", metavar="URL", required=True, help="The store: sqlite:///FILE or postgresql://USER@HOST/DATABASE."
+)
+tenant = click.option("--tenant", metavar="TENANT", required=True, help="The tenant.")
 now = click.option(
     "--now",
     metavar="MS",

@@ -70,6 +70,21 @@ class Milliseconds(click.ParamType[int]):
         )
 
 
+class Seq(click.ParamType[int]):
+    """The seq of an event, or 0 for none: a non-negative integer of at most 64 bits."""
+
+    name = "seq"
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
+        """Return the integer, or refuse anything but ASCII digits."""
+        digits = str(value)
+        if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX and int(digits) < 2**63:
+            return int(digits)
+        raise UsageError(
+            "INVALID_VALUE", f"{_flag_of(param)} is {value!r}, expected a seq, an integer from 0, of at most 64 bits"
+        )
+
+
 class Verb(click.Command):
     """A command of the group, strict about its flags."""
 

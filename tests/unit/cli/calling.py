@@ -26,5 +26,9 @@ class Said:
         assert set(self.report["error"]) == {"code", "message", "hint"}
         return dict(self.report["error"])
 
+    @property
+    def error_code(self) -> str:
+        return str(self.report["error"]["code"])
+
 
 Call = Callable[..., Said]
