@@ -112,6 +112,11 @@ class LeafHasher:
         return self._hash.hexdigest()
 
 
+def leaf_line(key: tuple[str, str, str], count: int, leaf_hex: str) -> bytes:
+    """Return what a stream adds to the root of its history: canonical ``[tenant, type, id, count, leaf]`` and LF."""
+    return _encode_text([*key, count, leaf_hex]) + b"\n"
+
+
 class RootHasher:
     """The digest of a history, fed with the leaves of its streams in code-point order of their keys.
 
@@ -130,7 +135,11 @@ class RootHasher:
         if self._last is not None and key <= self._last:
             raise ValueError(f"stream {key!r} follows {self._last!r}: leaves must ascend by key, each once")
         self._last = key
-        self._hash.update(_encode_text([*key, count, leaf_hex]) + b"\n")
+        self._hash.update(leaf_line(key, count, leaf_hex))
+
+    def update_lines(self, lines: bytes) -> None:
+        """Add the next lines of `leaf_line`, or pieces of such; whoever keeps them answers for their order."""
+        self._hash.update(lines)
 
     def hexdigest(self) -> str:
         """Return the root of the streams so far."""

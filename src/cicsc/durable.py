@@ -149,6 +149,15 @@ def temporary_file() -> Iterator[BinaryIO]:
         buffered.close()
 
 
+def make_temporary(path: Path) -> BinaryIO:
+    """Make a file of a temporary folder, to write and read again; WorkError where it cannot be written."""
+    try:
+        raw = _TranslatingFile(path, "x+b", path)
+    except OSError as error:
+        raise _temporary_error(error) from error
+    return cast("BinaryIO", io.BufferedRandom(raw, BUFFER_BYTES))
+
+
 def make_temporary_folder(parent: Path | None = None) -> tempfile.TemporaryDirectory[str]:
     """Make a folder for temporary files, in `parent` or the system's place; WorkError where that fails."""
     try:

@@ -70,7 +70,7 @@ def test_a_tenant_with_a_broken_stream_is_not_decided():
 def test_rows_that_spill_give_the_same_verdict(monkeypatch):
     events = [*closing("a", *map(str, range(9))), *closing("b", "1")]
     kept, _ = run(events, at_most(3))
-    monkeypatch.setattr("cicsc.engine.inprocess.RowStore", lambda: RowStore(2))
+    monkeypatch.setattr("cicsc.engine.parts.RowStore", lambda folder: RowStore(2, folder))
     assert run(events, at_most(3))[0] == kept
 
 
