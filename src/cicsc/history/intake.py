@@ -23,12 +23,18 @@ from cicsc.history.lines import line_batches
 from cicsc.history.model import Event, StreamKey, event_fields, event_from_value, stream_key
 from cicsc.history.opening import OpenInput
 from cicsc.history.plain import plain_value
-from cicsc.history.runs import decode_record, encode_record
+from cicsc.history.runs import decode_record, decode_records, encode_record, encode_records
 from cicsc.history.sorting import Sorter
 from cicsc.history.texts import TextBatch
 
 _HARMLESS_BYTES_MAX: Final = 350
 """A shorter text of an event exceeds no limit of nesting or digits: its own keys take a hundred bytes of it."""
+
+_EXTRA_KEY: Final = b'"extra":'
+"""A text with this key would pass for a record, which holds extra fields nested."""
+
+_PATIENCE_BATCHES_MAX: Final = 64
+"""Batches that are not tried as a whole after many that had to be taken text by text."""
 
 _UNDECODED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -39,6 +45,8 @@ class Intake:
     def __init__(self, sorter: Sorter, tenants: frozenset[str] | None) -> None:
         self._sorter = sorter
         self._tenants = tenants
+        self._patience = _PATIENCE_BATCHES_MAX
+        self._pass_over = 0
         self.malformed = FindingsTally()
         self.events_count = 0
         self.latest_ts: int | None = None
@@ -49,17 +57,62 @@ class Intake:
             from cicsc.history.parquet import parquet_rows  # noqa: PLC0415 - takes long to import, rarely needed
 
             self._take_values(parquet_rows(opened))
+        elif opened.format == "lines":
+            self.read_lines(opened.chunks, opened.name)
         else:
-            split = line_batches if opened.format == "lines" else array_batches
-            for batch in split(opened.chunks, opened.name):
-                self._take_batch(batch, opened.name)
+            for batch in array_batches(opened.chunks, opened.name):
+                self._take_texts(batch, opened.name)
+
+    def read_lines(self, chunks: Iterator[bytes], name: str, first: int = 1) -> int:
+        """Read lines, the first of which has this number in its file, and return how many they were."""
+        count = 0
+        for batch in line_batches(chunks, name, first):
+            self._take_batch(batch, name)
+            count += len(batch.texts)
+        return count
 
     def read_values(self, values: Iterable[object]) -> None:
         """Read events, or mappings of their fields, from memory; raises InputError for what JSON cannot say."""
         self._take_values((f"index {index}", _value(item, f"index {index}")) for index, item in enumerate(values))
 
     def _take_batch(self, batch: TextBatch, name: str) -> None:
-        """Take in the texts of a batch: the loop that every event of a file passes."""
+        """Take in a batch as a whole if all its texts are records, which is usual, else text by text."""
+        if self._pass_over:
+            self._pass_over -= 1
+        elif (events := _records_of(batch)) is not None:
+            self._patience = _PATIENCE_BATCHES_MAX
+            self._take_records(events, batch.texts)
+            return
+        else:
+            self._pass_over = _PATIENCE_BATCHES_MAX - self._patience
+            self._patience //= 2
+        self._take_texts(batch, name)
+
+    def _take_records(self, events: list[Event], records: list[bytes]) -> None:
+        """Take in events with their records: the loop that every event of a usual file passes."""
+        groups, tenants = self._sorter.groups, self._tenants
+        latest = self.latest_ts
+        count = size = 0
+        for event, record in zip(events, records, strict=True):
+            tenant_id, ts = event.tenant_id, event.ts
+            if tenants is not None and tenant_id not in tenants:
+                continue
+            key = (tenant_id, event.entity_type, event.entity_id)
+            group = groups.get(key)
+            if group is None:
+                group = groups[_shared(key)] = ([], [])
+            group[0].append(event.seq)
+            group[1].append(record)
+            if latest is None or ts > latest:
+                latest = ts
+            count += 1
+            size += len(record)
+        self.latest_ts = latest
+        self.events_count += count
+        self._sorter.account(count, size)
+
+    def _take_texts(self, batch: TextBatch, name: str) -> None:
+        """Take in the texts of a batch one by one."""
         groups, tenants = self._sorter.groups, self._tenants
         latest = self.latest_ts
         count = size = 0
@@ -133,6 +186,21 @@ class Intake:
         self.latest_ts = event.ts if self.latest_ts is None else max(self.latest_ts, event.ts)
         self.events_count += 1
         self._sorter.account(1, len(record))
+
+
+def _records_of(batch: TextBatch) -> list[Event] | None:
+    """Return the events of a batch if all its texts are records, nothing where some have to be looked at one by one."""
+    if batch.joined is None or _EXTRA_KEY in batch.joined:
+        return None
+    try:
+        events = decode_records(batch.joined)
+        if encode_records(events) != batch.joined:
+            return None
+    except _UNDECODED:
+        return None
+    if any(exceeds_cheap_bounds(text) for text in batch.texts if len(text) > _HARMLESS_BYTES_MAX):
+        return None
+    return events
 
 
 def _shared(key: StreamKey) -> StreamKey:

@@ -9,13 +9,15 @@ from cicsc.history import texts
 from cicsc.history.texts import TextBatch, too_long
 
 
-def line_batches(chunks: Iterator[bytes], name: str) -> Iterator[TextBatch]:
+def line_batches(chunks: Iterator[bytes], name: str, first: int = 1) -> Iterator[TextBatch]:
     """Yield the lines of some chunks of text in batches; a line may end in LF or CR LF.
+
+    `first` is the number of the first line.
 
     Raises InputError for a line that is too long, and for an array in place of lines.
     """
     tail = b""
-    number = 1
+    number = first
     for chunk in chunks:
         data = tail + chunk
         if b"\r" in chunk or tail.endswith(b"\r"):
@@ -27,7 +29,7 @@ def line_batches(chunks: Iterator[bytes], name: str) -> Iterator[TextBatch]:
         if lines:
             if number == 1 and lines[0].strip() == b"[":
                 raise _array(name)
-            yield TextBatch(lines, number)
+            yield TextBatch(lines, number, joined=data[: len(data) - len(tail)])
             number += len(lines)
     if tail:
         yield TextBatch([tail], number)

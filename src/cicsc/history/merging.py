@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from cicsc.history.model import StreamKey
-from cicsc.history.runs import Block, ordered, tie_key
+from cicsc.history.runs import Block, is_contiguous, ordered, tie_key
 
-Piece: TypeAlias = tuple[list[int], list[bytes]]
-"""Consecutive events of a stream: their seqs, and their records."""
+Piece: TypeAlias = tuple[list[int], bytes]
+"""Consecutive events of a stream: their seqs, and their records as lines."""
 
 HELD_EVENTS_MAX: Final = 100_000
 HELD_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -37,7 +37,7 @@ class Held:
     def add(self, block: Block) -> None:
         """Count one more block."""
         self.events += len(block.seqs)
-        self.bytes += sum(map(len, block.records))
+        self.bytes += len(block.text)
 
     def is_full(self) -> bool:
         """Tell whether no more of the stream may be gathered."""
@@ -52,7 +52,7 @@ class MergedStream:
     is_whole: bool
 
 
-class Run:
+class RunBlocks:
     """The blocks of one run, with the next one in view."""
 
     __slots__ = ("_blocks", "block")
@@ -80,7 +80,7 @@ def merged(blocks: list[Iterator[Block]]) -> Iterator[tuple[StreamKey, MergedStr
 
     What is left of a stream that was not consumed is skipped.
     """
-    runs = [Run(iterator) for iterator in blocks]
+    runs = [RunBlocks(iterator) for iterator in blocks]
     heap = [(run.block.key, number) for number, run in enumerate(runs) if run.block is not None]
     heapq.heapify(heap)
     while heap:
@@ -97,7 +97,7 @@ def merged(blocks: list[Iterator[Block]]) -> Iterator[tuple[StreamKey, MergedStr
                 heapq.heappush(heap, (block.key, number))
 
 
-def _stream(key: StreamKey, runs: list[Run]) -> MergedStream:
+def _stream(key: StreamKey, runs: list[RunBlocks]) -> MergedStream:
     held = Held()
     lanes = [_Lane(key, run) for run in runs]
     if all(lane.gather(held) for lane in lanes):
@@ -108,19 +108,29 @@ def _stream(key: StreamKey, runs: list[Run]) -> MergedStream:
 def _joined(lanes: list[_Lane]) -> Piece:
     blocks = [block for lane in lanes for block in lane.blocks]
     if len(blocks) == 1:
-        return blocks[0].seqs, blocks[0].records
+        return blocks[0].seqs, blocks[0].text
     seqs = [seq for block in blocks for seq in block.seqs]
-    return ordered(seqs, [record for block in blocks for record in block.records])
+    if is_contiguous(seqs):
+        return seqs, b"\n".join([block.text for block in blocks])
+    return _piece(*ordered(seqs, [record for block in blocks for record in block.text.split(b"\n")]))
+
+
+def _piece(seqs: list[int], records: list[bytes]) -> Piece:
+    return seqs, b"\n".join(records)
 
 
 @dataclass(slots=True)
 class _Lane:
-    """What one run holds of a stream: blocks that are gathered, those to come, and how far events were taken."""
+    """What one run holds of a stream: blocks that are gathered, those to come, and how far events were taken.
+
+    `records` are those of the first block, once an event was taken of it.
+    """
 
     key: StreamKey
-    run: Run
+    run: RunBlocks
     blocks: deque[Block] = field(default_factory=deque)
     at: int = 0
+    records: list[bytes] | None = None
 
     def gather(self, held: Held) -> bool:
         """Gather blocks while there is room; tell whether the stream ends in this run."""
@@ -136,7 +146,7 @@ class _Lane:
         """Return the block of which the next event is taken, if there is one."""
         while self.blocks and self.at == len(self.blocks[0].seqs):
             self.blocks.popleft()
-            self.at = 0
+            self.at, self.records = 0, None
         if not self.blocks:
             block = self.run.take(self.key)
             if block is None:
@@ -144,17 +154,22 @@ class _Lane:
             self.blocks.append(block)
         return self.blocks[0]
 
-    def take_below(self, bound: int) -> Piece:
+    def _records(self, block: Block) -> list[bytes]:
+        if self.records is None:
+            self.records = block.text.split(b"\n")
+        return self.records
+
+    def take_below(self, bound: int) -> tuple[list[int], list[bytes]]:
         """Take the events of the current block whose seq is smaller."""
         block = self.blocks[0]
         start, self.at = self.at, bisect_left(block.seqs, bound, self.at)
-        return block.seqs[start : self.at], block.records[start : self.at]
+        return block.seqs[start : self.at], self._records(block)[start : self.at]
 
     def take_equal(self, bound: int) -> Iterator[tuple[int, bytes]]:
         """Take the events of this seq, from as many blocks as hold them."""
         while (block := self.block()) is not None and block.seqs[self.at] == bound:
             self.at += 1
-            yield bound, block.records[self.at - 1]
+            yield bound, self._records(block)[self.at - 1]
 
 
 def _pieces(lanes: list[_Lane]) -> Iterator[Piece]:
@@ -171,7 +186,7 @@ def _pieces(lanes: list[_Lane]) -> Iterator[Piece]:
         below = [lane.take_below(bound) for lane, _ in current]
         seqs = [seq for piece in below for seq in piece[0]]
         if seqs:
-            yield ordered(seqs, [record for piece in below for record in piece[1]])
+            yield _piece(*ordered(seqs, [record for piece in below for record in piece[1]]))
         yield from _ties([lane for lane, _ in current], bound)
 
 
@@ -182,7 +197,7 @@ def _ties(lanes: list[_Lane], bound: int) -> Iterator[Piece]:
     for _, record in pairs:
         records.append(record)
         if len(records) == _TIES_MAX:
-            yield [bound] * _TIES_MAX, records
+            yield _piece([bound] * _TIES_MAX, records)
             records = []
     if records:
-        yield [bound] * len(records), records
+        yield _piece([bound] * len(records), records)

@@ -11,8 +11,11 @@ as a tie-breaker. Runs go on to `merging`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
@@ -34,14 +37,21 @@ _LENGTH_BYTES: Final = 8
 _BUFFER_BYTES: Final = 128 * 1024
 
 
+MARK_BYTES: Final = 1024 * 1024
+"""Bytes of a run between two marks, at which it can be entered and a history be cut."""
+
+
 class Block(msgspec.Struct, array_like=True, gc=False):
-    """Some consecutive events of one stream in a run: their seqs ascending, and their records."""
+    """Some consecutive events of one stream in a run: their seqs ascending, and their records as lines.
+
+    Records are JSON, which holds no line feed, so `text` is their lines without a last line feed.
+    """
 
     tenant_id: str
     entity_type: str
     entity_id: str
     seqs: list[int]
-    records: list[bytes]
+    text: bytes
 
     @property
     def key(self) -> StreamKey:
@@ -49,11 +59,19 @@ class Block(msgspec.Struct, array_like=True, gc=False):
         return (self.tenant_id, self.entity_type, self.entity_id)
 
 
-encode_record: Final = msgspec.json.Encoder().encode
+_event_encoder: Final = msgspec.json.Encoder()
+encode_record: Final = _event_encoder.encode
 """Encodes an event as its record: JSON in the order of the fields, extra fields nested."""
 
-decode_record: Final = msgspec.json.Decoder(Event).decode
+encode_records: Final = _event_encoder.encode_lines
+"""Encodes several events as the lines of their records, each ended by a line feed."""
+
+_event_decoder: Final = msgspec.json.Decoder(Event)
+decode_record: Final = _event_decoder.decode
 """Decodes a record; whatever was decoded strictly before needs no checks again."""
+
+decode_records: Final = _event_decoder.decode_lines
+"""Decodes the lines of several records at once."""
 
 _encode_block: Final = msgspec.msgpack.Encoder().encode
 _decode_block: Final = msgspec.msgpack.Decoder(Block).decode
@@ -61,7 +79,7 @@ _decode_block: Final = msgspec.msgpack.Decoder(Block).decode
 
 def ordered(seqs: list[int], records: list[bytes]) -> tuple[list[int], list[bytes]]:
     """Return records by seq; equal seqs by canonical bytes, then by the record itself."""
-    if seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == list(range(seqs[0], seqs[-1] + 1)):
+    if is_contiguous(seqs):
         return seqs, records
     pairs = list(zip(seqs, records, strict=True))
     if len(set(seqs)) == len(seqs):
@@ -69,6 +87,11 @@ def ordered(seqs: list[int], records: list[bytes]) -> tuple[list[int], list[byte
     else:
         pairs.sort(key=tie_key)
     return [seq for seq, _ in pairs], [record for _, record in pairs]
+
+
+def is_contiguous(seqs: list[int]) -> bool:
+    """Tell whether seqs go up by one, as they do in a stream that was logged in order."""
+    return seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == list(range(seqs[0], seqs[-1] + 1))
 
 
 def tie_key(pair: tuple[int, bytes]) -> tuple[int, bytes, bytes]:
@@ -86,43 +109,89 @@ def sorted_blocks(groups: Groups) -> Iterator[Block]:
 
 def blocks_of(key: StreamKey, seqs: list[int], records: list[bytes]) -> Iterator[Block]:
     """Cut ordered events of one stream into blocks."""
-    if len(seqs) <= BLOCK_EVENTS_MAX and sum(map(len, records)) <= BLOCK_BYTES_MAX:
-        yield Block(*key, seqs, records)
-        return
+    if len(seqs) <= BLOCK_EVENTS_MAX:
+        text = b"\n".join(records)
+        if len(text) <= BLOCK_BYTES_MAX:
+            yield Block(*key, seqs, text)
+            return
     start = size = 0
     for end, record in enumerate(records):
         if end > start and (end - start == BLOCK_EVENTS_MAX or size + len(record) > BLOCK_BYTES_MAX):
-            yield Block(*key, seqs[start:end], records[start:end])
+            yield Block(*key, seqs[start:end], b"\n".join(records[start:end]))
             start, size = end, 0
         size += len(record)
-    yield Block(*key, seqs[start:], records[start:])
+    yield Block(*key, seqs[start:], b"\n".join(records[start:]))
 
 
-def write_run(path: Path, blocks: Iterable[Block]) -> None:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A file of sorted blocks. `marks` are some of its blocks: the stream of each, and where it begins."""
+
+    path: Path
+    size: int
+    marks: tuple[tuple[StreamKey, int], ...]
+
+    def place_of(self, key: StreamKey) -> int:
+        """Return a place before which there is no block of this or of a later stream."""
+        after = bisect_left(self.marks, key, key=itemgetter(0))
+        return self.marks[after - 1][1] if after else 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """The streams from `first` on and before `end`; None is without bound."""
+
+    first: StreamKey | None = None
+    end: StreamKey | None = None
+
+    def blocks(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Leave out the blocks, which come by key, of streams that are not in the range."""
+        first, end = self.first, self.end
+        for block in blocks:
+            key = block.key
+            if end is not None and key >= end:
+                return
+            if first is None or key >= first:
+                yield block
+
+
+ALL_STREAMS: Final = KeyRange()
+
+
+def write_run(path: Path, blocks: Iterable[Block]) -> Run:
     """Write blocks to a new file; raises WorkError where the disk does not take them."""
+    place, next_mark = 0, 0
+    marks = []
     try:
         with path.open("xb", buffering=_BUFFER_BYTES) as file:
             for block in blocks:
+                if place >= next_mark:
+                    marks.append((block.key, place))
+                    next_mark = place + MARK_BYTES
                 data = _encode_block(block)
                 file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
                 file.write(data)
+                place += _LENGTH_BYTES + len(data)
     except OSError as error:
         raise write_error(path, error) from error
+    return Run(path, place, tuple(marks))
 
 
 @contextmanager
-def open_run(path: Path) -> Iterator[Iterator[Block]]:
-    """Give the blocks of a run's file, one at a time."""
+def open_run(run: Run, wanted: KeyRange = ALL_STREAMS) -> Iterator[Iterator[Block]]:
+    """Give the blocks of a run's file, one at a time, those of the wanted streams only."""
     try:
-        file = path.open("rb", buffering=_BUFFER_BYTES)
+        file = run.path.open("rb", buffering=_BUFFER_BYTES)
     except OSError as error:
         raise WorkError(
             "TEMPORARY_LOST",
-            f"cannot read the temporary file {str(path)!r}: {(error.strerror or str(error)).lower()}",
+            f"cannot read the temporary file {str(run.path)!r}: {(error.strerror or str(error)).lower()}",
             hint="something removed it while the command ran; run the command again",
         ) from error
     with file:
-        yield _read_blocks(file)
+        if wanted.first is not None:
+            file.seek(run.place_of(wanted.first))
+        yield wanted.blocks(_read_blocks(file))
 
 
 def _read_blocks(file: BinaryIO) -> Iterator[Block]:

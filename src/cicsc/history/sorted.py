@@ -17,7 +17,7 @@ from cicsc.history.integrity import FindingsTally
 from cicsc.history.merging import MergedStream
 from cicsc.history.model import Event, StreamKey
 from cicsc.history.opening import open_input
-from cicsc.history.runs import decode_record
+from cicsc.history.runs import decode_records
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter
 
 
@@ -44,7 +44,7 @@ class SortedHistory:
         if self._closed:
             raise ValueError("the history is closed")
         for key, stream in self._sorter.streams():
-            yield key, _events(stream)
+            yield key, stream_events(stream)
 
     def close(self) -> None:
         """Remove the temporary files; the history cannot be read any more."""
@@ -94,7 +94,9 @@ def open_history(
     return SortedHistory(sorter, intake)
 
 
-def _events(stream: MergedStream) -> Iterable[Event]:
+def stream_events(stream: MergedStream) -> Iterable[Event]:
+    """Return the events of a stream: a list where it is in memory as a whole."""
     if stream.is_whole:
-        return [decode_record(record) for _, records in stream.pieces for record in records]
-    return (decode_record(record) for _, records in stream.pieces for record in records)
+        ((_, text),) = stream.pieces
+        return decode_records(text)
+    return (event for _, text in stream.pieces for event in decode_records(text))

@@ -7,7 +7,8 @@ history within the budget never touches the disk. Records come from `intake` and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,17 @@ from typing import Final
 from cicsc.durable import make_temporary_folder
 from cicsc.history.merging import MergedStream, merged
 from cicsc.history.model import StreamKey
-from cicsc.history.runs import Block, Groups, blocks_of, open_run, sorted_blocks, write_run
+from cicsc.history.runs import (
+    ALL_STREAMS,
+    Block,
+    Groups,
+    KeyRange,
+    Run,
+    blocks_of,
+    open_run,
+    sorted_blocks,
+    write_run,
+)
 
 MEMORY_BYTES_MAX: Final = 192 * 1024 * 1024
 """Memory that gathered records may take, their share of the tables that hold them included."""
@@ -41,31 +52,50 @@ class Sorter:
         self._gathered = 0
         self._parent = temporary_folder
         self._folder: TemporaryDirectory[str] | None = None
-        self._runs: list[Path] = []
-        self._runs_made = 0
+        self._runs: list[Run] = []
 
     def account(self, events: int, size: int) -> None:
         """Count what a batch added, in events and bytes of records; spill when the budget is exceeded."""
         self._gathered += size + events * _EVENT_OVERHEAD_BYTES
         if self._gathered + len(self.groups) * _STREAM_OVERHEAD_BYTES > self._memory_bytes_max:
-            self._runs.append(self._write(sorted_blocks(self.groups)))
-            self.groups.clear()
-            self._gathered = 0
+            self.spill()
 
-    def finish(self) -> None:
-        """Bring the number of runs down to what can be merged at once."""
-        while len(self._runs) > RUNS_MAX:
-            merging, self._runs = self._runs[:RUNS_MAX], self._runs[RUNS_MAX:]
+    @property
+    def size(self) -> int:
+        """How many bytes were gathered, about."""
+        return self._gathered + sum(run.size for run in self._runs)
+
+    def spill(self) -> None:
+        """Write what is in memory as a run."""
+        if self.groups:
+            self._runs.append(self._write(sorted_blocks(self.groups)))
+        self.groups.clear()
+        self._gathered = 0
+
+    def finish(self, shared_by: int = 1) -> None:
+        """Bring the number of runs down to what can be merged at once, with those of as many others as share."""
+        runs_max = max(2, RUNS_MAX // shared_by)
+        while len(self._runs) > runs_max:
+            merging, self._runs = self._runs[:runs_max], self._runs[runs_max:]
             with ExitStack() as stack:
-                runs = [stack.enter_context(open_run(path)) for path in merging]
+                runs = [stack.enter_context(open_run(run)) for run in merging]
                 self._runs.append(self._write(_merged_blocks(runs)))
-            for path in merging:
-                path.unlink()
+            for run in merging:
+                run.path.unlink()
+
+    def runs(self) -> tuple[Run, ...]:
+        """Return everything as runs, for others to read while this one is open."""
+        self.spill()
+        return tuple(self._runs)
+
+    def adopt(self, runs: Iterable[Run]) -> None:
+        """Take in runs that others have written into folders that outlive this."""
+        self._runs.extend(runs)
 
     def streams(self) -> Iterator[tuple[StreamKey, MergedStream]]:
         """Yield the streams by key; each is to be consumed before the next is asked for."""
         with ExitStack() as stack:
-            runs = [stack.enter_context(open_run(path)) for path in self._runs]
+            runs = [stack.enter_context(open_run(run)) for run in self._runs]
             yield from merged([*runs, sorted_blocks(self.groups)])
 
     def close(self) -> None:
@@ -76,16 +106,19 @@ class Sorter:
             self._folder.cleanup()
             self._folder = None
 
-    def _write(self, blocks: Iterator[Block]) -> Path:
+    def _write(self, blocks: Iterator[Block]) -> Run:
         if self._folder is None:
             self._folder = make_temporary_folder(self._parent)
-        self._runs_made += 1
-        path = Path(self._folder.name) / f"run-{self._runs_made}"
-        write_run(path, blocks)
-        return path
+        return write_run(Path(self._folder.name) / f"run-{secrets.token_hex(8)}", blocks)
+
+
+def merged_runs(runs: Iterable[Run], wanted: KeyRange = ALL_STREAMS) -> Iterator[tuple[StreamKey, MergedStream]]:
+    """Yield the wanted streams of some runs, as `Sorter.streams` does."""
+    with ExitStack() as stack:
+        yield from merged([stack.enter_context(open_run(run, wanted)) for run in runs])
 
 
 def _merged_blocks(runs: list[Iterator[Block]]) -> Iterator[Block]:
     for key, stream in merged(runs):
-        for seqs, records in stream.pieces:
-            yield from blocks_of(key, seqs, records)
+        for seqs, text in stream.pieces:
+            yield from blocks_of(key, seqs, text.split(b"\n"))

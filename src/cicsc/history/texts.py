@@ -20,12 +20,13 @@ class TextBatch:
     """Texts in the order of the input; blank ones stand for lines to be skipped.
 
     `first` is the number of the first: its line (from 1), or its index (from 0) where `lines` tells
-    the line of each.
+    the line of each. `joined` is all of them, each ended by a line feed, where they come that way.
     """
 
     texts: list[bytes]
     first: int
     lines: list[int] | None = None
+    joined: bytes | None = None
 
     def line(self, offset: int) -> int:
         """Return the line on which a text of the batch begins."""
