@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
@@ -164,6 +165,25 @@ def make_temporary_folder(parent: Path | None = None) -> tempfile.TemporaryDirec
         return tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=parent)
     except OSError as error:
         raise _temporary_error(error) from error
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise WorkError where a folder for temporary files has not so many bytes left."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return  # what cannot be asked will show when it is written
+    if free < needed:
+        raise WorkError(
+            "DISK_FULL",
+            f"{what} needs about {_megabytes(needed)} for temporary files, "
+            f"{str(folder.parent)!r} has {_megabytes(free)}",
+            hint="nothing was written; make room, or name a folder with more room in TMPDIR",
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:,.0f} MB"
 
 
 def _temporary_error(error: OSError) -> WorkError:

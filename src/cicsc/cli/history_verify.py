@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @options.expected_hash
 @options.now
 @options.actor
+@options.workers
 @options.summary
 @click.pass_context
 def history_verify(
@@ -31,6 +32,7 @@ def history_verify(
     expected_hash: str | None,
     now: int | None,
     actor: str | None,
+    workers: int | None,
 ) -> Outcome:
     """Check the integrity of a history and give its digest.
 
@@ -38,7 +40,9 @@ def history_verify(
     """
     from cicsc.operations import verify_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = verify_history(events, bundle=bundle, expected_hash=expected_hash, tenants=tenants, now=now, actor=actor)
+    report = verify_history(
+        events, bundle=bundle, expected_hash=expected_hash, tenants=tenants, now=now, actor=actor, workers=workers
+    )
     call = invocation(ctx)
 
     def summary() -> RenderableType:

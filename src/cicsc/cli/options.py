@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cicsc.cli.verb import SUMMARY, Choice, Milliseconds
+from cicsc.cli.verb import SUMMARY, Choice, Count, Milliseconds
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 Decorator = Callable[[Callback], Callback]
@@ -60,6 +60,12 @@ accept_source_violations = click.option(
 out_events = click.option(
     "--out-events", metavar="FILE", help="Write the resulting history here; the format follows the ending."
 )
+workers = click.option(
+    "--workers",
+    metavar="N",
+    type=Count(),
+    help="How many processes share a large file. Default: one for each core. The result is the same for any number.",
+)
 summary = click.option(
     "--summary",
     type=Choice("auto", "always", "never"),
@@ -83,6 +89,16 @@ def together(*options: Decorator[Any]) -> Decorator[Any]:
 
 
 assessment = together(
-    source, target, events, migration, tenants, expected_hash, now, actor, equivalence, accept_source_violations
+    source,
+    target,
+    events,
+    migration,
+    tenants,
+    expected_hash,
+    now,
+    actor,
+    equivalence,
+    accept_source_violations,
+    workers,
 )
 """What preflight and dry run are told, with the same meaning."""

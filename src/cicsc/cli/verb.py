@@ -26,6 +26,8 @@ LINES: Final = "cicsc.lines"
 _DIGITS_MAX: Final = 19
 """Digits of the largest integer of 64 bits."""
 
+_COUNT_DIGITS_MAX: Final = 6
+
 _MAY_BE_EMPTY: Final = frozenset({"--actor", "--id", "--type"})
 """Flags whose value may be the empty string; elsewhere it is the sign of a shell variable that is not set."""
 
@@ -68,6 +70,19 @@ class Milliseconds(click.ParamType[int]):
             f"{_flag_of(param)} is {value!r}, expected milliseconds since the epoch, an integer of at most 64 bits",
             hint="from a date: date -d '2024-01-31 12:00 UTC' +%s000",
         )
+
+
+class Count(click.ParamType[int]):
+    """A small number of things, at least 1."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
+        """Return the number, or refuse anything but ASCII digits."""
+        digits = str(value)
+        if digits.isascii() and digits.isdigit() and len(digits) <= _COUNT_DIGITS_MAX and int(digits) > 0:
+            return int(digits)
+        raise UsageError("INVALID_VALUE", f"{_flag_of(param)} is {value!r}, expected a number from 1, such as 4")
 
 
 class Seq(click.ParamType[int]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from cicsc.history.model import Event, StreamKey, integer_or_none
@@ -79,11 +79,23 @@ class FindingsTally:
             for finding in listed:
                 self._list(finding)
 
+    def moved(self, lines: int) -> FindingsTally:
+        """Return the same findings, each so many lines further down in its file."""
+        listed = {code: [_moved(found, lines) for found in some] for code, some in self._listed.items()}
+        return FindingsTally(dict(self.counts), listed)
+
     def _list(self, finding: Finding) -> None:
         listed = self._listed.setdefault(finding.code, [])
         if len(listed) < FINDINGS_MAX or finding.sort_key() < listed[-1].sort_key():
             insort(listed, finding, key=Finding.sort_key)
             del listed[FINDINGS_MAX:]
+
+
+def _moved(finding: Finding, lines: int) -> Finding:
+    if finding.place is None:
+        return finding
+    origin, word, line = finding.place.rpartition(" line ")
+    return replace(finding, place=f"{origin}{word}{int(line) + lines}")
 
 
 def checked_sequence(key: StreamKey, events: Iterable[Event], tally: FindingsTally) -> Iterator[Event]:

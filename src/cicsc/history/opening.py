@@ -39,13 +39,15 @@ _COMPRESSIONS: Final = {".gz": ("gzip", GZIP_MAGIC), ".zst": ("zstd", ZSTD_MAGIC
 class OpenInput:
     """An opened input: its name for messages, its format, and its text in chunks, without byte order mark.
 
-    `file` is the file itself where its bytes are stored as they are, so that it can be read at random.
+    `file` is the file itself where it is Parquet and its bytes are stored as they are, so that it can be
+    read at random; `start` is where its text begins, where that is stored as it is.
     """
 
     name: str
     format: Format
     chunks: Iterator[bytes]
     file: BinaryIO | None
+    start: int | None = None
 
 
 @contextmanager
@@ -82,16 +84,18 @@ def _recognise(file: BinaryIO, path: Path, name: str) -> OpenInput:
     if known == "parquet" or (known is None and text.startswith(PARQUET_MAGIC)):
         stored = not packed and file.seekable()
         return OpenInput(name, "parquet", chunks, file if stored else None)
-    return _text_input(name, known, text, chunks)
+    return _text_input(name, known, text, chunks, packed=packed)
 
 
-def _text_input(name: str, known: Format | None, first: bytes, chunks: Iterator[bytes]) -> OpenInput:
+def _text_input(name: str, known: Format | None, first: bytes, chunks: Iterator[bytes], *, packed: bool) -> OpenInput:
+    start = 0
     if looks_wide(first):
         what = "expected UTF-8, found what looks like UTF-16 or UTF-32"
         raise InputError("JSON_ENCODING", f"cannot decode {name} at line 1: {what}", hint=WIDE_HINT)
     if first.startswith(codecs.BOM_UTF8):
         chunks = chain((next(chunks).removeprefix(codecs.BOM_UTF8),), chunks)
         first = first.removeprefix(codecs.BOM_UTF8)
+        start = len(codecs.BOM_UTF8)
     if known is None:
         known = "array" if first.lstrip().startswith(b"[") else "lines"
     if known == "array" and not first:
@@ -100,7 +104,7 @@ def _text_input(name: str, known: Format | None, first: bytes, chunks: Iterator[
             f"cannot decode {name}: expected a JSON array, found an empty file",
             hint="an empty history is written as [] in a .json file",
         )
-    return OpenInput(name, known, chunks, None)
+    return OpenInput(name, known, chunks, None, None if packed else start)
 
 
 def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

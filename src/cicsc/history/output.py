@@ -20,7 +20,7 @@ from msgspec import UNSET
 
 from cicsc.durable import Publication, whole_file
 from cicsc.errors import UsageError
-from cicsc.history.model import Event, event_fields
+from cicsc.history.model import Event, event_fields, event_from_value
 from cicsc.history.rows import POSITION_FIELDS, PositionRow, RowWriter
 
 Row = TypeVar("Row")
@@ -31,6 +31,7 @@ _GZIP_LEVEL: Final = 6
 _ZSTD_LEVEL: Final = 3
 
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
 
 
 def event_writer(path: str | Path, together: Publication | None = None) -> AbstractContextManager[RowWriter[Event]]:
@@ -85,7 +86,10 @@ class _LineWriter:
 
     def write(self, rows: Iterable[object]) -> None:
         encode = self._encode
-        self._file.write(b"".join([encode(row) + b"\n" for row in rows]))
+        self.write_lines(b"".join([encode(row) + b"\n" for row in rows]))
+
+    def write_lines(self, lines: bytes) -> None:
+        self._file.write(lines)
 
 
 class _ArrayWriter:
@@ -100,6 +104,11 @@ class _ArrayWriter:
         data = b",\n".join(map(self._encode, rows))
         if data:
             self._file.write(self._before + data)
+            self._before = b",\n"
+
+    def write_lines(self, lines: bytes) -> None:
+        if lines:
+            self._file.write(self._before + lines[:-1].replace(b"\n", b",\n"))
             self._before = b",\n"
 
     def finish(self) -> None:
@@ -158,6 +167,28 @@ def _ending(path: Path, endings: tuple[str, ...], what: str) -> str:
             hint=f"use one of {', '.join(endings)} (also with .gz or .zst after it) or .parquet",
         )
     return ending
+
+
+def event_lines(events: Iterable[Event]) -> bytes:
+    """Return events as the lines of a JSON Lines file."""
+    return b"".join([_event_json(event) + b"\n" for event in events])
+
+
+def position_lines(rows: Iterable[PositionRow]) -> bytes:
+    """Return positions as the lines of a JSON Lines file."""
+    return b"".join([_position_json(row) + b"\n" for row in rows])
+
+
+def events_of_lines(lines: bytes) -> list[Event]:
+    """Return the events that `event_lines` gives as these lines."""
+    return [cast("Event", event_from_value(_decode(line))) for line in lines.splitlines()]
+
+
+def positions_of_lines(lines: bytes) -> list[PositionRow]:
+    """Return the rows that `position_lines` gives as these lines."""
+    return [
+        cast("PositionRow", tuple(cast("dict[str, object]", _decode(line)).values())) for line in lines.splitlines()
+    ]
 
 
 def _event_json(event: Event) -> bytes:

@@ -6,7 +6,7 @@ Knows neither files nor formats; `output` and `parquet_output` write rows, the e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 PositionRow: TypeAlias = tuple[str, str, str, int, int | None]
 """Tenant, type, id, the old seq, and the new seq or None where the event is gone."""
@@ -21,3 +21,11 @@ class RowWriter(Protocol[Row_contra]):
 
     def write(self, rows: Iterable[Row_contra]) -> None:
         """Write some rows after those before."""
+
+
+@runtime_checkable
+class LineWriter(Protocol):
+    """Takes rows as the lines that they are in a JSON Lines file; some writers of rows are such."""
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write some whole lines after those before."""

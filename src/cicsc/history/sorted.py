@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from cicsc.errors import UsageError
 from cicsc.history.intake import Intake
@@ -17,8 +17,27 @@ from cicsc.history.integrity import FindingsTally
 from cicsc.history.merging import MergedStream
 from cicsc.history.model import Event, StreamKey
 from cicsc.history.opening import open_input
-from cicsc.history.runs import decode_records
+from cicsc.history.runs import Run, decode_records
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter
+
+
+class Sums(Protocol):
+    """What is known of a history when it has been read."""
+
+    @property
+    def events_count(self) -> int:
+        """How many events are well formed."""
+        ...
+
+    @property
+    def latest_ts(self) -> int | None:
+        """The largest of their ts, if there is one."""
+        ...
+
+    @property
+    def malformed(self) -> FindingsTally:
+        """The findings about all other values."""
+        ...
 
 
 class SortedHistory:
@@ -28,12 +47,21 @@ class SortedHistory:
     `malformed` are the findings about all other values that were read.
     """
 
-    def __init__(self, sorter: Sorter, intake: Intake) -> None:
+    def __init__(self, sorter: Sorter, sums: Sums) -> None:
         self._sorter = sorter
         self._closed = False
-        self.events_count: int = intake.events_count
-        self.latest_ts: int | None = intake.latest_ts
-        self.malformed: FindingsTally = intake.malformed
+        self.events_count: int = sums.events_count
+        self.latest_ts: int | None = sums.latest_ts
+        self.malformed: FindingsTally = sums.malformed
+
+    @property
+    def size(self) -> int:
+        """How many bytes its records take, about."""
+        return self._sorter.size
+
+    def spilled(self) -> tuple[tuple[Run, ...], Path]:
+        """Bring all of it to the disk; return its runs, and the folder that is removed when this is closed."""
+        return self._sorter.runs(), self._sorter.folder()
 
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, by key in code-point order; may be called again.

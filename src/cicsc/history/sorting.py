@@ -43,14 +43,21 @@ class Sorter:
     """Gathers records by stream, and gives them back in order.
 
     Records are put into `groups` directly, by the one loop that has no time for a call per event;
-    `account` must be called after each batch of them.
+    `account` must be called after each batch of them. Temporary files go to a folder made in
+    `temporary_folder`, or to `place` itself, which is not removed.
     """
 
-    def __init__(self, memory_bytes_max: int = MEMORY_BYTES_MAX, temporary_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        memory_bytes_max: int = MEMORY_BYTES_MAX,
+        temporary_folder: Path | None = None,
+        place: Path | None = None,
+    ) -> None:
         self.groups: Groups = {}
         self._memory_bytes_max = memory_bytes_max
         self._gathered = 0
         self._parent = temporary_folder
+        self._place = place
         self._folder: TemporaryDirectory[str] | None = None
         self._runs: list[Run] = []
 
@@ -89,7 +96,7 @@ class Sorter:
         return tuple(self._runs)
 
     def adopt(self, runs: Iterable[Run]) -> None:
-        """Take in runs that others have written into folders that outlive this."""
+        """Take in runs that others have written into the folder of this one."""
         self._runs.extend(runs)
 
     def streams(self) -> Iterator[tuple[StreamKey, MergedStream]]:
@@ -106,10 +113,16 @@ class Sorter:
             self._folder.cleanup()
             self._folder = None
 
-    def _write(self, blocks: Iterator[Block]) -> Run:
+    def folder(self) -> Path:
+        """Return the folder for temporary files, which is removed when this is closed."""
+        if self._place is not None:
+            return self._place
         if self._folder is None:
             self._folder = make_temporary_folder(self._parent)
-        return write_run(Path(self._folder.name) / f"run-{secrets.token_hex(8)}", blocks)
+        return Path(self._folder.name)
+
+    def _write(self, blocks: Iterator[Block]) -> Run:
+        return write_run(self.folder() / f"run-{secrets.token_hex(8)}", blocks)
 
 
 def merged_runs(runs: Iterable[Run], wanted: KeyRange = ALL_STREAMS) -> Iterator[tuple[StreamKey, MergedStream]]:

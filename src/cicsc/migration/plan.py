@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from cicsc.migration.relation import Relation, compile_relation
 from cicsc.migration.transform import Rule, compile_rules
@@ -66,7 +66,7 @@ class Plan:
     `now` (ms) and `actor` are what constraints see; `every_event` compares after each source event,
     not only at the end; `digests` asks for the leaves of both histories, `migrated` for the migrated
     events, `positions` for the map of old to new positions, and `snapshots` for what the migrated
-    streams fold to.
+    streams fold to. `origin` is what it was compiled from; pickled, a plan is compiled again.
     """
 
     types: Mapping[str, TypePlan]
@@ -80,11 +80,20 @@ class Plan:
     migrated: bool = False
     positions: bool = False
     snapshots: bool = False
+    origin: tuple[Bundle, Bundle, Migration] | tuple[Bundle] | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle what the functions were compiled from, and what the run is asked for."""
+        asked = {name: getattr(self, name) for name in _ASKED}
+        return _compiled_again, (self.origin, asked)
 
     def of_type(self, entity_type: str) -> TypePlan:
         """Return the plan of an entity type; one that neither bundle knows has an empty plan."""
         known = self.types.get(entity_type)
         return known or TypePlan(SidePlan(None), SidePlan(None), {} if self.migrates else None, None)
+
+
+_ASKED: Final = ("now", "actor", "every_event", "digests", "migrated", "positions", "snapshots")
 
 
 NOTHING = Plan({}, ConstraintProgram({}, ()), ConstraintProgram({}, ()), now=None, actor=None, migrates=False)
@@ -108,7 +117,7 @@ def compile_plan(
         )
         for name in sorted(source.types.keys() | target.types.keys())
     }
-    return Plan(types, *constraints, now=now, actor=actor)
+    return Plan(types, *constraints, now=now, actor=actor, origin=(source, target, migration))
 
 
 def compile_judgement(bundle: Bundle, *, now: int | None = None, actor: str | None = None) -> Plan:
@@ -117,7 +126,25 @@ def compile_judgement(bundle: Bundle, *, now: int | None = None, actor: str | No
     types = {
         name: TypePlan(side, SidePlan(None), None, None) for name, side in compile_sides(bundle, constraints).items()
     }
-    return Plan(types, constraints, ConstraintProgram({}, ()), now=now, actor=actor, migrates=False)
+    return Plan(
+        types,
+        constraints,
+        ConstraintProgram({}, ()),
+        now=now,
+        actor=actor,
+        migrates=False,
+        origin=(bundle,),
+    )
+
+
+def _compiled_again(origin: tuple[Bundle, Bundle, Migration] | tuple[Bundle] | None, asked: dict[str, Any]) -> Plan:
+    if origin is None:
+        plan = NOTHING
+    elif len(origin) == 1:
+        plan = compile_judgement(*origin)
+    else:
+        plan = compile_plan(*origin)
+    return replace(plan, **asked)
 
 
 def compile_sides(bundle: Bundle, constraints: ConstraintProgram) -> dict[str, SidePlan]:

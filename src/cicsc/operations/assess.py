@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from msgspec import UNSET, UnsetType
 
 from cicsc.bundle.load import load_bundle
-from cicsc.engine.inprocess import SortedStreams, migrate_history
+from cicsc.engine.choice import worker_count
+from cicsc.engine.inprocess import SortedStreams
+from cicsc.engine.workers import migrate_shared, open_shared
 from cicsc.errors import BundleError, UsageError
 from cicsc.expression import suggestion
-from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.totality import holes, warnings
@@ -66,6 +67,7 @@ class Call:
     """What an operator asks to be assessed.
 
     `now` is in milliseconds and defaults to the history's largest ts. An empty `tenants` means all.
+    `workers` is the number of processes, by default one for each core.
     """
 
     source: BundleSource
@@ -78,6 +80,7 @@ class Call:
     expected_hash: str | None = None
     equivalence: Equivalence = "final"
     accept_source_violations: Collection[str] = ()
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def _opened(call: Call) -> AbstractContextManager[History]:
     """Read the history that is named, or take the one that is given."""
     if isinstance(call.events, History):
         return nullcontext(call.events)
-    return open_history(call.events, tenants=frozenset(call.tenants) or None)
+    return open_shared(call.events, tenants=frozenset(call.tenants) or None, workers=worker_count(call.workers))
 
 
 def _check_documents(call: Call) -> _Static:
@@ -241,7 +244,8 @@ def _run(plan: Plan | None, static: _Static, history: History, call: Call, outpu
         positions=outputs.positions is not None and static.migration is not None,
         snapshots=outputs.snapshots is not None and static.migration is not None,
     )
-    return migrate_history(chosen, history, outputs.events, outputs.positions, outputs.snapshots)
+    writers = (outputs.events, outputs.positions, outputs.snapshots)
+    return migrate_shared(chosen, history, *writers, workers=worker_count(call.workers))
 
 
 def _verify(static: _Static, verdict: Verdict, call: Call) -> Verify | None:

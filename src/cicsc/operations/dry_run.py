@@ -40,6 +40,7 @@ def dry_run(
     expected_hash: str | None = None,
     equivalence: Equivalence = "final",
     accept_source_violations: Collection[str] = (),
+    workers: int | None = None,
 ) -> DryRun:
     """Check a migration as `preflight` does, and record the outcome.
 
@@ -49,8 +50,9 @@ def dry_run(
     would overwrite an input.
     """
     call = Call(
-        source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations
-    )
+        source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations,
+        workers,
+    )  # fmt: skip
     outputs = {"--artifact": artifact, "--out-events": out_events, "--out-positions": out_positions}
     paths = {flag: None if path is None else Path(path) for flag, path in outputs.items()}
     guard_outputs({"--from": source, "--to": target, "--events": events}, paths)

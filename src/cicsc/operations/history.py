@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from cicsc.bundle.load import load_bundle
-from cicsc.engine.inprocess import migrate_history
+from cicsc.engine.choice import worker_count
+from cicsc.engine.workers import migrate_shared, open_shared
 from cicsc.errors import BundleError, HistoryError
 from cicsc.history.integrity import FindingsTally, checked_sequence
 from cicsc.history.sorted import open_history
@@ -40,6 +41,7 @@ def verify_history(
     tenants: Collection[str] = (),
     now: int | None = None,
     actor: str | None = None,
+    workers: int | None = None,
 ) -> HistoryVerify:
     """Check the integrity of a history, compute its digest and, with a bundle, replay it and check constraints.
 
@@ -47,10 +49,11 @@ def verify_history(
     """
     require_digest(expected_hash)
     loaded, bundle_check = (None, None) if bundle is None else _load(bundle)
-    with open_history(events, tenants=frozenset(tenants) or None) as history:
+    count = worker_count(workers)
+    with open_shared(events, tenants=frozenset(tenants) or None, workers=count) as history:
         moment = history.latest_ts if now is None else now
         plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
-        verdict, digests = migrate_history(replace(plan, digests=True), history)
+        verdict, digests = migrate_shared(replace(plan, digests=True), history, workers=count)
     require_tenants(tenants, digests.tenants)
     integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
     side = None if loaded is None else side_verification(loaded, verdict.source, frozenset())

@@ -26,6 +26,7 @@ def preflight(
     expected_hash: str | None = None,
     equivalence: Equivalence = "final",
     accept_source_violations: Collection[str] = (),
+    workers: int | None = None,
 ) -> Preflight:
     """Check a migration from `source` to `target` on the whole history `events`.
 
@@ -33,12 +34,15 @@ def preflight(
     see. `tenants` restricts the history, all of it when empty. `expected_hash` is the digest that the
     history must have. `equivalence` compares each entity at its end, or after every event.
     `accept_source_violations` names constraints of the source that may be violated by the source.
+    `workers` is how many processes share a large file (default: one for each core where processes can be
+    forked safely, that is on Linux from a process with one thread); the result is the same for any number.
 
     A migration that must not go ahead is a report with ok false. Raises UsageError for a call that
     contradicts itself, InputError for an input that cannot be decoded, WorkError where the work
     could not be done (a full disk).
     """
     call = Call(
-        source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations
-    )
+        source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations,
+        workers,
+    )  # fmt: skip
     return assess(call, Outputs()).report

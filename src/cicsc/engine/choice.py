@@ -1,0 +1,42 @@
+"""How many processes are to work, and whether they can be had; loads nothing that small calls would pay for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from cicsc.errors import UsageError
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def forks_safely() -> bool:
+    """Tell whether this process can be copied as it is: on Linux, while it has one thread only."""
+    if not sys.platform.startswith("linux"):
+        return False
+    with suppress(OSError):
+        return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
+    return False
+
+
+def is_worker() -> bool:
+    """Tell whether this process is a worker itself, which may not start others."""
+    found = sys.modules.get("multiprocessing")
+    return found is not None and bool(found.current_process().daemon)
+
+
+def worker_count(workers: int | None) -> int:
+    """Return how many processes are to work: by default one for each core, where processes can be forked.
+
+    Raises UsageError for a number below 1.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError("INVALID_VALUE", f"workers is {workers}, expected at least 1", hint="name a number from 1")
+    if is_worker():
+        return 1
+    return workers or (cores() if forks_safely() else 1)

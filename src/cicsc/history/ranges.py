@@ -1,0 +1,147 @@
+"""Ranges of a file of lines, each read by itself: cut at line ends, checked as strictly as the whole.
+
+What a range gives adds up to what the whole file gives, the places of findings included. Knows
+nothing of who reads which range.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from cicsc.errors import InputError
+from cicsc.history import texts
+from cicsc.history.inflate import CHUNK_BYTES
+from cicsc.history.intake import Intake
+from cicsc.history.integrity import FindingsTally
+from cicsc.history.opening import open_input
+from cicsc.history.sorting import Sorter
+
+RANGE_BYTES: Final = 16 * 1024 * 1024
+"""About how much of a file is one range."""
+
+_FIRST_LINE: Final = 2
+"""What a range takes the number of its first line for, unless it is that of the file; it begins in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangedFile:
+    """A file of lines, with what tells that it is still the same one, cut into ranges from byte to byte."""
+
+    path: Path
+    name: str
+    identity: tuple[int, int]
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def size(self) -> int:
+        """How many bytes the ranges have together."""
+        return self.ranges[-1][1] if self.ranges else 0
+
+    def opened(self) -> BinaryIO:
+        """Open the file again; raises InputError where another one has taken its place."""
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise _changed(self.name) from error
+        if _identity(file) != self.identity:
+            file.close()
+            raise _changed(self.name)
+        return file
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSums:
+    """What reading a range tells, beside the events that it put into a sorter."""
+
+    lines: int
+    events_count: int
+    latest_ts: int | None
+    malformed: FindingsTally
+
+
+def ranged_file(source: str | Path, bytes_min: int) -> RangedFile | None:
+    """Cut a file into ranges, where it is one of uncompressed lines and of at least this size; else return None."""
+    path = Path(source)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode) or path.stat().st_size < bytes_min:
+            return None
+    except (OSError, ValueError):
+        return None  # opening it as usual says what is wrong
+    with open_input(path) as opened:
+        if opened.format != "lines" or opened.start is None:
+            return None
+        with path.open("rb") as file:
+            return RangedFile(path, opened.name, _identity(file), tuple(_cut(file, opened.start)))
+
+
+def _identity(file: BinaryIO) -> tuple[int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino
+
+
+def _cut(file: BinaryIO, start: int) -> Iterator[tuple[int, int]]:
+    """Cut at the first line end after each so many bytes; a longer line stays whole, for its reader to refuse."""
+    size = os.fstat(file.fileno()).st_size
+    while start < size:
+        file.seek(min(size, start + RANGE_BYTES - 1))
+        while (piece := file.readline(texts.TEXT_BYTES_MAX)) and not piece.endswith(b"\n"):
+            pass
+        yield start, file.tell()
+        start = file.tell()
+
+
+def read_range(ranged: RangedFile, number: int, sorter: Sorter, tenants: frozenset[str] | None) -> RangeSums:
+    """Read one range into a sorter; raises InputError, without the right line, for what cannot be decoded."""
+    return _read(ranged, number, sorter, tenants, 1 if number == 0 else _FIRST_LINE)
+
+
+def _read(
+    ranged: RangedFile, number: int, sorter: Sorter, tenants: frozenset[str] | None, first_line: int
+) -> RangeSums:
+    intake = Intake(sorter, tenants)
+    with ranged.opened() as file:
+        lines = intake.read_lines(_chunks(file, *ranged.ranges[number]), ranged.name, first_line)
+    return RangeSums(lines, intake.events_count, intake.latest_ts, intake.malformed)
+
+
+def refuse_range(ranged: RangedFile, number: int, tenants: frozenset[str] | None) -> None:
+    """Read a range that could not be decoded once more, to raise its InputError with the right line."""
+    with ranged.opened() as file:
+        before = sum(chunk.count(b"\n") for chunk in _chunks(file, ranged.ranges[0][0], ranged.ranges[number][0]))
+    sorter = Sorter()
+    try:
+        _read(ranged, number, sorter, tenants, 1 + before)
+    finally:
+        sorter.close()
+    raise _changed(ranged.name)
+
+
+def added_up(sums: Sequence[RangeSums]) -> RangeSums:
+    """Add up what the ranges of a whole file tell, in their order."""
+    malformed = FindingsTally()
+    lines = 0
+    for number, one in enumerate(sums):
+        malformed.merge(one.malformed if number == 0 else one.malformed.moved(lines + 1 - _FIRST_LINE))
+        lines += one.lines
+    latest = max((one.latest_ts for one in sums if one.latest_ts is not None), default=None)
+    return RangeSums(lines, sum(one.events_count for one in sums), latest, malformed)
+
+
+def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    file.seek(start)
+    while start < end and (chunk := file.read(min(CHUNK_BYTES, end - start))):
+        start += len(chunk)
+        yield chunk
+
+
+def _changed(name: str) -> InputError:
+    return InputError(
+        "FILE_CHANGED",
+        f"cannot read {name}: it was replaced or changed while it was read",
+        hint="run the command again when nobody writes to the file",
+    )
