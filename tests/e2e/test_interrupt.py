@@ -135,3 +135,53 @@ def test_a_kept_output_survives_an_interrupted_rerun(folder: Path) -> None:
     assert process.returncode == 3
     assert left_behind(folder) == ["out/events.jsonl"]
     assert (folder / "out" / "events.jsonl").read_bytes() == b"what was there before\n"
+
+
+def has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def start_workers(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a dry run with workers in a group of its own, as a shell does, and wait until they work."""
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
+    words = dry_run(*OUTPUTS, "--workers", "2")
+    process = subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_until(lambda: len(children.read_text().split()) == 2, process)
+    return process
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_to_all_processes_leaves_none_of_them(folder: Path, number: signal.Signals) -> None:
+    with start_workers(folder) as process:
+        os.killpg(process.pid, number)
+        out, err = process.communicate(timeout=WAIT_SECONDS_MAX)
+    assert json.loads(out)["error"]["code"] == "INTERRUPTED"
+    assert left_behind(folder) == []
+    assert b"Traceback" not in err
+    assert not has_members(process.pid)
+
+
+def test_a_worker_that_is_killed_ends_the_work_with_an_error(folder: Path) -> None:
+    with start_workers(folder) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        out, _ = process.communicate(timeout=WAIT_SECONDS_MAX)
+    assert (process.returncode, json.loads(out)["error"]["code"]) == (3, "WORKER_LOST")
+    assert left_behind(folder) == []
+    assert not has_members(process.pid)
+
+
+def test_workers_end_when_their_parent_is_killed(folder: Path) -> None:
+    with start_workers(folder) as process:
+        process.kill()
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while has_members(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

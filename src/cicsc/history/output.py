@@ -29,6 +29,7 @@ Row_contra = TypeVar("Row_contra", contravariant=True)
 _TEXT_ENDINGS: Final = (".json", ".jsonl", ".ndjson")
 _GZIP_LEVEL: Final = 6
 _ZSTD_LEVEL: Final = 3
+_PIECE_BYTES: Final = 128 * 1024
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -149,13 +150,46 @@ def _csv_position_writer(path: Path, together: Publication | None) -> Iterator[R
 def _compressed(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO]:
     if path.suffix == ".gz":
         packed = gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=file, mtime=0)
-        return cast("AbstractContextManager[BinaryIO]", packed)
+        return _in_even_pieces(cast("BinaryIO", packed))
     if path.suffix == ".zst":
         import zstandard  # noqa: PLC0415 - starting should be quick
 
         compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
-        return cast("AbstractContextManager[BinaryIO]", compressor.stream_writer(file, closefd=False))
+        return _in_even_pieces(cast("BinaryIO", compressor.stream_writer(file, closefd=False)))
     return nullcontext(file)
+
+
+@contextmanager
+def _in_even_pieces(compressing: BinaryIO) -> Iterator[BinaryIO]:
+    """Hand on what is written in pieces of one size, since what a compressor makes may depend on how it is fed."""
+    with compressing:
+        pieces = _EvenPieces(compressing)
+        yield cast("BinaryIO", pieces)
+        pieces.finish()
+
+
+class _EvenPieces(io.RawIOBase):
+    """Gathers bytes until there is a piece."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._gathered = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object, /) -> int:
+        view = memoryview(cast("bytes", data))
+        self._gathered += view
+        whole = len(self._gathered) - len(self._gathered) % _PIECE_BYTES
+        for start in range(0, whole, _PIECE_BYTES):
+            self._file.write(self._gathered[start : start + _PIECE_BYTES])
+        del self._gathered[:whole]
+        return view.nbytes
+
+    def finish(self) -> None:
+        """Hand on the rest, which is shorter."""
+        self._file.write(self._gathered)
 
 
 def _ending(path: Path, endings: tuple[str, ...], what: str) -> str:

@@ -1,0 +1,77 @@
+"""The engines that pass this suite; each runs the operations, and must give the bytes of the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cicsc
+from cicsc.engine import choice, pool, shares, workers
+from cicsc.engine.parts import RowStore
+from cicsc.history import ranges, runs, sorting
+
+OUTPUTS = ("artifact.json", "events.jsonl", "positions.jsonl")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to run the operations: what it is given at each call."""
+
+    name: str
+    options: dict[str, Any]
+
+    def dry_run(self, folder: Path, *inputs: Any, names: tuple[str, ...] = OUTPUTS, **options: Any) -> dict[str, Any]:
+        """Run and return all that came of it: the report, and the bytes of each output, None where there is none."""
+        place = folder / self.name
+        place.mkdir(exist_ok=True)
+        paths = dict(zip(("artifact", "out_events", "out_positions"), (place / name for name in names), strict=False))
+        report = cicsc.dry_run(*inputs, **paths, **options, **self.options)
+        written = {path.name: path.read_bytes() if path.exists() else None for path in paths.values()}
+        return {"ok": report.ok, "artifact": report.artifact.to_json(), **written}
+
+    def verify(self, *inputs: Any, **options: Any) -> bytes:
+        """Verify a history and return the report."""
+        return cicsc.verify_history(*inputs, **options, **self.options).to_json()
+
+
+IN_PROCESS = Engine("in-process", {"workers": 1})
+
+
+def _everything_shared(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+    """Share however little there is, in copies of this process."""
+    monkeypatch.setattr(workers, "SHARED_BYTES_MIN", 0)
+    monkeypatch.setattr(choice, "forks_safely", lambda: True)
+    monkeypatch.setattr(pool, "forks_safely", lambda: True)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
+
+def _cut_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the file at every line and the streams at every key, and spill at every turn."""
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 1)
+    monkeypatch.setattr(runs, "MARK_BYTES", 1)
+    monkeypatch.setattr(runs, "BLOCK_EVENTS_MAX", 2)
+    monkeypatch.setattr(shares, "SHARES_PER_WORKER", 1_000)
+    monkeypatch.setattr(shares, "MEMORY_BYTES_MAX", 3_000)
+    monkeypatch.setattr(sorting, "RUNS_MAX", 7)
+    monkeypatch.setattr("cicsc.engine.parts.RowStore", lambda folder: RowStore(1, folder))
+    monkeypatch.setattr("cicsc.engine.spool.Spool.__init__.__defaults__", (None, 50))
+
+
+@pytest.fixture(params=["workers-1", "workers-2", "workers-3", "workers-2-cut-everywhere"])
+def engine(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """An engine other than the in-process one; it leaves no temporary file behind."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    _everything_shared(monkeypatch, temporary)
+    if request.param == "workers-1":
+        monkeypatch.setattr(pool, "WORKERS_MAX", 1)  # the same way with one process, which is not taken otherwise
+    if request.param.endswith("cut-everywhere"):
+        _cut_everywhere(monkeypatch)
+    count = max(2, int(request.param.split("-")[1]))
+    yield Engine(request.param, {"workers": count})
+    assert list(temporary.iterdir()) == []

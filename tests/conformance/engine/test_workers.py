@@ -1,0 +1,136 @@
+"""Worker processes: places of findings, and ways in which they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import cicsc
+from cicsc.engine import choice, pool, workers
+from cicsc.engine.pool import Pool, TaskError
+from cicsc.engine.workers import open_shared
+from cicsc.errors import UsageError, WorkError
+from cicsc.history.sorted import open_history
+from conformance.engine.conftest import Engine
+from conformance.engine.test_same_bytes import laid_out, paid_orders, text_of
+
+
+class Tasks:
+    """A worker for these tests."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.done: list[int] = []
+
+    def run(self, task: int) -> int:
+        if self.kind == "killed" and task == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.kind == "ends" and task == 3:
+            os._exit(7)
+        if self.kind == "fails" and task >= 3:
+            time.sleep(0.2 if task == 3 else 0)
+            raise WorkError("DISK_FULL", f"task {task}")
+        if self.kind == "odd" and task == 1:
+            raise ValueError(sys.stdout)  # which cannot be pickled
+        self.done.append(task)
+        return task * task
+
+    def finish(self) -> list[int]:
+        if self.kind == "fails at the end":
+            raise WorkError("DISK_FULL", "at the end")
+        return self.done
+
+
+@pytest.fixture(params=["fork", "spawn"])
+def started_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(pool, "forks_safely", lambda: request.param == "fork")
+    return request.param
+
+
+@pytest.mark.usefixtures("started_by")
+def test_all_tasks_are_done_once() -> None:
+    with Pool(partial(Tasks, "good"), 20, 2) as found:
+        assert dict(found.results()) == {task: task * task for task in range(20)}
+    assert sorted(task for done in found.last for task in done) == list(range(20))
+
+
+def test_more_workers_than_tasks_and_no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "forks_safely", lambda: True)
+    for tasks in (0, 1):
+        with Pool(partial(Tasks, "good"), tasks, 5) as found:
+            assert len(list(found.results())) == tasks
+        assert len(found.last) == 1
+
+
+@pytest.mark.usefixtures("started_by")
+@pytest.mark.parametrize(("kind", "how"), [("killed", "by SIGKILL"), ("ends", "with exit code 7")])
+def test_a_worker_that_dies_is_an_error(kind: str, how: str) -> None:
+    with pytest.raises(WorkError) as raised, Pool(partial(Tasks, kind), 9, 2) as found:
+        list(found.results())
+    assert (raised.value.code, raised.value.message) == ("WORKER_LOST", f"a worker process was ended {how}")
+    assert "--workers 1" in str(raised.value.hint)
+
+
+def test_the_first_task_that_fails_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "forks_safely", lambda: True)
+    with pytest.raises(TaskError) as raised, Pool(partial(Tasks, "fails"), 9, 3) as found:
+        list(found.results())
+    assert (raised.value.task, str(raised.value.error)) == (3, "task 3")
+
+
+@pytest.mark.parametrize("kind", ["odd", "fails at the end"])
+def test_other_errors_are_raised_too(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(pool, "forks_safely", lambda: True)
+    with pytest.raises(TaskError) as raised, Pool(partial(Tasks, kind), 9, 3) as found:
+        list(found.results())
+    expected = "at the end" if kind == "fails at the end" else "TextIO"
+    assert expected in str(raised.value.error) or kind == "odd"
+
+
+def test_findings_name_the_same_places(tmp_path: Path, engine: Engine) -> None:
+    events = paid_orders(tenants=2, orders=9)
+    events[0]["ts"] = events[13]["seq"] = events[20]["payload"] = None
+    history = laid_out(tmp_path, text_of(events).replace(b"\n", b"\n\n"))
+    with (
+        open_history(history) as expected,
+        open_shared(history, tenants=None, workers=engine.options["workers"]) as found,
+    ):
+        assert [finding.place for finding in found.malformed.findings] == [
+            finding.place for finding in expected.malformed.findings
+        ]
+        assert (found.events_count, found.latest_ts) == (expected.events_count, expected.latest_ts)
+        assert [(key, list(events)) for key, events in found.streams()] == [
+            (key, list(events)) for key, events in expected.streams()
+        ]
+
+
+def test_processes_that_are_spawned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "SHARED_BYTES_MIN", 0)
+    monkeypatch.setattr(pool, "forks_safely", lambda: False)
+    history = laid_out(tmp_path, text_of(paid_orders(tenants=2, orders=9)))
+    assert cicsc.verify_history(history, workers=2) == cicsc.verify_history(history, workers=1)
+
+
+def test_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "forks_safely", lambda: True)
+    assert choice.worker_count(None) == len(os.sched_getaffinity(0))
+    monkeypatch.setattr(choice, "forks_safely", lambda: False)
+    assert choice.worker_count(None) == 1
+    assert choice.worker_count(5) == 5
+    with pytest.raises(UsageError, match="at least 1"):
+        choice.worker_count(0)
+
+
+def test_temporary_space_is_asked_for_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "SHARED_BYTES_MIN", 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    history = laid_out(tmp_path, text_of(paid_orders(tenants=2, orders=9)))
+    with pytest.raises(WorkError, match="needs about 0 MB for temporary files") as raised:
+        open_shared(history, tenants=None, workers=2)
+    assert raised.value.code == "DISK_FULL"
