@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 EVENT_FIELDS: Final = (
     "tenant_id",
@@ -36,6 +36,9 @@ EVENT_FIELDS: Final = (
 _SMALL: Final = 1e-3
 """Doubles from here on are written alike by the fast encoder and by ECMAScript, unless they are integral."""
 
+_BATCH_EVENTS_MAX: Final = 256
+"""Events that are encoded at once."""
+
 _LEAF_PREFIX: Final = b"\x00"
 _ROOT_PREFIX: Final = b"\x01"
 
@@ -43,21 +46,26 @@ _PLAIN_EXPONENT_MIN: Final = -6
 """The smallest exponent of ten that ECMAScript writes as zeros instead of an exponent."""
 
 _encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+_encode_sorted_lines: Final = msgspec.json.Encoder(order="sorted").encode_lines
 _encode_text: Final = msgspec.json.Encoder().encode
 
 # The fast encoder differs from the canonical form in floats only: it writes 2.0 and 1e16, where plain
 # digits are due, and 3e-6 where ECMAScript writes 0.000003. All of these end in a zero fraction or
 # in an exponent. Text can look the same; then the exact encoder yields the same bytes, later.
 _search_number: Final = re.compile(rb"(?:\.0|e-?[0-9]+)(?:[,\]}]|\Z)").search
-_search_field: Final = re.compile(rb":-?[0-9.]+(?:\.0|e-?[0-9]+)[,}]").search
+_search_field: Final = re.compile(rb":-?[0-9]++(?:\.0[,}]|(?:\.[0-9]++)?e)").search
 
 
 class DigestedEvent(Protocol):
-    """What the digest asks of an event beside its eight fields: whether more fields travel along."""
+    """What the digest asks of an event beside its eight fields: whether more fields travel along, and the payload."""
 
     @property
     def extra(self) -> object:
         """UNSET where no more fields travel along."""
+
+    @property
+    def payload(self) -> dict[str, object]:
+        """The payload, where most numbers are."""
 
 
 def canonical_bytes(value: object) -> bytes:
@@ -73,6 +81,25 @@ def canonical_event(event: DigestedEvent) -> bytes:
         if not _may_differ(data):
             return data
     return canonical_bytes({name: getattr(event, name) for name in EVENT_FIELDS})
+
+
+def _canonical_lines(events: Sequence[DigestedEvent]) -> bytes:
+    """Encode events canonically, each with a line feed after it."""
+    if _are_plain(events):
+        return _encode_sorted_lines(events)
+    return b"".join([canonical_event(event) + b"\n" for event in events])
+
+
+def _are_plain(events: Sequence[DigestedEvent]) -> bool:
+    """Tell whether no event holds a number that is no integer, or anything that would have to be searched for one."""
+    for event in events:
+        if event.extra is not msgspec.UNSET:
+            return False
+        for value in event.payload.values():
+            kind = type(value)
+            if kind is not str and kind is not int and kind is not bool and value is not None:
+                return False
+    return True
 
 
 def _may_differ(data: bytes) -> bool:
@@ -106,6 +133,16 @@ class LeafHasher:
         """Add the next event, by seq (equal seqs: by canonical bytes)."""
         self._hash.update(canonical_event(event) + b"\n")
         self.count += 1
+
+    def update_all(self, events: Sequence[DigestedEvent]) -> None:
+        """Add the next events; the same as `update` for each, but quicker."""
+        for start in range(0, len(events), _BATCH_EVENTS_MAX):
+            self._hash.update(_canonical_lines(events[start : start + _BATCH_EVENTS_MAX]))
+        self.count += len(events)
+
+    def copy_of(self, other: LeafHasher) -> None:
+        """Become the leaf of the very events that another has."""
+        self._hash, self.count = other._hash.copy(), other.count
 
     def hexdigest(self) -> str:
         """Return the leaf of the events so far."""

@@ -128,6 +128,19 @@ def test_neither_order_nor_spilled_sorting_changes_anything(seed: int, order: An
     assert plain[1].given == history_digest(shuffled)
 
 
+@settings(max_examples=EXAMPLES)
+@given(seed=seeds())
+def test_the_quick_way_through_a_stream_is_the_plain_one(seed: int) -> None:
+    case = draw_case(Seeded(seed))
+    quick = migrated(case, case.events)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cicsc.migration.stream._StreamRun.consume_plain", lambda *_: False)
+        assert migrated(case, case.events) == quick
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cicsc.canonical._are_plain", lambda _: False)
+        assert migrated(case, case.events) == quick
+
+
 def respelled(value: Any) -> Any:
     """The same value with every integral number written the other way: 2 as 2.0, 2.0 as 2."""
     if isinstance(value, list):

@@ -31,7 +31,7 @@ _GZIP_LEVEL: Final = 6
 _ZSTD_LEVEL: Final = 3
 _PIECE_BYTES: Final = 128 * 1024
 
-_encode: Final = msgspec.json.Encoder().encode
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -47,7 +47,7 @@ def event_writer(path: str | Path, together: Publication | None = None) -> Abstr
 
         return parquet_event_writer(target, together)
     ending = _ending(target, _TEXT_ENDINGS, "events")
-    return _json_writer(target, together, ending, _event_json)
+    return _json_writer(target, together, ending, event_lines)
 
 
 def position_writer(
@@ -65,7 +65,7 @@ def position_writer(
     ending = _ending(target, (*_TEXT_ENDINGS, ".csv"), "positions")
     if ending == ".csv":
         return _csv_position_writer(target, together)
-    return _json_writer(target, together, ending, _position_json)
+    return _json_writer(target, together, ending, position_lines)
 
 
 def same_file(path: str | Path, other: str | Path) -> bool:
@@ -81,13 +81,12 @@ def same_file(path: str | Path, other: str | Path) -> bool:
 class _LineWriter:
     """Writes each row as a line of JSON."""
 
-    def __init__(self, file: BinaryIO, encode: Callable[[Row], bytes]) -> None:
+    def __init__(self, file: BinaryIO, encode_lines: Callable[[Iterable[Row]], bytes]) -> None:
         self._file = file
-        self._encode = cast("Callable[[object], bytes]", encode)
+        self._encode_lines = cast("Callable[[Iterable[object]], bytes]", encode_lines)
 
     def write(self, rows: Iterable[object]) -> None:
-        encode = self._encode
-        self.write_lines(b"".join([encode(row) + b"\n" for row in rows]))
+        self.write_lines(self._encode_lines(rows))
 
     def write_lines(self, lines: bytes) -> None:
         self._file.write(lines)
@@ -96,16 +95,13 @@ class _LineWriter:
 class _ArrayWriter:
     """Writes rows as one JSON array, an element on each line."""
 
-    def __init__(self, file: BinaryIO, encode: Callable[[Row], bytes]) -> None:
+    def __init__(self, file: BinaryIO, encode_lines: Callable[[Iterable[Row]], bytes]) -> None:
         self._file = file
-        self._encode = cast("Callable[[object], bytes]", encode)
+        self._encode_lines = cast("Callable[[Iterable[object]], bytes]", encode_lines)
         self._before = b"[\n"
 
     def write(self, rows: Iterable[object]) -> None:
-        data = b",\n".join(map(self._encode, rows))
-        if data:
-            self._file.write(self._before + data)
-            self._before = b",\n"
+        self.write_lines(self._encode_lines(rows))
 
     def write_lines(self, lines: bytes) -> None:
         if lines:
@@ -128,15 +124,15 @@ class _CsvWriter:
 
 @contextmanager
 def _json_writer(
-    path: Path, together: Publication | None, ending: str, encode: Callable[[Row], bytes]
+    path: Path, together: Publication | None, ending: str, encode_lines: Callable[[Iterable[Row]], bytes]
 ) -> Iterator[RowWriter[Row]]:
     with whole_file(path, together) as raw, _compressed(raw, path) as file:
         if ending == ".json":
-            writer = _ArrayWriter(file, encode)
+            writer = _ArrayWriter(file, encode_lines)
             yield writer
             writer.finish()
         else:
-            yield _LineWriter(file, encode)
+            yield _LineWriter(file, encode_lines)
 
 
 @contextmanager
@@ -205,12 +201,25 @@ def _ending(path: Path, endings: tuple[str, ...], what: str) -> str:
 
 def event_lines(events: Iterable[Event]) -> bytes:
     """Return events as the lines of a JSON Lines file."""
-    return b"".join([_event_json(event) + b"\n" for event in events])
+    batch = list(events)
+    if all(event.extra is UNSET for event in batch):
+        return _encode_lines(batch)
+    return _encode_lines([event if event.extra is UNSET else event_fields(event) for event in batch])
+
+
+class _Position(msgspec.Struct, gc=False):
+    """A row of the position map as an object."""
+
+    tenant_id: str
+    entity_type: str
+    entity_id: str
+    old_seq: int
+    new_seq: int | None
 
 
 def position_lines(rows: Iterable[PositionRow]) -> bytes:
     """Return positions as the lines of a JSON Lines file."""
-    return b"".join([_position_json(row) + b"\n" for row in rows])
+    return _encode_lines([_Position(*row) for row in rows])
 
 
 def events_of_lines(lines: bytes) -> list[Event]:
@@ -223,11 +232,3 @@ def positions_of_lines(lines: bytes) -> list[PositionRow]:
     return [
         cast("PositionRow", tuple(cast("dict[str, object]", _decode(line)).values())) for line in lines.splitlines()
     ]
-
-
-def _event_json(event: Event) -> bytes:
-    return _encode(event if event.extra is UNSET else event_fields(event))
-
-
-def _position_json(row: PositionRow) -> bytes:
-    return _encode(dict(zip(POSITION_FIELDS, row, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from cicsc.migration.relation import Relation, compile_relation
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cicsc.bundle.model import Bundle, Migration
+    from cicsc.migration.transform import PayloadFunction
     from cicsc.replay.constraints import SnapshotCheck
-    from cicsc.replay.reducers import TypeProgram
+    from cicsc.replay.reducers import Reducer, TypeProgram
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +45,52 @@ class SidePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What an event type comes to where nothing can go wrong: source reducer, payload map, target type and reducer.
+
+    Without `after` the event becomes nothing.
+    """
+
+    before: Reducer
+    payload: PayloadFunction | None
+    event_type: str
+    after: Reducer | None
+
+
+@dataclass(frozen=True, slots=True)
 class TypePlan:
     """The migration of one entity type.
 
     `rules` is None where nothing is migrated and only the source is judged; `relation` is None where
-    there is nothing to compare, because a side does not know the type.
+    there is nothing to compare, because a side does not know the type. `steps` are the event types that
+    become at most one event, and that both sides can replay.
     """
 
     source: SidePlan
     target: SidePlan
     rules: Mapping[str, Rule] | None
     relation: Relation | None
+    steps: Mapping[str, Step] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", _steps(self))
+
+
+def _steps(plan: TypePlan) -> dict[str, Step]:
+    before = {} if plan.source.program is None else plan.source.program.reducers
+    after = {} if plan.target.program is None else plan.target.program.reducers
+    steps = {}
+    for event_type, reducer in before.items():
+        rule = None if plan.rules is None else plan.rules.get(event_type)
+        if plan.rules is None or (rule is not None and not rule.emissions):
+            steps[event_type] = Step(reducer, None, event_type, None)
+        elif rule is None:
+            if event_type in after:
+                steps[event_type] = Step(reducer, None, event_type, after[event_type])
+        elif rule.always is not None and rule.always.event_type in after:
+            always = rule.always
+            steps[event_type] = Step(reducer, always.payload, always.event_type, after[always.event_type])
+    return steps
 
 
 @dataclass(frozen=True, slots=True)
