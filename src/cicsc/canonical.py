@@ -39,6 +39,9 @@ _SMALL: Final = 1e-3
 _BATCH_EVENTS_MAX: Final = 256
 """Events that are encoded at once."""
 
+_WAITING_EVENTS_MAX: Final = 16
+"""Events that come one by one and wait to be encoded together; few, since each may be large."""
+
 _LEAF_PREFIX: Final = b"\x00"
 _ROOT_PREFIX: Final = b"\x01"
 
@@ -123,29 +126,40 @@ class LeafHasher:
     Leaf = SHA-256 over 0x00, then each canonical event and LF (formats.md, section 1).
     """
 
-    __slots__ = ("_hash", "count")
+    __slots__ = ("_hash", "_waiting", "count")
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256(_LEAF_PREFIX)
+        self._waiting: list[DigestedEvent] = []
         self.count = 0
 
     def update(self, event: DigestedEvent) -> None:
-        """Add the next event, by seq (equal seqs: by canonical bytes)."""
-        self._hash.update(canonical_event(event) + b"\n")
+        """Add the next event, by seq (equal seqs: by canonical bytes); it must not change any more."""
         self.count += 1
+        self._waiting.append(event)
+        if len(self._waiting) == _WAITING_EVENTS_MAX:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._hash.update(_canonical_lines(self._waiting))
+            self._waiting = []
 
     def update_all(self, events: Sequence[DigestedEvent]) -> None:
         """Add the next events; the same as `update` for each, but quicker."""
+        self._flush()
         for start in range(0, len(events), _BATCH_EVENTS_MAX):
             self._hash.update(_canonical_lines(events[start : start + _BATCH_EVENTS_MAX]))
         self.count += len(events)
 
     def copy_of(self, other: LeafHasher) -> None:
         """Become the leaf of the very events that another has."""
-        self._hash, self.count = other._hash.copy(), other.count
+        other._flush()
+        self._hash, self._waiting, self.count = other._hash.copy(), [], other.count
 
     def hexdigest(self) -> str:
         """Return the leaf of the events so far."""
+        self._flush()
         return self._hash.hexdigest()
 
 
