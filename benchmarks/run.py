@@ -3,24 +3,41 @@
     python benchmarks/run.py [--events N] [--runs K] [--workload FOLDER --migration ID]
 
 `--workload` names a folder with from.json, to.json and events.jsonl; without it a synthetic one is
-generated under build/. Medians of K runs after one warm-up. Nothing here passes or fails.
+generated under build/. Medians of K runs after one warm-up. Nothing here passes or fails. A second yardstick
+runs where DuckDB is installed. Memory is that of all processes of a command together.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.util
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import workload
 
+_SAMPLE_S = 0.1
 _YARDSTICK = "import json, sys\nfor line in open(sys.argv[1], 'rb'): json.loads(line)\n"
+_DUCKDB = """
+import duckdb, sys
+duckdb.execute(
+    "copy (select * from read_json(?, format = 'newline_delimited', columns = {tenant_id: 'varchar', "
+    "entity_type: 'varchar', entity_id: 'varchar', seq: 'bigint', event_type: 'varchar', payload: 'json', "
+    "ts: 'bigint', actor_id: 'varchar'}) order by tenant_id, entity_type, entity_id, seq) "
+    "to '" + sys.argv[2] + "' (format json)",
+    [sys.argv[1]],
+)
+"""
 
 
 @dataclass
@@ -34,16 +51,52 @@ class Measured:
     memory: list[float] = field(default_factory=list)
 
     def run(self) -> None:
-        """Run the command once and note what it took."""
+        """Run the command once and note what it took, its worker processes included."""
         start = time.perf_counter()
         process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
+        with TreeMemory(process.pid) as memory:
+            _, status, used = os.wait4(process.pid, 0)
         self.wall.append(time.perf_counter() - start)
         self.cpu.append(used.ru_utime + used.ru_stime)
-        self.memory.append(used.ru_maxrss / 1024)
+        self.memory.append(max(memory.peak, used.ru_maxrss / 1024 if memory.processes == 1 else 0))
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             raise SystemExit(f"{self.name} exited with {process.returncode}: {' '.join(self.command)}")
+
+
+class TreeMemory(threading.Thread):
+    """Watches the memory in MiB of a process and its children: the sum of PSS, which counts shared pages once."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0.0
+        self.processes = 1
+        self._pid = pid
+        self._done = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self.join()
+
+    def run(self) -> None:
+        """Look again and again until the process has ended."""
+        while not self._done.wait(_SAMPLE_S):
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
+                self.processes = max(self.processes, 1 + len(children))
+                if children:
+                    self.peak = max(self.peak, sum(map(_pss, (str(self._pid), *children))))
+
+
+def _pss(pid: str) -> float:
+    with contextlib.suppress(OSError):
+        found = re.search(r"^Pss: +([0-9]+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
 
 
 def cicsc(*arguments: str) -> list[str]:
@@ -95,15 +148,21 @@ def history_runs(folder: Path, migration: str, runs: int) -> None:
     events = str(folder / "events.jsonl")
     common = ["--from", f"{folder}/from.json", "--to", f"{folder}/to.json", "--migration", migration]
     yardstick = Measured("json.loads of every line", [sys.executable, "-c", _YARDSTICK, events])
-    measured = [
-        yardstick,
-        Measured("history-verify (integrity, digest)", cicsc("history-verify", "--events", events)),
-        Measured("migration-preflight", cicsc("migration-preflight", *common, "--events", events)),
-        Measured("migration-dry-run", cicsc("migration-dry-run", *common, "--events", events)),
-        Measured(
-            "migration-dry-run --out-events",
-            cicsc("migration-dry-run", *common, "--events", events, "--out-events", f"{folder}/out.jsonl"),
-        ),
+    out = ["--out-events", f"{folder}/out.jsonl"]
+    rows = (
+        ("history-verify (integrity, digest)", ["history-verify", "--events", events]),
+        ("migration-preflight", ["migration-preflight", *common, "--events", events]),
+        ("migration-dry-run", ["migration-dry-run", *common, "--events", events]),
+        ("migration-dry-run --out-events", ["migration-dry-run", *common, "--events", events, *out]),
+    )
+    measured = [yardstick]
+    if importlib.util.find_spec("duckdb") is not None:
+        written = f"{folder}/duckdb.jsonl"
+        measured.append(Measured("DuckDB: read, sort, write", [sys.executable, "-c", _DUCKDB, events, written]))
+    measured += [
+        Measured(f"{name}, {workers} worker{'s' * (workers > 1)}", cicsc(*command, "--workers", str(workers)))
+        for name, command in rows
+        for workers in sorted({1, len(os.sched_getaffinity(0))})
     ]
     compare(measured, runs)
     table(measured, yardstick)

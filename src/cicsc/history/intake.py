@@ -8,6 +8,7 @@ that cannot be decoded is an error, with its place; a value that is no event is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from sys import intern
 from typing import Final
 
@@ -36,6 +37,7 @@ _EXTRA_KEY: Final = b'"extra":'
 _PATIENCE_BATCHES_MAX: Final = 64
 """Batches that are not tried as a whole after many that had to be taken text by text."""
 
+_ts_of: Final = attrgetter("ts")
 _UNDECODED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -90,26 +92,24 @@ class Intake:
 
     def _take_records(self, events: list[Event], records: list[bytes]) -> None:
         """Take in events with their records: the loop that every event of a usual file passes."""
-        groups, tenants = self._sorter.groups, self._tenants
-        latest = self.latest_ts
-        count = size = 0
+        tenants, groups = self._tenants, self._sorter.groups
+        if tenants is not None:
+            kept = [pair for pair in zip(events, records, strict=True) if pair[0].tenant_id in tenants]
+            events, records = [event for event, _ in kept], [record for _, record in kept]
+        if not events:
+            return
         for event, record in zip(events, records, strict=True):
-            tenant_id, ts = event.tenant_id, event.ts
-            if tenants is not None and tenant_id not in tenants:
-                continue
-            key = (tenant_id, event.entity_type, event.entity_id)
+            key = (event.tenant_id, event.entity_type, event.entity_id)
             group = groups.get(key)
             if group is None:
                 group = groups[_shared(key)] = ([], [])
-            group[0].append(event.seq)
-            group[1].append(record)
-            if latest is None or ts > latest:
-                latest = ts
-            count += 1
-            size += len(record)
-        self.latest_ts = latest
-        self.events_count += count
-        self._sorter.account(count, size)
+            seqs, texts = group
+            seqs.append(event.seq)
+            texts.append(record)
+        latest = max(map(_ts_of, events))
+        self.latest_ts = latest if self.latest_ts is None else max(latest, self.latest_ts)
+        self.events_count += len(events)
+        self._sorter.account(len(events), sum(map(len, records)))
 
     def _take_texts(self, batch: TextBatch, name: str) -> None:
         """Take in the texts of a batch one by one."""

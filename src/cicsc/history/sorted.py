@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from cicsc.durable import require_space
 from cicsc.errors import UsageError
 from cicsc.history.intake import Intake
 from cicsc.history.integrity import FindingsTally
@@ -112,6 +113,8 @@ def open_history(
     try:
         if isinstance(source, str | Path):
             with open_input(source) as opened:
+                if opened.start is not None and (size := _size_of(source)) > memory_bytes_max:
+                    require_space(sorter.folder(), size, f"sorting {opened.name}")
                 intake.read(opened)
         else:
             intake.read_values(source)
@@ -120,6 +123,11 @@ def open_history(
         sorter.close()
         raise
     return SortedHistory(sorter, intake)
+
+
+def _size_of(source: str | Path) -> int:
+    """Return the bytes of a file; standard input, a pipe and the like have none that are known."""
+    return Path(source).stat().st_size if Path(source).is_file() else 0
 
 
 def stream_events(stream: MergedStream) -> Iterable[Event]:
