@@ -4,6 +4,7 @@ It takes a tenth of a second until the command line is loaded and deals with sig
 then, and once it has returned, Ctrl-C just ends the process, as it does with any other program.
 """
 
+import gc
 import signal
 import sys
 
@@ -15,6 +16,8 @@ def run() -> int:
     """Run the command line on the arguments of the process and return its exit code."""
     from cicsc.cli.main import main  # noqa: PLC0415 (signals first)
 
+    # Decoded events are many, short-lived and hold no cycles; looking for such after every few hundred is a waste.
+    gc.set_threshold(50_000, 20, 100)
     return main()
 
 

@@ -92,8 +92,7 @@ class FindingsTally:
 
 
 def _moved(finding: Finding, lines: int) -> Finding:
-    if finding.place is None:
-        return finding
+    assert finding.place is not None, "a finding that was read from lines has a place"
     origin, word, line = finding.place.rpartition(" line ")
     return replace(finding, place=f"{origin}{word}{int(line) + lines}")
 

@@ -16,23 +16,28 @@ def line_batches(chunks: Iterator[bytes], name: str, first: int = 1) -> Iterator
 
     Raises InputError for a line that is too long, and for an array in place of lines.
     """
-    tail = b""
+    tail: list[bytes] = []
     number = first
     for chunk in chunks:
-        data = tail + chunk
-        if b"\r" in chunk or tail.endswith(b"\r"):
+        tail.append(chunk)
+        if b"\n" not in chunk:  # a long line, which is not to be joined again and again
+            if sum(map(len, tail)) > texts.TEXT_BYTES_MAX:
+                raise too_long(f"{name} line {number}")
+            continue
+        data = b"".join(tail)
+        if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
         lines = data.split(b"\n")
         if len(data) > texts.TEXT_BYTES_MAX:
             _check_lengths(lines, number, name)
-        tail = lines.pop()
-        if lines:
-            if number == 1 and lines[0].strip() == b"[":
-                raise _array(name)
-            yield TextBatch(lines, number, joined=data[: len(data) - len(tail)])
-            number += len(lines)
+        rest = lines.pop()
+        tail = [rest] if rest else []
+        if number == 1 and lines[0].strip() == b"[":
+            raise _array(name)
+        yield TextBatch(lines, number, joined=data[: len(data) - len(rest)])
+        number += len(lines)
     if tail:
-        yield TextBatch([tail], number)
+        yield TextBatch([b"".join(tail)], number)
 
 
 def _check_lengths(lines: list[bytes], number: int, name: str) -> None:

@@ -21,8 +21,16 @@ from pyarrow import parquet
 from cicsc.errors import UsageError, WorkError
 from cicsc.history import parquet_output
 from cicsc.history.model import Event, event_from_value
-from cicsc.history.output import event_writer, position_writer, same_file
-from cicsc.history.rows import PositionRow
+from cicsc.history.output import (
+    event_lines,
+    event_writer,
+    events_of_lines,
+    position_lines,
+    position_writer,
+    positions_of_lines,
+    same_file,
+)
+from cicsc.history.rows import LineWriter, PositionRow
 from unit.history.events import Fields, fields, read
 
 ENDINGS = [text + packed for text in (".json", ".jsonl", ".ndjson") for packed in ("", ".gz", ".zst")]
@@ -276,3 +284,23 @@ def test_same_file_is_seen_before_it_exists(tmp_path: Path) -> None:
     assert same_file(tmp_path / "new", str(tmp_path / "folder" / "new"))
     assert same_file(tmp_path / "dangling", tmp_path / "new")
     assert not same_file(tmp_path / "new", tmp_path / "newer")
+
+
+@pytest.mark.parametrize("ending", [".jsonl.gz", ".json.zst"])
+def test_how_rows_are_handed_over_does_not_change_a_compressed_file(tmp_path: Path, ending: str) -> None:
+    events = [event(fields(seq=seq, payload={"noise": os.urandom(99).hex()})) for seq in range(1, 2_000)]
+    at_once = put_events(tmp_path / ("a" + ending), events)
+    assert put_events(tmp_path / ("b" + ending), *([one] for one in events)) == at_once
+    with event_writer(tmp_path / ("c" + ending)) as writer:
+        assert isinstance(writer, LineWriter)
+        writer.write_lines(event_lines(events[:700]))
+        writer.write_lines(b"")
+        writer.write_lines(event_lines(events[700:]))
+    assert (tmp_path / ("c" + ending)).read_bytes() == at_once
+    assert len(at_once) > 128 * 1024
+
+
+def test_lines_are_read_as_the_rows_they_were() -> None:
+    assert events_of_lines(event_lines(EVENTS)) == EVENTS
+    assert positions_of_lines(position_lines(POSITIONS)) == POSITIONS
+    assert event_lines([]) == position_lines([]) == b""

@@ -420,3 +420,18 @@ def test_extra_field_is_not_confused_with_our_nesting(tmp_path: Path, name: str)
     ((_, (found,)),) = read(put(tmp_path, "f.jsonl", compact(event)))
     assert found == event
     assert event_from_value(event) == event_from_value(found)
+
+
+def test_lines_that_nearly_are_records_are_looked_at_one_by_one(tmp_path: Path) -> None:
+    brackets = fields(entity_id="2", payload={"text": "[" * 400})
+    lines = [compact(fields()), compact(brackets), compact(fields(seq=2))]
+    assert read(put(tmp_path, "a.jsonl", "\n".join(lines) + "\n")) == [
+        (("t", "Order", "1"), [fields(), fields(seq=2)]),
+        (("t", "Order", "2"), [brackets]),
+    ]
+
+
+def test_batches_without_a_wanted_tenant(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.jsonl", compact(fields()) + "\n" + compact(fields("u")) + "\n")
+    assert read(path, tenants=frozenset({"u"})) == [(("u", "Order", "1"), [fields("u")])]
+    assert read(path, tenants=frozenset({"v"})) == []
