@@ -8,7 +8,7 @@ never an error. Findings go into the verdicts and reports.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -95,6 +95,11 @@ def _moved(finding: Finding, lines: int) -> Finding:
     assert finding.place is not None, "a finding that was read from lines has a place"
     origin, word, line = finding.place.rpartition(" line ")
     return replace(finding, place=f"{origin}{word}{int(line) + lines}")
+
+
+def is_intact(events: Sequence[Event]) -> bool:
+    """Tell whether the events of a stream are 1, 2, 3 and so on."""
+    return [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
 def checked_sequence(key: StreamKey, events: Iterable[Event], tally: FindingsTally) -> Iterator[Event]:

@@ -97,7 +97,8 @@ def _steps(plan: TypePlan) -> dict[str, Step]:
 class Plan:
     """A compiled migration, with what a run is asked for.
 
-    A plan that does not migrate only judges the source.
+    A plan that does not migrate only judges the source; one that does not even judge has no bundle, and
+    looks at the events themselves.
 
     `now` (ms) and `actor` are what constraints see; `every_event` compares after each source event,
     not only at the end; `digests` asks for the leaves of both histories, `migrated` for the migrated
@@ -111,6 +112,7 @@ class Plan:
     now: int | None
     actor: str | None
     migrates: bool = True
+    judges: bool = True
     every_event: bool = False
     digests: bool = False
     migrated: bool = False
@@ -125,14 +127,17 @@ class Plan:
 
     def of_type(self, entity_type: str) -> TypePlan:
         """Return the plan of an entity type; one that neither bundle knows has an empty plan."""
-        known = self.types.get(entity_type)
-        return known or TypePlan(SidePlan(None), SidePlan(None), {} if self.migrates else None, None)
+        return self.types.get(entity_type) or (_UNKNOWN_MIGRATED if self.migrates else _UNKNOWN_JUDGED)
 
 
+_UNKNOWN_MIGRATED: Final = TypePlan(SidePlan(None), SidePlan(None), {}, None)
+_UNKNOWN_JUDGED: Final = TypePlan(SidePlan(None), SidePlan(None), None, None)
 _ASKED: Final = ("now", "actor", "every_event", "digests", "migrated", "positions", "snapshots")
 
 
-NOTHING = Plan({}, ConstraintProgram({}, ()), ConstraintProgram({}, ()), now=None, actor=None, migrates=False)
+NOTHING = Plan(
+    {}, ConstraintProgram({}, ()), ConstraintProgram({}, ()), now=None, actor=None, migrates=False, judges=False
+)
 """The plan that only looks at the events themselves."""
 
 

@@ -13,8 +13,9 @@ from operator import is_
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from cicsc.canonical import LeafHasher
-from cicsc.history.integrity import checked_sequence
+from cicsc.history.integrity import checked_sequence, is_intact
 from cicsc.history.model import Event
+from cicsc.migration.inspection import inspect_stream
 from cicsc.migration.transform import successors
 from cicsc.migration.verdict import REPLAY, Divergence, Verdict, Violation
 from cicsc.replay.fold import Fold
@@ -63,6 +64,9 @@ def migrate_stream(plan: Plan, key: StreamKey, events: Iterable[Event], verdict:
     A stream whose events are not intact is reported, but not judged: replaying what is left of it
     would prove nothing. It has a digest, but what it would become has none.
     """
+    if not plan.judges:
+        inspect_stream(key, events, verdict, sink, digests=plan.digests)
+        return
     run = _StreamRun(plan, key, sink)
     if isinstance(events, list):
         if run.consume_plain(events):
@@ -128,7 +132,7 @@ class _StreamRun:
         Then this run is of no use any more, but nothing has left it.
         """
         plan, key, steps = self._plan, self._key, self._type_plan.steps
-        if plan.every_event or [event.seq for event in events] != list(range(1, len(events) + 1)):
+        if plan.every_event or not is_intact(events):
             return False
         before, after = self.source, self.target
         source, source_attrs, source_shadows = before.state, before.attrs, before.shadows
