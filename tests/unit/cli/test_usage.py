@@ -73,6 +73,13 @@ def test_now_takes_negative_and_large_integers(call: Call, value: str) -> None:
     assert call(*PREFLIGHT, "--now", value).error["code"] == "BUNDLE_NOT_FOUND"
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "1234567", "²"])
+def test_workers_that_are_no_number_are_refused(call, value):
+    said = call(*PREFLIGHT, f"--workers={value}")
+    assert said.error["code"] == "INVALID_VALUE"
+    assert said.error["message"] == f"--workers is {value!r}, expected a number from 1, such as 4"
+
+
 def test_arguments_that_are_not_text_are_refused(call: Call) -> None:
     said = call("bundle-validate", os.fsdecode(b"caf\xe9.json"))
 
