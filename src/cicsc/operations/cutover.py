@@ -135,6 +135,7 @@ class TenantCutover(TenantChange):
             self.assessment = assess(self._call(history), outputs)
         self._require_yes(self.assessment, "VERIFICATION_FAILED")
         staging.flush()
+        self.written = staging.written
         digests = self.assessment.digests
         assert digests.given is not None
         assert digests.made is not None

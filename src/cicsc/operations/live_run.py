@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from cicsc.errors import CicscError, StoreError
 from cicsc.replay.snapshot import Snapshot
+from cicsc.store.encoding import PlacedRow
 from cicsc.store.journal import exhaust
 from cicsc.store.protocol import Store
 from cicsc.store.records import BEFORE_SWITCH, Phase, Run, RunPlan
-from cicsc.store.runs import StagedRow
 
 LEASE_S: Final = 15.0
 """How long a run that has died keeps a tenant, in seconds, unless the operator says otherwise."""
@@ -87,7 +87,7 @@ class LiveRun:
         )
         self._renew_at = self._next_renewal()
 
-    def stage(self, rows: Iterable[StagedRow], snapshots: Iterable[Snapshot]) -> None:
+    def stage(self, rows: Iterable[PlacedRow], snapshots: Iterable[Snapshot]) -> None:
         """Write a batch into the run's generation."""
         self.tick()
         self._store.runs.stage(self.run, rows, snapshots)

@@ -15,13 +15,12 @@ from cicsc.history.integrity import FindingsTally
 from cicsc.history.model import Event, StreamKey
 from cicsc.history.rows import PositionRow
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import event_rows
+from cicsc.store.encoding import PlacedRow, RowsHasher, event_rows
 from cicsc.store.protocol import TenantReading
-from cicsc.store.runs import StagedRow
 
 Row = TypeVar("Row")
 
-Stage = Callable[[list[StagedRow], list[Snapshot]], None]
+Stage = Callable[[list[PlacedRow], list[Snapshot]], None]
 
 TICK_EVENTS: Final = 1_000
 """Events read between two looks at the clock."""
@@ -107,6 +106,7 @@ class Staging:
     """Takes what a migration makes of a tenant's events, and hands it on in batches of about `batch_s` seconds each.
 
     Its three faces are what an engine writes to: events, then their positions, then the snapshot.
+    `written` is the digest of all that was handed on, to compare what is read back with.
     """
 
     def __init__(self, tenant_id: str, placed: dict[int, int], stage: Stage, *, batch_s: float) -> None:
@@ -116,10 +116,11 @@ class Staging:
         self._batch_s = batch_s
         self._batch_rows = FIRST_BATCH_ROWS
         self._waiting: list[Event] = []
-        self._rows: list[StagedRow] = []
+        self._rows: list[PlacedRow] = []
         self._snapshots: list[Snapshot] = []
         self._last = (-1, 0)
         self._old_seq = 0
+        self.written = RowsHasher()
         self.events = _Face(self._take_events)
         self.positions = _Face(self._take_positions)
         self.snapshots = _Face(self._take_snapshots)
@@ -129,6 +130,7 @@ class Staging:
         if self._rows or self._snapshots:
             rows, self._rows = self._rows, []
             snapshots, self._snapshots = self._snapshots, []
+            self.written.update(rows)
             began = time.monotonic()
             self._stage(rows, snapshots)
             self._adapt(len(rows), time.monotonic() - began)

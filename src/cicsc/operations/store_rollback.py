@@ -27,6 +27,7 @@ from cicsc.operations.staging import PlacedHistory, Staging, TenantHistory
 from cicsc.operations.tenant_change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.report.store_reports import StoreRollback
 from cicsc.store.records import RunPlan
+from cicsc.store.refusals import staging_differs
 
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle, Migration
@@ -140,12 +141,26 @@ class TenantRollback(TenantChange):
             staging = Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
             self._undo(history, staging)
         staging.flush()
+        self.written = staging.written
         assert self.digests is not None
         assert self.digests.given is not None
         assert self.digests.made is not None
         live.verified(self.digests.given, self.events, self.digests.made)
 
-    steps = (open_check, pause, verify_and_write, TenantChange.read_back, TenantChange.switch)
+    def read_back(self) -> None:
+        """Read what is to become active; the kept generation is compared with what it was when it was left."""
+        if self.method == "inverse":
+            super().read_back()
+            return
+        run = self.live.run
+        with self.store.reading(self.tenant_id) as reading:
+            kept = TenantHistory(reading, self.live.tick, run.target_generation)
+            count, digest = digest_of(kept.streams())
+        if (count, digest) != (run.target_count, run.target_digest):
+            raise staging_differs(run, f"{count} with digest {digest}")
+        self.live.staged()
+
+    steps = (open_check, pause, verify_and_write, read_back, TenantChange.switch)
     """Each is recorded in the journal in the transaction of its effect."""
 
     # -------------------------------------------------------------------------------------- the pieces

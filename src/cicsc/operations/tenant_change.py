@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from cicsc.errors import CicscError, FenceError, RefusedError
-from cicsc.operations.binding import digest_of
 from cicsc.operations.live_run import DEFAULT_TIMING, LiveRun, Timing, reason_of
 from cicsc.operations.recovery import recover_tenant
-from cicsc.operations.staging import TenantHistory
+from cicsc.operations.staging import TICK_EVENTS
+from cicsc.store.encoding import RowsHasher
 from cicsc.store.refusals import gate_held, staging_differs
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class TenantChange(ABC):
         self.recovered: RecoveryReport | None = None
         self.predicted_s: float | None = None
         self.is_lost = False
+        self.written: RowsHasher | None = None
 
     @property
     def gate(self) -> Gate:
@@ -158,13 +160,17 @@ class TenantChange(ABC):
         self.live.fence()
 
     def read_back(self) -> None:
-        """Read what is to become active, and compare its count and digest with what was verified."""
-        run = self.live.run
+        """Read what was written, and compare it to the byte with what was handed over; nothing else may be there."""
+        run, written = self.live.run, self.written
+        assert written is not None
+        found = RowsHasher()
         with self.store.reading(self.tenant_id) as reading:
-            written = TenantHistory(reading, self.live.tick, run.target_generation)
-            count, digest = digest_of(written.streams())
-        if (count, digest) != (run.target_count, run.target_digest):
-            raise staging_differs(run, f"{count} with digest {digest}")
+            rows = reading.rows(run.target_generation)
+            while batch := list(islice(rows, TICK_EVENTS)):
+                found.update(batch)
+                self.live.tick()
+        if (found.count, found.hexdigest()) != (run.target_count, written.hexdigest()):
+            raise staging_differs(run, f"{found.count}, not all as they were written")
         self.live.staged()
 
     def switch(self) -> None:

@@ -6,7 +6,8 @@ What a writer in another language left is read as strictly as a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -22,10 +23,36 @@ from cicsc.replay.snapshot import Snapshot
 EventRow: TypeAlias = tuple[str, str, int, str, str, int, str, str | None]
 """entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra."""
 
+PlacedRow: TypeAlias = tuple[int, int, str, str, int, str, str, int, str, str | None]
+"""position, ordinal, then the columns of an event."""
+
 SnapshotRow: TypeAlias = tuple[str, str, str, str, str, int | None, int]
 """entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq."""
 
 _encode: Final = msgspec.json.Encoder().encode
+_encode_row: Final = msgspec.msgpack.Encoder().encode
+
+
+class RowsHasher:
+    """The digest of rows in the order in which they are given: what was written is compared by it with what is read.
+
+    It covers every column to the byte, so equal rows are equal events at equal places.
+    """
+
+    __slots__ = ("_hash", "count")
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def update(self, rows: Sequence[PlacedRow]) -> None:
+        """Add the next rows."""
+        self._hash.update(b"".join(map(_encode_row, rows)))
+        self.count += len(rows)
+
+    def hexdigest(self) -> str:
+        """Return the digest of the rows so far."""
+        return self._hash.hexdigest()
 
 
 def encode_text(value: object) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event, StreamKey
 from cicsc.replay.snapshot import Snapshot
+from cicsc.store.encoding import PlacedRow
 from cicsc.store.records import AuditEntry, Gate, Receipt, StoreHead
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class TenantReading(TenantView, Protocol):
         self, generation: int | None = None, *, upto_position: int | None = None
     ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
         """Yield streams as `streams` does, with each event's position; those beyond `upto_position` are left out."""
+        ...
+
+    def rows(self, generation: int | None = None) -> Iterator[PlacedRow]:
+        """Yield the rows of a generation as they are kept, in the order of `streams`."""
         ...
 
     def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:

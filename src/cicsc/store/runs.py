@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import EventRow
+from cicsc.store.encoding import PlacedRow
 from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_run, taken
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.records import BEFORE_SWITCH, Run, RunPlan
@@ -23,9 +23,6 @@ from cicsc.store.session import Session, Value
 from cicsc.store.views import read_gate, record
 
 Database = TypeVar("Database", bound=Session)
-
-StagedRow: TypeAlias = tuple[int, int, *EventRow]
-"""position, ordinal, then the columns of an event."""
 
 REMOVE_ROWS_MAX: Final = 5_000
 """Rows removed in one transaction, which takes some 20 ms."""
@@ -53,7 +50,7 @@ class RunHost(Protocol[Database]):
         """
         ...
 
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[StagedRow]) -> int:
+    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
         """Write rows of events into (tenant, generation); return their number."""
         ...
 
@@ -198,7 +195,7 @@ class Runs(Generic[Database]):
             record(database, run.tenant_id, run.actor_id, f"{run.kind}-fence", detail)
             return read_run(database, run.tenant_id, run.run_id)
 
-    def stage(self, run: Run, rows: Iterable[StagedRow], snapshots: Iterable[Snapshot] = ()) -> int:
+    def stage(self, run: Run, rows: Iterable[PlacedRow], snapshots: Iterable[Snapshot] = ()) -> int:
         """Write a batch into the run's new generation; return the number of events."""
         assert run.target_generation is not None
         with self._host.owning(run, run.target_generation) as database:
