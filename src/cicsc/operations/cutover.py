@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,15 +127,18 @@ class TenantCutover(TenantChange):
     def verify_and_write(self) -> None:
         """Verify the history as it is now, and write what it becomes beside it."""
         live = self.live
-        with self.store.reading(self.tenant_id) as reading:
+        with ExitStack() as stack:
+            reading = stack.enter_context(self.store.reading(self.tenant_id))
             history = PlacedHistory(reading, live.tick)
-            staging = Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
+            staging = stack.enter_context(
+                Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
+            )
             outputs = Outputs(
                 digests=True, events=staging.events, positions=staging.positions, snapshots=staging.snapshots
             )
             self.assessment = assess(self._call(history), outputs)
-        self._require_yes(self.assessment, "VERIFICATION_FAILED")
-        staging.flush()
+            self._require_yes(self.assessment, "VERIFICATION_FAILED")
+            staging.finish()
         self.written = staging.written
         digests = self.assessment.digests
         assert digests.given is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final, TypeVar
 from uuid import uuid4
 
@@ -49,13 +50,18 @@ DEFAULT_TIMING: Final = Timing()
 
 
 class LiveRun:
-    """One run on one tenant, from `begin` to its end."""
+    """One run on one tenant, from `begin` to its end.
+
+    `stage` may be called by a second thread while the first one goes on to say that there is progress;
+    the store's connection is used by one of them at a time.
+    """
 
     def __init__(self, store: Store, run: Run, timing: Timing) -> None:
         self._store = store
         self._timing = timing
         self._renew_at = self._next_renewal()
         self._attempted: Phase = run.phase
+        self._turn = Lock()
         self._reason = ""
         self._finishes_from: Phase = "SWITCHED"
         self.run = run
@@ -68,8 +74,8 @@ class LiveRun:
     def tick(self) -> None:
         """Say that there was progress: the lease is renewed when it is time. Raises RUN_LOST."""
         if time.monotonic() >= self._renew_at:
-            self.run = self._store.runs.keep(self.run, lease_s=self._timing.lease_s)
-            self._renew_at = self._next_renewal()
+            with self._turn:
+                self._renew()
 
     def aim(self, method: str, target_bundle: str, target_version: int) -> None:
         """Say where the run leads to."""
@@ -89,8 +95,9 @@ class LiveRun:
 
     def stage(self, rows: Iterable[PlacedRow], snapshots: Iterable[Snapshot]) -> None:
         """Write a batch into the run's generation."""
-        self.tick()
-        self._store.runs.stage(self.run, rows, snapshots)
+        with self._turn:
+            self._renew()
+            self._store.runs.stage(self.run, rows, snapshots)
 
     def verified(self, head_digest: str, target_count: int, target_digest: str) -> None:
         """Record what was verified."""
@@ -151,6 +158,12 @@ class LiveRun:
         if found.phase != self._finishes_from or not self._is_mine(found):
             return found
         return self._store.runs.finish(found, report=report)
+
+    def _renew(self) -> None:
+        """Renew the lease, unless another thread has just done so."""
+        if time.monotonic() >= self._renew_at:
+            self.run = self._store.runs.keep(self.run, lease_s=self._timing.lease_s)
+            self._renew_at = self._next_renewal()
 
     def _found(self) -> Run:
         return self._store.runs.run(self.run.tenant_id, self.run.run_id)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Generic, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
 
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.model import Event, StreamKey
@@ -106,7 +108,8 @@ class Staging:
     """Takes what a migration makes of a tenant's events, and hands it on in batches of about `batch_s` seconds each.
 
     Its three faces are what an engine writes to: events, then their positions, then the snapshot.
-    `written` is the digest of all that was handed on, to compare what is read back with.
+    `written` is the digest of all that was handed on, to compare what is read back with. A batch is
+    written by a thread while the next is made; on leaving the context none is under way any more.
     """
 
     def __init__(self, tenant_id: str, placed: dict[int, int], stage: Stage, *, batch_s: float) -> None:
@@ -121,19 +124,42 @@ class Staging:
         self._last = (-1, 0)
         self._old_seq = 0
         self.written = RowsHasher()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="staging")
+        self._under_way: Future[None] | None = None
         self.events = _Face(self._take_events)
         self.positions = _Face(self._take_positions)
         self.snapshots = _Face(self._take_snapshots)
 
-    def flush(self) -> None:
-        """Hand on what is left."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._writer.shutdown(wait=True)
+
+    def finish(self) -> None:
+        """Hand on what is left, and wait until all is written; raises what writing raised."""
+        self._hand_on()
+        self._wait()
+
+    def _hand_on(self) -> None:
+        self._wait()
         if self._rows or self._snapshots:
             rows, self._rows = self._rows, []
             snapshots, self._snapshots = self._snapshots, []
-            self.written.update(rows)
-            began = time.monotonic()
-            self._stage(rows, snapshots)
-            self._adapt(len(rows), time.monotonic() - began)
+            self._under_way = self._writer.submit(self._write, rows, snapshots)
+
+    def _wait(self) -> None:
+        if self._under_way is not None:
+            under_way, self._under_way = self._under_way, None
+            under_way.result()
+
+    def _write(self, rows: list[PlacedRow], snapshots: list[Snapshot]) -> None:
+        self.written.update(rows)
+        began = time.monotonic()
+        self._stage(rows, snapshots)
+        self._adapt(len(rows), time.monotonic() - began)
 
     def _take_events(self, events: Iterable[Event]) -> None:
         self._waiting.extend(events)
@@ -151,7 +177,7 @@ class Staging:
                 self._rows.append((position, ordinal, *next(events)))
         self._waiting = []
         if len(self._rows) >= self._batch_rows:
-            self.flush()
+            self._hand_on()
 
     def _take_snapshots(self, snapshots: Iterable[Snapshot]) -> None:
         self._snapshots.extend(snapshots)

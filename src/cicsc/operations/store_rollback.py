@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -136,11 +137,14 @@ class TenantRollback(TenantChange):
             self._verify_unchanged()
             return
         live = self.live
-        with self.store.reading(self.tenant_id) as reading:
+        with ExitStack() as stack:
+            reading = stack.enter_context(self.store.reading(self.tenant_id))
             history = PlacedHistory(reading, live.tick)
-            staging = Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
+            staging = stack.enter_context(
+                Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
+            )
             self._undo(history, staging)
-        staging.flush()
+            staging.finish()
         self.written = staging.written
         assert self.digests is not None
         assert self.digests.given is not None
