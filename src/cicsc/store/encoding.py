@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
-from cicsc.decoding import decode_value
+from cicsc.decoding import decode_value, exceeds_cheap_bounds
 from cicsc.errors import InputError, StoreError, UsageError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
@@ -29,7 +29,11 @@ PlacedRow: TypeAlias = tuple[int, int, str, str, int, str, str, int, str, str | 
 SnapshotRow: TypeAlias = tuple[str, str, str, str, str, int | None, int]
 """entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq."""
 
+_HARMLESS_BYTES_MAX: Final = 128
+"""A shorter text exceeds no limit of nesting or digits."""
+
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, object]).decode
 _encode_row: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -155,7 +159,15 @@ def stored_bundle(digest: str, body: str) -> Bundle:
 
 
 def _decode_object(text: str) -> dict[str, object]:
-    value = decode_value(text.encode(), "the text")
+    """Decode strictly; a text that the encoder would write just so is strict, any other is looked at closer."""
+    data = text.encode()
+    try:
+        fast = _decode(data)
+        if _encode(fast) == data and (len(data) <= _HARMLESS_BYTES_MAX or not exceeds_cheap_bounds(data)):
+            return fast
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    value = decode_value(data, "the text")
     if not isinstance(value, dict):
         raise InputError("VALUE_NOT_JSON", "expected an object, found another value")
     return value
