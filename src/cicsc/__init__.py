@@ -2,9 +2,10 @@
 
 The library behind the command line: the operations of the runbook (`preflight`, `dry_run`,
 `rollback`), the looks at a history and a bundle (`verify_history`, `replay_history`,
-`validate_bundle`, `load_bundle`, `read_history`), and the errors they raise. Each operation returns
-a typed report; a bad history is a report with ok false, never an exception. `Runtime` carries out
-commands on a store that `open_store` gives.
+`validate_bundle`, `load_bundle`, `read_history`), stores (`open_store`, `initialise_store`,
+`create_tenant`, `import_history`, `export_history`, and `StoreSource` as a history), and the errors
+they raise. Each operation returns a typed report; a bad history is a report with ok false, never an
+exception. `Runtime` carries out commands on a store that `open_store` gives.
 
 Names are imported when they are first used, so that the command line starts fast.
 """
@@ -31,11 +32,35 @@ if TYPE_CHECKING:
     from cicsc.history.model import Event
     from cicsc.history.sorted import SortedHistory
     from cicsc.history.sorted import open_history as read_history
-    from cicsc.operations import dry_run, preflight, replay_history, rollback, validate_bundle, verify_history
+    from cicsc.operations import (
+        StoreSource,
+        check_store,
+        create_tenant,
+        dry_run,
+        export_history,
+        import_history,
+        initialise_store,
+        list_tenants,
+        preflight,
+        replay_history,
+        rollback,
+        upgrade_store,
+        validate_bundle,
+        verify_history,
+    )
     from cicsc.replay.snapshot import Snapshot
     from cicsc.report.models import Artifact, BundleVerify, DryRun, HistoryVerify, Preflight, Rollback, Verify
+    from cicsc.report.store_models import (
+        HistoryExport,
+        HistoryImport,
+        StoreCheckReport,
+        StoreReport,
+        TenantCreated,
+        TenantList,
+    )
     from cicsc.runtime import CommandResult, Runtime
     from cicsc.store import open_store
+    from cicsc.store.protocol import Store
 
 __version__ = "0.1.0"
 
@@ -52,6 +77,8 @@ _HOMES = {
     "Event": "cicsc.history.model",
     "FenceError": "cicsc.errors",
     "HistoryError": "cicsc.errors",
+    "HistoryExport": "cicsc.report.store_models",
+    "HistoryImport": "cicsc.report.store_models",
     "HistoryVerify": "cicsc.report.models",
     "InputError": "cicsc.errors",
     "Preflight": "cicsc.report.models",
@@ -60,17 +87,30 @@ _HOMES = {
     "Runtime": "cicsc.runtime",
     "Snapshot": "cicsc.replay.snapshot",
     "SortedHistory": "cicsc.history.sorted",
+    "Store": "cicsc.store.protocol",
+    "StoreCheckReport": "cicsc.report.store_models",
     "StoreError": "cicsc.errors",
+    "StoreReport": "cicsc.report.store_models",
+    "StoreSource": "cicsc.operations",
+    "TenantCreated": "cicsc.report.store_models",
+    "TenantList": "cicsc.report.store_models",
     "UsageError": "cicsc.errors",
     "Verify": "cicsc.report.models",
     "WorkError": "cicsc.errors",
+    "check_store": "cicsc.operations",
+    "create_tenant": "cicsc.operations",
     "dry_run": "cicsc.operations",
+    "export_history": "cicsc.operations",
+    "import_history": "cicsc.operations",
+    "initialise_store": "cicsc.operations",
+    "list_tenants": "cicsc.operations",
     "load_bundle": "cicsc.bundle.load",
     "open_store": "cicsc.store",
     "preflight": "cicsc.operations",
     "read_history": "cicsc.history.sorted",
     "replay_history": "cicsc.operations",
     "rollback": "cicsc.operations",
+    "upgrade_store": "cicsc.operations",
     "validate_bundle": "cicsc.operations",
     "verify_history": "cicsc.operations",
 }
@@ -88,6 +128,8 @@ __all__ = [
     "Event",
     "FenceError",
     "HistoryError",
+    "HistoryExport",
+    "HistoryImport",
     "HistoryVerify",
     "InputError",
     "Preflight",
@@ -96,17 +138,30 @@ __all__ = [
     "Runtime",
     "Snapshot",
     "SortedHistory",
+    "Store",
+    "StoreCheckReport",
     "StoreError",
+    "StoreReport",
+    "StoreSource",
+    "TenantCreated",
+    "TenantList",
     "UsageError",
     "Verify",
     "WorkError",
+    "check_store",
+    "create_tenant",
     "dry_run",
+    "export_history",
+    "import_history",
+    "initialise_store",
+    "list_tenants",
     "load_bundle",
     "open_store",
     "preflight",
     "read_history",
     "replay_history",
     "rollback",
+    "upgrade_store",
     "validate_bundle",
     "verify_history",
 ]

@@ -55,7 +55,7 @@ def test_missing_flags_are_named_all_at_once(call: Call, verb: str) -> None:
     said = call(verb, "--to", "b")
 
     assert (said.code, said.error["code"]) == (2, "MISSING_FLAG")
-    assert said.error["message"] == f"{verb} needs --from, --events, --migration"
+    assert said.error["message"] == f"{verb} needs --from, --events or --store, --migration"
 
 
 @pytest.mark.parametrize(
