@@ -27,11 +27,11 @@ from cicsc.cli.migration_preflight import migration_preflight
 from cicsc.cli.migration_rollback import migration_rollback
 from cicsc.cli.outcome import NOT_DONE, Outcome
 from cicsc.cli.people import say, show, shows_summary
-from cicsc.cli.tenant_execute import tenant_execute
 from cicsc.cli.store_check import store_check
 from cicsc.cli.store_init import store_init
 from cicsc.cli.store_upgrade import store_upgrade
 from cicsc.cli.tenant_create import tenant_create
+from cicsc.cli.tenant_execute import tenant_execute
 from cicsc.cli.tenant_list import tenant_list
 from cicsc.cli.verb import LINES, SUMMARY, Verbs, usage_error
 from cicsc.errors import WorkError

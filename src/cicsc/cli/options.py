@@ -82,7 +82,7 @@ now = click.option(
 )
 actor = click.option("--actor", metavar="ACTOR", help="Who constraints see as the actor. Default: nobody (null).")
 operator = click.option(
-    "--actor", "actor_id", metavar="ACTOR", help="Who does it, for the audit. Default: the user of the system."
+    "--actor", "actor_id", metavar="ACTOR", default="operator", show_default=True, help="Who does it, for the audit."
 )
 expected_hash = click.option("--expected-hash", metavar="HASH", help="The digest that the history must have.")
 equivalence = click.option(

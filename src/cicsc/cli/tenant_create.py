@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from cicsc.cli import options
-from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome, verdict
 from cicsc.cli.verb import Integer, Verb, invocation
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 @options.summary
 @click.pass_context
 def tenant_create(
-    ctx: click.Context, store: str, tenant: str, bundle: str, version: int | None, actor_id: str | None
+    ctx: click.Context, store: str, tenant: str, bundle: str, version: int | None, actor_id: str
 ) -> Outcome:
     """Create a tenant, open for writing and with an empty history.
 
@@ -37,7 +36,7 @@ def tenant_create(
     """
     from cicsc.operations import create_tenant  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = create_tenant(store, tenant, bundle, version=version, actor_id=operator_name(actor_id))
+    report = create_tenant(store, tenant, bundle, version=version, actor_id=actor_id)
     call = invocation(ctx)
 
     def summary() -> RenderableType:
