@@ -276,7 +276,7 @@ def test_export_of_an_earlier_generation(desk: Desk, tmp_path: Path) -> None:
     with desk.initialised() as store:
         cicsc.create_tenant(store, "acme", shop.source(), actor_id="ann")
         before = load(store, *(item for item in shop.history() if item["tenant_id"] == "acme"))
-        order = Order(load_bundle(shop.target()), "v0_to_v1", "ann", execute=True)
+        order = Order(target=load_bundle(shop.target()), migration="v0_to_v1", operator="ann", execute=True)
         assert cut_over(store, "acme", order).ok
         source = cicsc.StoreSource(store, ["acme"])
 

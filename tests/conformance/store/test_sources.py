@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from cicsc.bundle.load import load_bundle
 from cicsc.errors import StoreError, UsageError
 from cicsc.operations.stored import StoredHistory
 from cicsc.store.protocol import Store
-from conformance.store.desk import Desk, Plain
+from conformance.store.desk import Desk, Plain, SqliteDesk
 from conformance.store.history import BUNDLE, NEXT_BUNDLE, add_tenant, append, event, stored
 from e2e import shop
 
@@ -201,3 +203,58 @@ def test_store_of_a_url_is_opened_and_closed(desk: Desk) -> None:
         assert len(stored(store)) == 1
 
     assert cicsc.verify_history(cicsc.StoreSource(desk.url, ["t"])).events == 1
+
+
+def connections(desk: Desk) -> int:
+    """How many connections to the database this process has, but for the one that asks."""
+    if isinstance(desk, SqliteDesk):
+        files = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        return sum(1 for file in files if str(file).startswith(str(desk.path)))
+    with desk.plain() as writer:
+        ((found,),) = writer.execute(
+            "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    assert isinstance(found, int)
+    return found
+
+
+def until_closed(desk: Desk) -> int:
+    """A server ends a connection a little later than its client."""
+    for _ in range(200):
+        if connections(desk) == 0:
+            return 0
+        time.sleep(0.01)
+    return connections(desk)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda url: cicsc.verify_history(cicsc.StoreSource(url, ["t"])),
+        lambda url: cicsc.preflight(None, TARGET, cicsc.StoreSource(url, ["t"]), "v0_to_v1"),
+        lambda url: next(cicsc.replay_history(cicsc.StoreSource(url, ["t"]))),
+        lambda url: cicsc.verify_history(cicsc.StoreSource(url, ["x"])),
+        lambda url: cicsc.import_history(url, [event("9", 2)], actor_id="ann"),
+        lambda url: cicsc.import_history(url, [{"tenant_id": "t", "payload": float("nan")}], actor_id="ann"),
+        lambda url: cicsc.create_tenant(url, "t", BUNDLE, version=1, actor_id="ann"),
+        lambda url: cicsc.export_history(cicsc.StoreSource(url, None), "none.xyz"),
+        cicsc.list_tenants,
+        cicsc.check_store,
+        cicsc.initialise_store,
+        cicsc.upgrade_store,
+    ],
+    ids=[
+        *("verify", "preflight", "replay", "unknown tenant", "refused", "undecodable", "exists", "no format"),
+        *("list", "check", "init", "upgrade"),
+    ],
+)
+def test_store_of_a_url_is_closed_on_every_path(desk: Desk, work: Any) -> None:
+    with desk.initialised() as store:
+        store.put_bundle(BUNDLE)
+        add_tenant(store, "t")
+        append(store, event("1"), event("2"))
+
+    with contextlib.suppress(cicsc.CicscError):
+        work(desk.url)
+
+    assert until_closed(desk) == 0
