@@ -13,6 +13,7 @@ from typing import Final
 from cicsc.cli.machine import encode
 from cicsc.cli.outcome import NOT_DONE, Outcome
 from cicsc.errors import BundleError, CicscError, CommandInputError, WorkError
+from cicsc.report.moments import dated
 from cicsc.report.printable import printable, without_passwords
 
 PROBLEMS_MAX: Final = 100
@@ -72,7 +73,7 @@ def _described(error: BaseException) -> CicscError:
 
 
 def _message(known: CicscError, error: BaseException) -> str:
-    lines = [f"cicsc: {known.message}"]
+    lines = [f"cicsc: {dated(known.message)}"]
     if known.hint is not None:
         lines.append(f"hint: {known.hint}")
     if os.environ.get("CICSC_DEBUG") == "1" and known.exit_code == NOT_DONE:

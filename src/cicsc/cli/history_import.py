@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cicsc.cli import options
+from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome
 from cicsc.cli.verb import Verb, invocation
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 @options.store
 @options.events
 @options.tenants
-@options.operator
+@options.operator_name
 @options.summary
 @click.pass_context
-def history_import(ctx: click.Context, store: str, events: str, tenants: tuple[str, ...], actor_id: str) -> Outcome:
+def history_import(
+    ctx: click.Context, store: str, events: str, tenants: tuple[str, ...], operator: str | None
+) -> Outcome:
     """Bring the histories of a file into tenants that tenant-create has made.
 
     Of each tenant all events are written or none; one that fails does not keep the others from being
@@ -29,7 +32,7 @@ def history_import(ctx: click.Context, store: str, events: str, tenants: tuple[s
     """
     from cicsc.operations import import_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = import_history(store, events, tenants=tenants, actor_id=actor_id)
+    report = import_history(store, events, tenants=tenants, actor_id=operator_name(operator))
     call = invocation(ctx)
 
     def summary() -> RenderableType:

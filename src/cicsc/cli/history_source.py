@@ -31,15 +31,20 @@ def with_history(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any]:
 
 def stored_history(store: str, tenants: tuple[str, ...], *, every: bool) -> StoreSource:
     """Return the histories of the tenants that are named, or of all; raises UsageError unless it is one of both."""
+    require_tenants_or_all(tenants, every=every)
     from cicsc.operations.sources import StoreSource  # noqa: PLC0415 (start-up: help must not load the operations)
 
+    return StoreSource(store, None if every else tenants)
+
+
+def require_tenants_or_all(tenants: tuple[str, ...], *, every: bool) -> None:
+    """Raise UsageError unless tenants are named or all are taken, and not both."""
     if every and tenants:
         raise _conflict("--all", "--tenant", "name the tenants, or take all")
     if not every and not tenants:
         raise UsageError(
             "MISSING_FLAG", "--store needs --tenant or --all", hint="name the tenants; tenant-list shows them"
         )
-    return StoreSource(store, None if every else tenants)
 
 
 def _conflict(one: str, other: str, hint: str) -> UsageError:

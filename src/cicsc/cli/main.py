@@ -22,9 +22,13 @@ from cicsc.cli.history_replay import history_replay
 from cicsc.cli.history_verify import history_verify
 from cicsc.cli.interrupts import Interrupts
 from cicsc.cli.machine import LineOutput, ReaderGoneError, write
+from cicsc.cli.migration_cutover import migration_cutover
 from cicsc.cli.migration_dry_run import migration_dry_run
+from cicsc.cli.migration_finalize import migration_finalize
 from cicsc.cli.migration_preflight import migration_preflight
+from cicsc.cli.migration_recover import migration_recover
 from cicsc.cli.migration_rollback import migration_rollback
+from cicsc.cli.migration_status import migration_status
 from cicsc.cli.outcome import NOT_DONE, Outcome
 from cicsc.cli.people import say, show, shows_summary
 from cicsc.cli.store_check import store_check
@@ -33,6 +37,7 @@ from cicsc.cli.store_upgrade import store_upgrade
 from cicsc.cli.tenant_create import tenant_create
 from cicsc.cli.tenant_execute import tenant_execute
 from cicsc.cli.tenant_list import tenant_list
+from cicsc.cli.tenant_pause import tenant_pause, tenant_resume
 from cicsc.cli.verb import LINES, SUMMARY, Verbs, usage_error
 from cicsc.errors import WorkError
 
@@ -62,6 +67,10 @@ for _verb in (
     history_replay,
     migration_preflight,
     migration_dry_run,
+    migration_cutover,
+    migration_status,
+    migration_recover,
+    migration_finalize,
     migration_rollback,
     tenant_execute,
     store_init,
@@ -71,6 +80,8 @@ for _verb in (
     tenant_list,
     history_import,
     history_export,
+    tenant_pause,
+    tenant_resume,
 ):
     cli.add_command(_verb)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cicsc.cli.verb import SUMMARY, Alternative, Choice, Milliseconds
+from cicsc.cli.verb import SUMMARY, Alternative, Choice, Milliseconds, Seconds
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 Decorator = Callable[[Callback], Callback]
@@ -28,6 +28,14 @@ source = click.option(
     cls=Alternative,
     needless_with="--store",
     help="The bundle that wrote the history; with --store it is the active one.",
+)
+target_of_file = click.option(
+    "--to",
+    "target",
+    metavar="BUNDLE",
+    cls=Alternative,
+    needless_with="--store",
+    help="The bundle that holds the migration; with --store it is the active one.",
 )
 source_optional = click.option(
     "--from", "source", metavar="BUNDLE", help="The bundle before the migration, to check what comes out against."
@@ -71,6 +79,9 @@ migration = click.option("--migration", metavar="ID", required=True, help="The i
 tenants = click.option(
     "--tenant", "tenants", metavar="TENANT", multiple=True, help="Only this tenant; may be repeated. Default: all."
 )
+operator_name = click.option(
+    "--operator", metavar="NAME", help="Who does it, for the journal. Default: the user of the system."
+)
 history = (events_or_store, store_of_history, tenants, all_tenants)
 """Where a history comes from: a file or a store."""
 
@@ -81,9 +92,25 @@ now = click.option(
     help="What constraints see as now, in milliseconds since the epoch. Default: the history's largest ts.",
 )
 actor = click.option("--actor", metavar="ACTOR", help="Who constraints see as the actor. Default: nobody (null).")
-operator = click.option(
-    "--actor", "actor_id", metavar="ACTOR", default="operator", show_default=True, help="Who does it, for the audit."
+max_pause = click.option(
+    "--max-pause",
+    "max_pause_s",
+    metavar="S",
+    type=Seconds(),
+    default=60.0,
+    show_default="60",
+    help="The longest pause of a tenant, in seconds.",
 )
+lease = click.option(
+    "--lease",
+    "lease_s",
+    metavar="S",
+    type=Seconds(),
+    default=15.0,
+    show_default="15",
+    help="After how many seconds a tenant opens by itself if this process dies.",
+)
+execute = click.option("--execute", is_flag=True, help="Do it; without this flag it is rehearsed, and nothing changes.")
 expected_hash = click.option("--expected-hash", metavar="HASH", help="The digest that the history must have.")
 equivalence = click.option(
     "--equivalence",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cicsc.cli import options
+from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome, verdict
 from cicsc.cli.verb import Integer, Verb, invocation
 
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     type=Integer(),
     help="The version of the application. Default: the bundle_version that the bundle names.",
 )
-@options.operator
+@options.operator_name
 @options.summary
 @click.pass_context
 def tenant_create(
-    ctx: click.Context, store: str, tenant: str, bundle: str, version: int | None, actor_id: str
+    ctx: click.Context, store: str, tenant: str, bundle: str, version: int | None, operator: str | None
 ) -> Outcome:
     """Create a tenant, open for writing and with an empty history.
 
@@ -36,7 +37,7 @@ def tenant_create(
     """
     from cicsc.operations import create_tenant  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = create_tenant(store, tenant, bundle, version=version, actor_id=actor_id)
+    report = create_tenant(store, tenant, bundle, version=version, actor_id=operator_name(operator))
     call = invocation(ctx)
 
     def summary() -> RenderableType:

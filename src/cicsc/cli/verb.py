@@ -27,6 +27,10 @@ LINES: Final = "cicsc.lines"
 _DIGITS_MAX: Final = 19
 """Digits of the largest integer of 64 bits."""
 
+_SECONDS_MIN: Final = 0.001
+_SECONDS_MAX: Final = 30 * 24 * 3600
+"""Bounds of a duration: those of a pause, which `cicsc.store.lease` keeps."""
+
 _MAY_BE_EMPTY: Final = frozenset({"--actor", "--id", "--type"})
 """Flags whose value may be the empty string; elsewhere it is the sign of a shell variable that is not set."""
 
@@ -128,6 +132,49 @@ class Alternative(click.Option):
     def is_missing(self, given: Callable[[click.Parameter], bool], params: Iterable[click.Parameter]) -> bool:
         """Tell whether neither the flag nor the other one is given."""
         return not any(given(param) for param in params if param is self or self.other in param.opts)
+
+
+class Seconds(click.ParamType[float]):
+    """A duration: a positive number of seconds, perhaps with a fraction."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> float:
+        """Return the number, or refuse anything but decimal digits with at most one point."""
+        if isinstance(value, float):  # a default
+            return value
+        text = str(value)
+        whole, _, fraction = text.partition(".")
+        if f"{whole}{fraction}".isascii() and f"{whole}{fraction}".isdigit() and len(text) <= _DIGITS_MAX:
+            seconds = float(text)
+            if _SECONDS_MIN <= seconds <= _SECONDS_MAX:
+                return seconds
+        raise UsageError(
+            "INVALID_VALUE",
+            f"{_flag_of(param)} is {value!r}, expected seconds, from {_SECONDS_MIN} to {_SECONDS_MAX}",
+            hint="a number without a unit, such as 90 or 2.5",
+        )
+
+
+class Count(click.ParamType[int]):
+    """A whole number from one bound to another."""
+
+    name = "count"
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least = least
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
+        """Return the number, or refuse anything but ASCII digits within the bounds."""
+        text = str(value)
+        if text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX and self.least <= int(text) <= self.most:
+            return int(text)
+        raise UsageError(
+            "INVALID_VALUE",
+            f"{_flag_of(param)} is {value!r}, expected a whole number from {self.least} to {self.most}",
+            hint="write it in digits",
+        )
 
 
 class Verb(click.Command):
@@ -245,6 +292,8 @@ def invocation(ctx: click.Context) -> Invocation:
                 words.append((flag, None))
             case str() if flag == "--store":
                 words.append((flag, shown_url(value)))
+            case float():
+                words.append((flag, str(int(value)) if value.is_integer() else str(value)))
             case tuple() | list():
                 words.extend((flag, str(item)) for item in value)
             case _:

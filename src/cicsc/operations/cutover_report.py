@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from cicsc.errors import CicscError
+from cicsc.errors import CicscError, FenceError
 from cicsc.operations.recovery import boundaries_of
 from cicsc.report.store_reports import Cutover, Outcome
 
@@ -24,6 +24,8 @@ def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | No
     run = cutover.live.run if cutover.has_run else None
     gate = gate_now(cutover)
     known, exit_code = (UNSET, 0) if error is None else described(error)
+    if isinstance(error, FenceError) and not cutover.has_run:
+        outcome = "refused"  # whoever has the tenant comes first, and nothing was done
     assessment = cutover.assessment
     report = None if assessment is None else assessment.report
     migration = cutover.order.target.migrations.get(cutover.order.migration)
@@ -43,6 +45,7 @@ def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | No
         mutated=run is not None and run.switched_at_ms is not None,
         exit_code=exit_code,
         run_id=UNSET if run is None else run.run_id,
+        interrupted=cutover.is_interrupted or isinstance(error, KeyboardInterrupt),
         artifact_bound=cutover.is_bound,
         predicted_pause_ms=UNSET if cutover.predicted_s is None else round(cutover.predicted_s * 1000),
         pause_ms=pause_ms(run),

@@ -6,7 +6,7 @@ its bundle. It runs as a run of its own, in small transactions, and can be inter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
@@ -17,13 +17,52 @@ from cicsc.migration.plan import compile_judgement
 from cicsc.migration.verdict import REPLAY
 from cicsc.operations.cutover_report import described
 from cicsc.operations.integrity import check_integrity
+from cicsc.operations.live_run import LEASE_S, Timing
 from cicsc.operations.staging import TenantHistory
+from cicsc.operations.stored import opened_store
 from cicsc.operations.tenant_change import TenantChange, Terms
-from cicsc.report.store_reports import Finalize, GenerationReport
+from cicsc.report.store_reports import Finalize, Finalizes, GenerationReport
 from cicsc.store.records import RunPlan
 
 if TYPE_CHECKING:
     from cicsc.store.protocol import Store
+
+
+def finalize(
+    store: str | Store,
+    tenants: Collection[str] | None = None,
+    *,
+    execute: bool = False,
+    lease_s: float = LEASE_S,
+    operator: str = "library",
+) -> Finalizes:
+    """Drop every generation but the active one of some tenants (None: all), or say which would be dropped.
+
+    `store` is a URL or an open store. Each tenant is by itself; a signal ends the one under way. Raises
+    StoreError where the store cannot be opened.
+    """
+    terms = Terms(operator=operator, execute=execute, timing=Timing(lease_s))
+    reports: list[Finalize] = []
+    with opened_store(store) as opened:
+        names = [gate.tenant_id for gate in opened.gates()] if tenants is None else sorted(set(tenants))
+        for tenant_id in names:
+            reports.append(finalize_tenant(opened, tenant_id, terms))
+            if is_interrupted(reports[-1]):
+                break
+    begun = {report.tenant_id for report in reports}
+    return Finalizes(
+        ok=len(begun) == len(names) and all(report.ok for report in reports),
+        executed=execute,
+        exit_code=max((report.exit_code for report in reports), default=0),
+        rows_removed=sum(report.rows_removed for report in reports),
+        not_begun=[name for name in names if name not in begun],
+        tenants=reports,
+    )
+
+
+def is_interrupted(report: Finalize) -> bool:
+    """Tell whether a signal ended the work on a tenant."""
+    return isinstance(report.error, dict) and report.error["code"] == "INTERRUPTED"
 
 
 def finalize_tenant(store: Store, tenant_id: str, terms: Terms) -> Finalize:

@@ -7,14 +7,18 @@ the run is completed. Doing it twice is the same as doing it once.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from cicsc.errors import CicscError, FenceError
+from cicsc.errors import CicscError, FenceError, UsageError
 from cicsc.operations.live_run import LEASE_S
+from cicsc.report.live_reports import Recovery
 from cicsc.report.store_reports import Boundaries, RecoveryReport
 from cicsc.store.journal import exhaust
+
+NAMED_MAX: Final = 5
+"""Tenants that a message names."""
 
 if TYPE_CHECKING:
     from cicsc.store.protocol import Store
@@ -75,7 +79,7 @@ def recover(
     store: Store, tenants: Collection[str] = (), *, actor_id: str, take_over: tuple[str, int] | None = None
 ) -> list[RecoveryReport]:
     """Recover some tenants, by default all; one that cannot be recovered is reported as held, and stops no other."""
-    names = sorted(set(tenants)) if tenants else [gate.tenant_id for gate in store.gates()]
+    names = sorted(set(tenants)) if tenants else [gate.tenant_id for gate in store.gates() if gate.owner is not None]
     reports = []
     for tenant_id in names:
         try:
@@ -85,6 +89,35 @@ def recover(
         if report is not None:
             reports.append(report)
     return reports
+
+
+def recover_tenants(
+    store: Store, tenants: Collection[str] = (), *, operator: str, take_over: tuple[str, int] | None = None
+) -> Recovery:
+    """Recover some tenants, by default all, or take the one over whose run and epoch are named, and report it.
+
+    Raises UsageError where a take-over does not name one tenant, RUN_LOST where its run has moved on.
+    """
+    if take_over is not None and len(set(tenants)) != 1:
+        raise UsageError(
+            "INVALID_VALUE",
+            f"cannot take over run {take_over[0]} of {len(set(tenants))} tenants: expected one",
+            hint="name its tenant with --tenant",
+        )
+    reports = recover(store, tenants, actor_id=operator, take_over=take_over)
+    held = [report.tenant_id for report in reports if report.outcome == "held"]
+    if not held:
+        return Recovery(ok=True, exit_code=0, tenants=reports)
+    named = ", ".join(map(repr, held[:NAMED_MAX])) + (
+        f" and {len(held) - NAMED_MAX} more" if len(held) > NAMED_MAX else ""
+    )
+    message = f"{len(held)} of {len(reports)} runs may still live, and were left alone: those of {named}"
+    hint = (
+        "wait for them; each report in tenants says who has the tenant, and how to take over what is known to be dead"
+    )
+    return Recovery(
+        ok=False, exit_code=1, tenants=reports, error={"code": "RUN_HELD", "message": message, "hint": hint}
+    )
 
 
 def _held(store: Store, tenant_id: str, error: CicscError) -> RecoveryReport:
@@ -101,6 +134,9 @@ def _held(store: Store, tenant_id: str, error: CicscError) -> RecoveryReport:
         found_phase=run.phase,
         outcome="held",
         boundaries=boundaries_of(run),
+        epoch=run.epoch,
+        started_at=run.started_ms,
+        lease_until=run.lease_until_ms,
         error={"code": error.code, "message": error.message, "hint": error.hint},
     )
 

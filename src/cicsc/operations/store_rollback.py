@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
 
+from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import undo_history
 from cicsc.errors import RefusedError
 from cicsc.migration.inverse import reversibility
@@ -22,9 +23,11 @@ from cicsc.migration.undo import compile_undo
 from cicsc.operations.binding import digest_of
 from cicsc.operations.cutover_report import described, gate_now, pause_ms
 from cicsc.operations.integrity import check_integrity
+from cicsc.operations.live_run import LEASE_S, Timing
 from cicsc.operations.recovery import boundaries_of
 from cicsc.operations.rollback import UNSAFE_HINT, history_obstacles
 from cicsc.operations.staging import PlacedHistory, Staging, TenantHistory
+from cicsc.operations.stored import opened_store
 from cicsc.operations.tenant_change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.report.store_reports import StoreRollback
 from cicsc.store.records import RunPlan
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from cicsc.engine.inprocess import Digests
     from cicsc.history.model import Event
     from cicsc.migration.undo import UndoVerdict
+    from cicsc.operations.sources import BundleSource
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Run
 
@@ -50,6 +54,32 @@ class RollbackOrder(Terms):
 
     migration: str
     source: Bundle | None = None
+
+
+def roll_back_live(
+    store: str | Store,
+    tenant_id: str,
+    migration: str,
+    *,
+    source: BundleSource | None = None,
+    execute: bool = False,
+    max_pause_s: float = 60.0,
+    lease_s: float = LEASE_S,
+    operator: str = "library",
+) -> StoreRollback:
+    """Take a live tenant back to the version before `migration`, or rehearse it.
+
+    `store` is a URL or an open store. `source` is the bundle before the migration, where the tenant's
+    journal does not know it. `max_pause_s` bounds the pause, `lease_s` is how long a process that died
+    keeps the tenant paused, both in seconds. Whatever happens is told in the report. Raises
+    StoreError where the store cannot be opened, BundleError for a `source` that is not valid.
+    """
+    before = None if source is None else load_bundle(source)
+    order = RollbackOrder(
+        operator=operator, execute=execute, timing=Timing(lease_s, max_pause_s), migration=migration, source=before
+    )
+    with opened_store(store) as opened:
+        return roll_back_tenant(opened, tenant_id, order)
 
 
 def roll_back_tenant(store: Store, tenant_id: str, order: RollbackOrder) -> StoreRollback:

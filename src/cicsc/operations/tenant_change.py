@@ -52,6 +52,7 @@ class TenantChange(ABC):
         self.recovered: RecoveryReport | None = None
         self.predicted_s: float | None = None
         self.is_lost = False
+        self.is_interrupted = False
         self.written: RowsHasher | None = None
 
     @property
@@ -146,6 +147,7 @@ class TenantChange(ABC):
 
     def _switched_after_all(self, error: BaseException) -> bool:
         """Let the tenant go; tell whether the switch was carried out although its answer was lost."""
+        self.is_interrupted = isinstance(error, KeyboardInterrupt)
         try:
             return self.live.end(reason_of(error)).phase in {"SWITCHED", "DONE"}
         except CicscError as lost:

@@ -25,7 +25,10 @@ class Boundaries(Report, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class RecoveryReport(Report, frozen=True, kw_only=True):
-    """What was found of a run that had died, and what was done."""
+    """What was found of a run that had died, and what was done.
+
+    One that may still live is `held`: `epoch` and `run_id` are what a take-over has to name.
+    """
 
     tenant_id: str
     run_id: str
@@ -35,6 +38,9 @@ class RecoveryReport(Report, frozen=True, kw_only=True):
     outcome: Literal["finished", "reopened", "cleaned", "held"]
     boundaries: Boundaries
     resumed_by: str | UnsetType | None = UNSET
+    epoch: int | UnsetType = UNSET
+    started_at: int | UnsetType = UNSET
+    lease_until: int | UnsetType = UNSET
     error: dict[str, object] | UnsetType = UNSET
 
 
@@ -42,7 +48,8 @@ class Cutover(Report, frozen=True, kw_only=True):
     """The cutover of one tenant, carried out or rehearsed.
 
     `mutated` tells whether this call changed what is active. `checks` are there where the preflight
-    refused; `predicted_pause_ms` is an estimate from the preflight's own speed.
+    refused; `predicted_pause_ms` is an estimate from the preflight's own speed. `interrupted` tells
+    that a signal came meanwhile, whether or not it changed the outcome.
     """
 
     ok: bool
@@ -59,6 +66,7 @@ class Cutover(Report, frozen=True, kw_only=True):
     mutated: bool
     exit_code: int
     run_id: str | UnsetType = UNSET
+    interrupted: bool = False
     artifact_bound: bool = False
     predicted_pause_ms: int | UnsetType = UNSET
     pause_ms: int | UnsetType = UNSET
@@ -71,7 +79,11 @@ class Cutover(Report, frozen=True, kw_only=True):
 
 
 class Cutovers(Report, frozen=True, kw_only=True):
-    """The cutovers of several tenants, each its own; `not_moved` names every tenant that is not on the target now."""
+    """The cutovers of several tenants, each its own; `not_moved` names every tenant that is not on the target now.
+
+    `tenants` holds those that were begun, in the order in which they were given; after a signal, or when
+    no worker could be started, there may be others, which `counts` has as `not_begun`.
+    """
 
     ok: bool
     mode: Literal["pause_migrate_resume"]
@@ -81,6 +93,7 @@ class Cutovers(Report, frozen=True, kw_only=True):
     not_moved: list[str]
     exit_code: int
     tenants: list[Cutover]
+    error: dict[str, object] | UnsetType = UNSET
 
 
 class StoreRollback(Report, frozen=True, kw_only=True):
@@ -136,3 +149,14 @@ class Finalize(Report, frozen=True, kw_only=True, omit_defaults=False):
     generations: list[GenerationReport]
     rows_removed: int
     error: dict[str, object] | UnsetType = UNSET
+
+
+class Finalizes(Report, frozen=True, kw_only=True, omit_defaults=False):
+    """The dropping of old generations of several tenants, each by itself."""
+
+    ok: bool
+    executed: bool
+    exit_code: int
+    rows_removed: int
+    not_begun: list[str]
+    tenants: list[Finalize]

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Final, Generic, Protocol, TypeVar
 
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import PlacedRow
 from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_run, taken
 from cicsc.store.lease import lease_ms, pause_ms
-from cicsc.store.records import BEFORE_SWITCH, Run, RunPlan
+from cicsc.store.records import BEFORE_SWITCH, Gate, Run, RunPlan, Standing
 from cicsc.store.refusals import fence_changed, head_moved, run_held, run_lost, staging_differs
 from cicsc.store.session import Session, Value
 from cicsc.store.views import read_gate, record
@@ -26,6 +26,9 @@ Database = TypeVar("Database", bound=Session)
 
 REMOVE_ROWS_MAX: Final = 5_000
 """Rows removed in one transaction, which takes some 20 ms."""
+
+
+_GATE_COLUMNS: Final = len(fields(Gate))
 
 
 class RunHost(Protocol[Database]):
@@ -85,6 +88,16 @@ class Runs(Generic[Database]):
         """Return the run that has the tenant now, None where none has. Raises UNKNOWN_TENANT."""
         with self._host.looking() as database:
             return holder_of(database, read_gate(database, tenant_id))
+
+    def standings(self, tenant_id: str | None = None) -> Iterator[Standing]:
+        """Yield how every tenant stands, or one, in code-point order of their names. Raises UNKNOWN_TENANT."""
+        with self._host.looking() as database:
+            if tenant_id is not None:
+                read_gate(database, tenant_id)
+            names: dict[str, Value] = {"tenant_id": tenant_id, "now_ms": now_ms(database)}
+            for row in database.rows("standings", names):
+                gate, paused_ms, run = row[:_GATE_COLUMNS], row[_GATE_COLUMNS], row[_GATE_COLUMNS + 1 :]
+                yield Standing(Gate(*gate), paused_ms, None if run[0] is None else Run(*run))
 
     def generations(self, tenant_id: str) -> list[int]:
         """Return the generations that hold events or snapshots of a tenant, the active one included."""
