@@ -37,7 +37,8 @@ def _rollback(report: StoreRollback, call: Invocation) -> Iterator[RenderableTyp
     mark: Mark = "ok" if report.ok else "FAILED"
     yield headline(f"rollback of tenant {value_text(report.tenant_id)}", _verdict(report), mark)
     if report.method is not UNSET and report.ok:
-        yield plain(_METHODS[report.method].format(counted(report.rolled_back_events, "event")))
+        becomes = "becomes" if report.outcome == "rehearsed" else "is"
+        yield plain(_METHODS[report.method].format(becomes, counted(report.rolled_back_events, "event")))
     if report.reasons is not UNSET:
         yield plain()
         yield from listed(report.reasons, len(report.reasons), _OBSTACLES_MAX, deep=False)
@@ -51,8 +52,8 @@ def _rollback(report: StoreRollback, call: Invocation) -> Iterator[RenderableTyp
 
 
 _METHODS = {
-    "reactivate": "nothing was written since the switch, so the generation before it is active again: {}",
-    "inverse": "events were written since the switch, so the inverse of the whole history is written: {}",
+    "reactivate": "nothing was written since the switch, so the generation before it {} active again: {}",
+    "inverse": "events were written since the switch, so the inverse of the whole history {} active: {}",
 }
 
 

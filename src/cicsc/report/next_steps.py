@@ -17,6 +17,7 @@ _SAME_ASSESSMENT: Final = (
     "--from", "--to", "--events", "--store", "--migration", *_SAME_HISTORY,
     "--now", "--actor", "--equivalence", "--accept-source-violations",
 )  # fmt: skip
+_SAME_OPTIONS: Final = ("--now", "--actor", "--equivalence", "--accept-source-violations")
 _ARTIFACT: Final = "artifacts/migration-dry-run.json"
 
 
@@ -91,7 +92,8 @@ def after_dry_run(report: DryRun, call: Invocation) -> Iterator[RenderableType]:
     elif report.artifact_path is UNSET:
         yield from next_step("record it", call.plus("--artifact", _ARTIFACT))
     elif from_store(call):
-        yield from next_step("cut over (runbook, chapter 3), bound to this artifact")
+        command = call.then("migration-cutover", "--store", "--tenant", "--all", "--to", "--migration", *_SAME_OPTIONS)
+        yield from next_step("rehearse the cutover, bound to this artifact", command.plus("--artifact", _path(report)))
     elif out_events is None:
         yield from next_step("write the migrated history", call.plus("--out-events", "events.migrated.jsonl"))
     else:
@@ -99,6 +101,10 @@ def after_dry_run(report: DryRun, call: Invocation) -> Iterator[RenderableType]:
             "cut over (runbook, chapter 3): pause writes, make sure that no event came since, load"
             f" {out_events}, activate the new version, resume"
         )
+
+
+def _path(report: DryRun) -> str:
+    return _ARTIFACT if report.artifact_path is UNSET else report.artifact_path
 
 
 def from_store(call: Invocation) -> bool:
