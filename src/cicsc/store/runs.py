@@ -212,7 +212,7 @@ class Runs(Generic[Database]):
         """Write a batch into the run's new generation; return the number of events."""
         assert run.target_generation is not None
         with self._host.owning(run, run.target_generation) as database:
-            names = names_of(run) | {"now_ms": now_ms(database), "phase": run.phase}
+            names = names_of(run) | {"now_ms": now_ms(database)}
             self._changed(database, "write for", run, database.run("touch_run", names))
             target = (run.tenant_id, run.target_generation)
             count = self._host.stage_rows(database, target, rows)
@@ -310,7 +310,11 @@ class Runs(Generic[Database]):
 
     def sweep(self, run: Run, *, lease_s: float, report: str | None = None) -> Iterator[int]:
         """Remove what an aborted run staged, then give the tenant back; yields how many rows each step removed."""
-        staging = self._staging_of(run)
+        with self._host.looking() as database:
+            gate = read_gate(database, run.tenant_id)
+        if run.phase != "ABORTED":
+            raise run_lost("clean up after", run, gate)
+        staging = gate.staging_generation
         while staging is not None and (removed := self.remove(run, staging, lease_s=lease_s)):
             yield removed
         with self._host.writing() as database:
@@ -331,10 +335,6 @@ class Runs(Generic[Database]):
                 "limit": REMOVE_ROWS_MAX,
             }
             return database.run("remove_events", part) or database.run("remove_snapshots", part)
-
-    def _staging_of(self, run: Run) -> int | None:
-        with self._host.looking() as database:
-            return read_gate(database, run.tenant_id).staging_generation
 
     def _advance(self, run: Run, what: str, statement: str, values: dict[str, Value]) -> Run:
         with self._host.writing() as database:

@@ -79,7 +79,8 @@ values (
 update cicsc.cutover
 set lease_until_ms = %(lease_until_ms)s
 where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s
-    and lease_until_ms > %(now_ms)s;
+    and lease_until_ms > %(now_ms)s
+    and exists (select 1 from cicsc.gate where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s);
 
 -- name: keep_gate
 update cicsc.gate
@@ -127,7 +128,7 @@ where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s an
 -- name: touch_run
 update cicsc.cutover
 set lease_until_ms = lease_until_ms
-where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = %(phase)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase in ('FENCED', 'VERIFIED')
     and lease_until_ms > %(now_ms)s;
 
 -- name: switch_gate
@@ -164,9 +165,11 @@ set epoch = epoch + 1, lease_until_ms = %(lease_until_ms)s
 where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s;
 
 -- name: finish_run
+-- What has nothing to switch is done when its work is.
 update cicsc.cutover
 set phase = 'DONE', ended_ms = %(now_ms)s, report = %(report)s
-where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = %(phase)s;
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s
+    and (phase = 'SWITCHED' or (phase = 'PLANNED' and kind in ('import', 'finalize')));
 
 -- name: put_report
 update cicsc.cutover
@@ -176,7 +179,11 @@ where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s an
 -- name: release_gate
 update cicsc.gate
 set owner = null, staging_generation = null
-where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and state = 'open';
+where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and state = 'open'
+    and exists (
+        select 1 from cicsc.cutover
+        where tenant_id = %(tenant_id)s and run_id = %(run_id)s and phase in ('DONE', 'ABORTED')
+    );
 
 -- name: latest_generation
 select latest_generation from cicsc.tenant where tenant_id = %(tenant_id)s;

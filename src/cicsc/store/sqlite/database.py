@@ -26,7 +26,7 @@ PAGE_CACHE_KIB: Final = 32 * 1024
 """Memory of one connection for pages of the file."""
 
 POLL_S: Final = 0.003
-"""How often a locked file is looked at. SQLite would come to look every 0.1 s, and for seconds find busy writers there."""
+"""How often a locked file is looked at. SQLite itself looks every 0.1 s, and may meet busy writers for seconds."""
 
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite without the WAL-reset fault (3.7.0 to 3.51.2): a checkpoint beside a write corrupted the file."""
