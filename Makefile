@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test test-fast coverage check format-check lint types layers dependencies docs fix benchmark \
-	mutation lock clean
+	mutation writers lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -70,6 +70,9 @@ benchmark: $(VENV)/package.stamp $(VENV)/test.stamp ## the numbers of the docs
 mutation: $(VENV)/package.stamp $(VENV)/mutation.stamp ## mutants of the expressions and migrations that no test notices
 	$(VENV)/bin/mutmut run $(ARGS)
 	$(VENV)/bin/mutmut results
+
+writers: $(VENV)/package.stamp $(VENV)/test.stamp ## 32 writers against 200 cutovers of each kind of store, with the figures
+	CICSC_WRITERS=full $(INTERPRETER) -m pytest --capture=no tests/concurrency/test_writers.py $(ARGS)
 
 # The order matters: each file takes over the pins of the one before it, so that all can live in one environment.
 lock: $(VENV)/lock.stamp ## pin the dependencies of pyproject.toml again

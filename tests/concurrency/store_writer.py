@@ -1,0 +1,58 @@
+"""A writer that goes through the store: `python -m concurrency.store_writer NAME URL LEDGER THINK_S`.
+
+Every second one appends to the generation that it knows, the others write in a transaction with a receipt.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from cicsc.errors import CicscError
+from cicsc.history.model import Event
+from cicsc.store import open_store
+from cicsc.store.protocol import Store
+from concurrency.writer import Gateway, Refused, Writer, event_type_of
+
+
+class StoreGateway(Gateway):
+    """Writes by the methods of a store."""
+
+    def __init__(self, store: Store, *, with_receipts: bool) -> None:
+        self._store = store
+        self._with_receipts = with_receipts
+
+    def look(self, tenant_id: str) -> tuple[int, int]:
+        gate = self._store.gate(tenant_id)
+        return gate.active_version, gate.active_generation
+
+    def write(self, tenant_id: str, place: tuple[int, int], entity_id: str, seq: int, tokens: list[str]) -> None:
+        version, generation = place
+        name = event_type_of(version)
+        events = [
+            Event(tenant_id, "Note", entity_id, number, name, {"token": token}, number, "writer")
+            for number, token in enumerate(tokens, seq)
+        ]
+        try:
+            if not self._with_receipts:
+                self._store.append(tenant_id, events, generation=generation)
+                return
+            with self._store.transaction(tenant_id) as transaction:
+                if transaction.receipt(tokens[0]) is None:
+                    transaction.append(events)
+                    transaction.put_receipt(tokens[0], {"seq": seq})
+        except CicscError as error:
+            raise Refused(error.code) from error
+
+    def read(self, tenant_id: str, entity_id: str, seq: int) -> list[str]:
+        with self._store.reading(tenant_id) as reading:
+            events = reading.events("Note", entity_id, after_seq=seq - 1)
+            return [str(found.payload["token"]) for found in events]
+
+
+if __name__ == "__main__":
+    _, name, url, ledger, think_s = sys.argv
+    with closing(open_store(url)) as opened:
+        gateway = StoreGateway(opened, with_receipts=int(name) % 4 == 0)
+        Writer(name, gateway, Path(ledger), float(think_s)).run()
