@@ -278,8 +278,12 @@ class Runs(Generic[Database]):
             return read_run(database, run.tenant_id, run.run_id)
 
     def abort(self, run: Run, *, reason: str, lease_s: float) -> Run:
-        """Open the tenant as it was before and record why; what was staged is cleaned up by `sweep`."""
-        with self._host.holding_gate("resume", run.tenant_id) as database:
+        """Open the tenant as it was before and record why; what was staged is cleaned up by `sweep`.
+
+        Nobody is held up for a tenant that was never paused: a run gives up more than once if it has to.
+        """
+        is_open = run.phase == "PLANNED"
+        with self._host.writing() if is_open else self._host.holding_gate("resume", run.tenant_id) as database:
             abort_run(database, run, now_ms(database), reason=reason, lease=lease_ms(lease_s), by="run")
             return read_run(database, run.tenant_id, run.run_id)
 
