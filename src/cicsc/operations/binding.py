@@ -74,7 +74,7 @@ def read_approval(path: str | Path) -> Approval:
         artifact = msgspec.convert(value, Artifact, strict=True)
     except msgspec.ValidationError as error:
         raise _no_artifact(path, str(error)[:200]) from error
-    if artifact.to_json() != data:
+    if artifact.to_json() != data or artifact.sealed() != artifact:
         raise _no_artifact(path, "its bytes are not those that a dry run writes, so it was changed since")
     return Approval(artifact, sha256_hex(data))
 

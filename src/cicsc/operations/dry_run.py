@@ -78,7 +78,7 @@ def _assess(call: Call, together: Publication, out_events: Path | None, out_posi
 
 def _artifact(assessment: Assessment) -> Artifact:
     report, digests = assessment.report, assessment.digests
-    return Artifact(
+    artifact = Artifact(
         migration_id=report.migration_id,
         ok=report.ok,
         source_events=assessment.source_events,
@@ -91,6 +91,7 @@ def _artifact(assessment: Assessment) -> Artifact:
         reversibility=None if report.reversibility is UNSET else report.reversibility,
         preflight=report,
     )
+    return artifact.sealed()
 
 
 def _heads(assessment: Assessment) -> dict[str, HeadReport]:
