@@ -168,6 +168,7 @@ class _Several:
 
     def _found(self, name: str, error: BaseException) -> Cutover:
         """Report a tenant whose cutover gave no report, as the store has it."""
+        self._store.abandon()
         report = describe(TenantCutover(self._store, name, self._order), "failed", error)
         try:
             standing = next(self._store.runs.standings(name))

@@ -138,6 +138,7 @@ class LiveRun:
         only the journal can tell, the run is left for `finish`. Raises StoreError where the store
         cannot be reached any more: the lease opens the tenant then.
         """
+        self._store.abandon()
         self.run = self._persistently(lambda: self._ended(reason))
         return self.run
 

@@ -127,6 +127,14 @@ class Store(Protocol):
         """Give up the connections; the store can be used no more. May be called again."""
         ...
 
+    def abandon(self) -> None:
+        """Give up a transaction that a signal has left open between two statements; where none is, do nothing.
+
+        For whoever goes on after KeyboardInterrupt. The connection is closed, so that a block which is
+        left only later, when it is collected, cannot end another transaction.
+        """
+        ...
+
     # ------------------------------------------------------------------------------------- the schema
 
     def schema_version(self) -> int | None:

@@ -46,6 +46,11 @@ class PostgresStore(SqlStore[Database]):
                 database.close()
         self._opened = self._idle_reader = None
 
+    def abandon(self) -> None:
+        if self._opened is not None and not self._opened.is_idle:
+            self._opened.close()
+            self._opened = None
+
     # ------------------------------------------------------------------------------------- the schema
 
     def schema_version(self) -> int | None:

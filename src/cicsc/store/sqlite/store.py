@@ -46,6 +46,11 @@ class SqliteStore(SqlStore[Database]):
             self._opened.close()
             self._opened = None
 
+    def abandon(self) -> None:
+        if self._opened is not None and self._opened.in_transaction:
+            self._opened.close()
+            self._opened = None
+
     # ------------------------------------------------------------------------------------- the schema
 
     def schema_version(self) -> int | None:
