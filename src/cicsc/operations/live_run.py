@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, TypeVar
@@ -68,8 +69,27 @@ class LiveRun:
 
     @classmethod
     def begin(cls, store: Store, tenant_id: str, plan: RunPlan, timing: Timing) -> LiveRun:
-        """Take a tenant. Raises RUN_HELD, RUN_ABANDONED and GATE_HELD."""
-        return cls(store, store.runs.begin(tenant_id, uuid4().hex, plan, lease_s=timing.lease_s), timing)
+        """Take a tenant; whatever keeps this from returning, the tenant is given back.
+
+        Raises RUN_HELD, RUN_ABANDONED and GATE_HELD.
+        """
+        run_id = uuid4().hex
+        try:
+            return cls(store, store.runs.begin(tenant_id, run_id, plan, lease_s=timing.lease_s), timing)
+        except BaseException as error:
+            cls._give_back(store, tenant_id, run_id, timing, reason_of(error))
+            raise
+
+    @classmethod
+    def _give_back(cls, store: Store, tenant_id: str, run_id: str, timing: Timing, reason: str) -> None:
+        """End a run that began although its beginner never learned of it: a signal came, or the answer was lost."""
+        with suppress(CicscError):  # its lease ends it otherwise
+            store.abandon()
+            holder = store.runs.holder(tenant_id)
+            if holder is not None and holder.run_id == run_id:
+                begun = cls(store, holder, timing)
+                begun.end(reason)
+                begun.sweep("{}")
 
     def tick(self) -> None:
         """Say that there was progress: the lease is renewed when it is time. Raises RUN_LOST."""

@@ -222,14 +222,14 @@ class SqliteDesk(Desk):
     @contextmanager
     def as_owner(self, plain: Plain, tenant_id: str, generation: int, *, owner: str, epoch: int) -> Iterator[None]:
         plain.begin()
-        plain.execute(
-            "update gate set unlocked_generation = ? where tenant_id = ? and owner = ? and epoch = ?",
-            generation,
-            tenant_id,
-            owner,
-            epoch,
-        )
         try:
+            plain.execute(
+                "update gate set unlocked_generation = ? where tenant_id = ? and owner = ? and epoch = ?",
+                generation,
+                tenant_id,
+                owner,
+                epoch,
+            )
             yield
         except BaseException:
             plain.rollback()
