@@ -67,8 +67,7 @@ def cut_over(store: Store, tenant_id: str, order: Order) -> Cutover:
     except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - it is told in the report, and the tenant is let go
         error = failure
     report = describe(change, outcome, error)
-    unrecorded = change.record_end(report.to_json().decode())
-    return report if unrecorded is None else with_note(report, unrecorded)
+    return with_note(report, change.record_end(report.to_json().decode()))
 
 
 class TenantCutover(TenantChange):
@@ -85,6 +84,8 @@ class TenantCutover(TenantChange):
         """Do what is ordered; a tenant that is on the target already is left alone."""
         self.look()
         if self.gate.active_bundle == self.order.target.digest:
+            if self.order.execute:
+                self.follow()
             return "already"
         if not self.order.execute:
             self.rehearse()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from cicsc.errors import CicscError, FenceError
 from cicsc.operations.recovery import boundaries_of
-from cicsc.report.store_reports import Cutover, Outcome
+from cicsc.report.store_reports import Cutover, Finalize, Outcome, StoreRollback
 
 if TYPE_CHECKING:
     from cicsc.operations.cutover import TenantCutover
     from cicsc.operations.tenant_change import TenantChange
     from cicsc.store.records import Gate, Run
+
+ChangeReport = TypeVar("ChangeReport", Cutover, StoreRollback, Finalize)
 
 NOT_DONE = 3
 
@@ -42,7 +44,7 @@ def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | No
         boundaries=boundaries_of(run),
         active_version=None if gate is None else gate.active_version,
         tenant_paused=None if gate is None else gate.is_paused,
-        mutated=run is not None and run.switched_at_ms is not None,
+        mutated=mutated_by(cutover),
         exit_code=exit_code,
         run_id=UNSET if run is None else run.run_id,
         interrupted=cutover.is_interrupted or isinstance(error, KeyboardInterrupt),
@@ -58,13 +60,14 @@ def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | No
     )
 
 
-def with_note(report: Cutover, error: CicscError) -> Cutover:
-    """Say in a report that its end could not be recorded; what it says of the tenant stands."""
-    if report.error is not UNSET:
+def with_note(report: ChangeReport, error: BaseException | None) -> ChangeReport:
+    """Say in a report that its end could not be recorded, if it could not; what it says of the tenant stands."""
+    if error is None or report.error is not UNSET:
         return report
+    known, _ = described(error)
     note: dict[str, object] = {
-        "code": error.code,
-        "message": f"the work is done, but its end was not recorded: {error.message}",
+        "code": known["code"],
+        "message": f"the work is done, but its end was not recorded: {known['message']}",
         "hint": "run migration-recover",
     }
     return msgspec.structs.replace(report, ok=False, exit_code=NOT_DONE, error=note)
@@ -93,8 +96,17 @@ def pause_ms(run: Run | None) -> int | UnsetType:
 
 
 def gate_now(cutover: TenantChange) -> Gate | None:
-    """Return the tenant's gate as it is now, None where it cannot be had."""
+    """Return the tenant's gate as it is now, None where it cannot be had; nothing keeps the report from being made."""
     try:
         return cutover.store.gate(cutover.tenant_id)
-    except CicscError:
+    except (Exception, KeyboardInterrupt):  # noqa: BLE001 - also a signal: what was done is done, and has to be told
         return None
+
+
+def mutated_by(change: TenantChange) -> bool | None:
+    """Tell whether a change made something else active; None where the store was lost while it did."""
+    if not change.has_run:
+        return False
+    if change.is_lost and change.live.may_have_switched:
+        return None
+    return change.live.run.switched_at_ms is not None

@@ -15,7 +15,7 @@ from cicsc.engine.inprocess import migrate_history
 from cicsc.errors import RefusedError
 from cicsc.migration.plan import compile_judgement
 from cicsc.migration.verdict import REPLAY
-from cicsc.operations.cutover_report import described
+from cicsc.operations.cutover_report import described, with_note
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live_run import LEASE_S, Timing
 from cicsc.operations.staging import TenantHistory
@@ -73,6 +73,8 @@ def finalize_tenant(store: Store, tenant_id: str, terms: Terms) -> Finalize:
     try:
         change.look()
         if not change.old:
+            if terms.execute:
+                change.follow()
             outcome = "nothing"
         elif terms.execute:
             change.execute()
@@ -97,8 +99,7 @@ def finalize_tenant(store: Store, tenant_id: str, terms: Terms) -> Finalize:
         rows_removed=change.removed,
         error=known,
     )
-    change.record_end(report.to_json().decode())
-    return report
+    return with_note(report, change.record_end(report.to_json().decode()))
 
 
 class TenantFinalize(TenantChange):

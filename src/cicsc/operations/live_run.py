@@ -91,6 +91,11 @@ class LiveRun:
                 begun.end(reason)
                 begun.sweep("{}")
 
+    @property
+    def may_have_switched(self) -> bool:
+        """Whether the switch was asked for, and nothing is known of its outcome."""
+        return self._attempted == "SWITCHED" and self.run.phase in BEFORE_SWITCH
+
     def tick(self) -> None:
         """Say that there was progress: the lease is renewed when it is time. Raises RUN_LOST."""
         if time.monotonic() >= self._renew_at:
@@ -155,7 +160,8 @@ class LiveRun:
         """Let the tenant go after something went wrong, and return how the run stands.
 
         Before the switch the tenant is opened as it was. If the switch was carried out after all, as
-        only the journal can tell, the run is left for `finish`. Raises StoreError where the store
+        only the journal can tell, the run is left for `finish`. If another has taken it over,
+        `is_taken` says so. Raises StoreError where the store
         cannot be reached any more: the lease opens the tenant then.
         """
         self._store.abandon()
@@ -169,7 +175,8 @@ class LiveRun:
 
     def _ended(self, reason: str) -> Run:
         found = self._found()
-        if found.phase not in BEFORE_SWITCH or not self._is_mine(found):
+        self.is_taken = not self._is_mine(found)
+        if found.phase not in BEFORE_SWITCH or self.is_taken:
             return found
         self._attempted, self._reason = "ABORTED", reason
         return self._store.runs.abort(found, reason=reason, lease_s=self._timing.lease_s)

@@ -21,7 +21,7 @@ from cicsc.errors import RefusedError
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.binding import digest_of
-from cicsc.operations.cutover_report import described, gate_now, pause_ms
+from cicsc.operations.cutover_report import described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live_run import LEASE_S, Timing
 from cicsc.operations.recovery import boundaries_of
@@ -99,8 +99,7 @@ def roll_back_tenant(store: Store, tenant_id: str, order: RollbackOrder) -> Stor
     except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - it is told in the report, and the tenant is let go
         error = failure
     report = _describe(change, outcome, error)
-    change.record_end(report.to_json().decode())
-    return report
+    return with_note(report, change.record_end(report.to_json().decode()))
 
 
 class TenantRollback(TenantChange):
@@ -322,7 +321,7 @@ def _describe(
         boundaries=boundaries_of(run),
         active_version=None if gate is None else gate.active_version,
         tenant_paused=None if gate is None else gate.is_paused,
-        mutated=run is not None and run.switched_at_ms is not None,
+        mutated=mutated_by(change),
         exit_code=exit_code,
         run_id=UNSET if run is None else run.run_id,
         source_digest=UNSET if run is None or run.head_digest is None else run.head_digest,

@@ -17,7 +17,7 @@ from cicsc.operations.live_run import DEFAULT_TIMING, LiveRun, Timing, reason_of
 from cicsc.operations.recovery import recover_tenant
 from cicsc.operations.staging import TICK_EVENTS
 from cicsc.store.encoding import RowsHasher
-from cicsc.store.refusals import gate_held, staging_differs
+from cicsc.store.refusals import gate_held, run_lost, staging_differs
 
 if TYPE_CHECKING:
     from cicsc.report.store_reports import RecoveryReport
@@ -96,6 +96,16 @@ class TenantChange(ABC):
             raise gate_held(self.gate)
         self.check(lambda: None)
 
+    def follow(self) -> None:
+        """Bring a run that has died on the tenant to its end; one that may live is left alone."""
+        try:
+            self.recovered = recover_tenant(
+                self.store, self.tenant_id, actor_id=self.terms.operator, lease_s=self.terms.timing.lease_s
+            )
+        except FenceError as error:
+            if error.code != "RUN_HELD":
+                raise
+
     def execute(self) -> None:
         """Carry the steps out; whichever fails, the tenant is open afterwards."""
         self._live = self._begin()
@@ -103,10 +113,15 @@ class TenantChange(ABC):
             for step in self.steps:
                 step(self)
         except BaseException as error:
-            if not self._switched_after_all(error):
-                raise
+            mine = self.live.run
+            if self._switched_after_all(error):
+                return
+            if self.live.is_taken and isinstance(error, CicscError) and error.code != "RUN_LOST":
+                # What went wrong did so because another has changed the tenant since; its own message would mislead.
+                raise run_lost("go on with", mine, self.store.gate(self.tenant_id)) from error
+            raise
 
-    def record_end(self, report: str) -> CicscError | None:
+    def record_end(self, report: str) -> BaseException | None:
         """Record the report and give the tenant back; return what kept it from being recorded, if anything did."""
         if self._live is None or self.is_lost:
             return None
@@ -115,7 +130,7 @@ class TenantChange(ABC):
                 self.live.finish(report)
             else:
                 self.live.sweep(report)
-        except CicscError as error:
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is told in the report
             # What matters is done and stands in the journal; who comes next finds the run and completes it.
             return error
         return None
@@ -139,9 +154,7 @@ class TenantChange(ABC):
         except FenceError as error:
             if error.code != "RUN_ABANDONED":
                 raise
-        self.recovered = recover_tenant(
-            self.store, self.tenant_id, actor_id=self.terms.operator, lease_s=timing.lease_s
-        )
+        self.follow()
         self.look()
         return LiveRun.begin(self.store, self.tenant_id, self.run_plan(), timing)
 
@@ -150,8 +163,8 @@ class TenantChange(ABC):
         self.is_interrupted = isinstance(error, KeyboardInterrupt)
         try:
             return self.live.end(reason_of(error)).phase in {"SWITCHED", "DONE"}
-        except CicscError as lost:
-            # The store is gone. The lease opens the tenant, and who comes next finds the run.
+        except (Exception, KeyboardInterrupt) as lost:
+            # The store is gone, or the memory. The lease opens the tenant, and who comes next finds the run.
             self.is_lost = True
             raise error from lost
 

@@ -92,7 +92,7 @@ def state_now(report: Cutover) -> Iterator[RenderableType]:
         yield Marked("note", "the store does not tell how the tenant stands; its lease opens it")
         return
     paused = "paused" if report.tenant_paused else "open"
-    changed = "was changed" if report.mutated else "was not changed"
+    changed = {True: "was changed", False: "was not changed", None: "may have been changed"}[report.mutated]
     yield Marked("note", f"the tenant {changed}: it is on version {report.active_version}, and {paused}")
 
 

@@ -47,7 +47,8 @@ class RecoveryReport(Report, frozen=True, kw_only=True):
 class Cutover(Report, frozen=True, kw_only=True):
     """The cutover of one tenant, carried out or rehearsed.
 
-    `mutated` tells whether this call changed what is active. `checks` are there where the preflight
+    `mutated` tells whether this call changed what is active, null where the store was lost while it did
+    so; then the other facts are null too, and the journal knows. `checks` are there where the preflight
     refused; `predicted_pause_ms` is an estimate from the preflight's own speed. `interrupted` tells
     that a signal came meanwhile, whether or not it changed the outcome.
     """
@@ -63,7 +64,7 @@ class Cutover(Report, frozen=True, kw_only=True):
     boundaries: Boundaries
     active_version: int | None
     tenant_paused: bool | None
-    mutated: bool
+    mutated: bool | None
     exit_code: int
     run_id: str | UnsetType = UNSET
     interrupted: bool = False
@@ -116,7 +117,7 @@ class StoreRollback(Report, frozen=True, kw_only=True):
     boundaries: Boundaries
     active_version: int | None
     tenant_paused: bool | None
-    mutated: bool
+    mutated: bool | None
     exit_code: int
     run_id: str | UnsetType = UNSET
     source_digest: str | UnsetType = UNSET

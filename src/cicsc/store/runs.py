@@ -241,6 +241,9 @@ class Runs(Generic[Database]):
         """
         assert run.target_generation is not None
         with self._host.holding_gate("switch", run.tenant_id) as database:
+            # First, since whoever came after a run that has lost the tenant may have changed all the rest.
+            mine = names_of(run) | {"now_ms": now_ms(database), "lease_until_ms": run.lease_until_ms}
+            self._changed(database, "switch", run, database.run("keep_run", mine))
             position, count = database.row("head", (run.tenant_id, run.source_generation)) or (0, 0)
             if (position, count) != (run.head_position, run.head_count):
                 raise head_moved(run, position, count)
