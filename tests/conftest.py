@@ -33,7 +33,7 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-UNMEASURED = ("concurrency", "conformance", "fuzz", "postgres", "properties")
+UNMEASURED = ("concurrency", "conformance", "crash", "fuzz", "postgres", "properties")
 """Folders of tests that go over covered lines many thousand times; measuring coverage would make them three times as slow."""
 
 
