@@ -149,7 +149,6 @@ class TenantFinalize(TenantChange):
 
     def open_check(self) -> None:
         """Verify the active generation; the tenant stays open throughout."""
-        self.look()
         self.check(self.live.tick)
 
     def drop(self) -> None:

@@ -110,6 +110,7 @@ class TenantChange(ABC):
         """Carry the steps out; whichever fails, the tenant is open afterwards."""
         self._live = self._begin()
         try:
+            self.look_again()
             for step in self.steps:
                 step(self)
         except BaseException as error:
@@ -120,6 +121,22 @@ class TenantChange(ABC):
                 # What went wrong did so because another has changed the tenant since; its own message would mislead.
                 raise run_lost("go on with", mine, self.store.gate(self.tenant_id)) from error
             raise
+
+    def look_again(self) -> None:
+        """See what there is to be changed now that nobody else can change it; raises TENANT_MOVED.
+
+        Between the first look and the begin another run may have switched; what was planned is for
+        what was active then.
+        """
+        before = self.gate
+        self.look()
+        if self.gate.active_bundle != before.active_bundle:
+            raise RefusedError(
+                "TENANT_MOVED",
+                f"tenant {self.tenant_id!r} was moved from version {before.active_version} to version "
+                f"{self.gate.active_version} while the run began",
+                hint="nothing was changed; run the same command again",
+            )
 
     def record_end(self, report: str) -> BaseException | None:
         """Record the report and give the tenant back; return what kept it from being recorded, if anything did."""
