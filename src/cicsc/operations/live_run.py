@@ -170,7 +170,7 @@ class LiveRun:
 
     def sweep(self, report: str) -> None:
         """Clean up what was staged, then give the tenant back; nothing to do where it is another's by now."""
-        if self.run.phase == "ABORTED" and self._is_mine(self.run):
+        if self.run.phase == "ABORTED" and not self.is_taken:
             exhaust(self._store.runs.sweep(self.run, lease_s=self._timing.lease_s, report=report))
 
     def _ended(self, reason: str) -> Run:
@@ -183,7 +183,8 @@ class LiveRun:
 
     def _finished(self, report: str) -> Run:
         found = self._found()
-        if found.phase != self._finishes_from or not self._is_mine(found):
+        self.is_taken = self.is_taken or not self._is_mine(found)
+        if found.phase != self._finishes_from or self.is_taken:
             return found
         return self._store.runs.finish(found, report=report)
 
