@@ -142,6 +142,8 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except apsw.NoMemError as error:
+            raise MemoryError(f"SQLite: {error}") from error
         except apsw.Error as error:
             raise _our_error(self.path, error) from error
         except UnicodeDecodeError as error:
