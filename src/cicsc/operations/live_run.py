@@ -65,6 +65,7 @@ class LiveRun:
         self._turn = Lock()
         self._reason = ""
         self._finishes_from: Phase = "SWITCHED"
+        self.is_taken = False
         self.run = run
 
     @classmethod
@@ -161,8 +162,8 @@ class LiveRun:
 
         Before the switch the tenant is opened as it was. If the switch was carried out after all, as
         only the journal can tell, the run is left for `finish`. If another has taken it over,
-        `is_taken` says so. Raises StoreError where the store
-        cannot be reached any more: the lease opens the tenant then.
+        `is_taken` says so. Raises StoreError where the store cannot be reached any more: the lease
+        opens the tenant then.
         """
         self._store.abandon()
         self.run = self._persistently(lambda: self._ended(reason))
