@@ -76,7 +76,7 @@ mutation: $(VENV)/package.stamp $(VENV)/mutation.stamp ## mutants of the express
 	$(VENV)/bin/mutmut run $(ARGS)
 	$(VENV)/bin/mutmut results
 
-writers: $(VENV)/package.stamp $(VENV)/test.stamp ## 32 writers against 200 cutovers of each kind of store, with the figures
+writers: $(VENV)/package.stamp $(VENV)/test.stamp ## 32 writers against 200 cutovers and 50 rollbacks on each kind of store, with the figures
 	CICSC_WRITERS=full $(INTERPRETER) -m pytest --capture=no tests/concurrency/test_writers.py $(ARGS)
 
 # The order matters: each file takes over the pins of the one before it, so that all can live in one environment.

@@ -14,6 +14,8 @@ from statistics import median
 from typing import Any, NamedTuple, Self
 
 from cicsc.operations.cutover import Order, cut_over
+from cicsc.operations.store_rollback import RollbackOrder, roll_back_tenant
+from cicsc.report.store_reports import Cutover, StoreRollback
 from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.protocol import Store
 from cicsc.store.sqlite.store import SqliteStore
@@ -172,7 +174,7 @@ class Measures:
         """Tell the figures in some lines."""
         longest = max(entry.ended - entry.started for entry in [*ledgers.acknowledged, *ledgers.refusals])
         lines = [
-            f"{len(self.rounds)} cutovers, {ledgers.events.total()} acknowledged events",
+            f"{len(self.rounds)} cutovers and rollbacks, {ledgers.events.total()} acknowledged events",
             f"{len(ledgers.refusals)} refusals, {time.monotonic() - self.began:.0f} s",
             f"longest call of a writer: {1000 * longest:.0f} ms",
         ]
@@ -182,14 +184,17 @@ class Measures:
         return "\n".join(lines)
 
 
-def move(store: TimedSqlite | TimedPostgres, tenant_id: str, writers: Writers) -> Round:
-    """Move a tenant on by one version while the writers write, and wait until each of them writes in the new one."""
+def move(store: TimedSqlite | TimedPostgres, tenant_id: str, writers: Writers, *, back: bool = False) -> Round:
+    """Move a tenant on by one version, or back, while the writers write; wait until each of them writes in that one."""
     ledgers = writers.ledgers
     acknowledged, refusals = len(ledgers.acknowledged), len(ledgers.refusals)
-    version = store.gate(tenant_id).active_version + 1
-    report = cut_over(
-        store, tenant_id, Order(target=bundle(version), migration=MIGRATION, operator="ann", execute=True)
-    )
+    version = store.gate(tenant_id).active_version + (-1 if back else 1)
+    report: Cutover | StoreRollback
+    if back:
+        report = roll_back_tenant(store, tenant_id, RollbackOrder(migration=MIGRATION, operator="ann", execute=True))
+    else:
+        order = Order(target=bundle(version), migration=MIGRATION, operator="ann", execute=True)
+        report = cut_over(store, tenant_id, order)
     assert report.outcome == "switched", report
     fence, switch = store.last("pause"), store.last("switch")
     names = ledgers.paths.keys()

@@ -1,6 +1,6 @@
 """A writer that goes through the store: `python -m concurrency.store_writer NAME URL LEDGER THINK_S`.
 
-Every second one appends to the generation that it knows, the others write in a transaction with a receipt.
+Some append to the generation that they know, some through the runtime, some in a transaction with a receipt.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from pathlib import Path
 
 from cicsc.errors import CicscError
 from cicsc.history.model import Event
+from cicsc.runtime import Runtime
 from cicsc.store import open_store
 from cicsc.store.protocol import Store
 from concurrency.writer import Gateway, Refused, Writer, event_type_of
 
+WAYS = ("append", "runtime", "receipt")
+
 
 class StoreGateway(Gateway):
-    """Writes by the methods of a store."""
+    """Writes by the methods of a store, or of the runtime on it."""
 
-    def __init__(self, store: Store, *, with_receipts: bool) -> None:
+    def __init__(self, store: Store, way: str) -> None:
         self._store = store
-        self._with_receipts = with_receipts
+        self._runtime = Runtime(store)
+        self._way = way
 
     def look(self, tenant_id: str) -> tuple[int, int]:
         gate = self._store.gate(tenant_id)
@@ -35,8 +39,11 @@ class StoreGateway(Gateway):
             for number, token in enumerate(tokens, seq)
         ]
         try:
-            if not self._with_receipts:
+            if self._way == "append":
                 self._store.append(tenant_id, events, generation=generation)
+                return
+            if self._way == "runtime":
+                self._runtime.append(tenant_id, events)
                 return
             with self._store.transaction(tenant_id) as transaction:
                 if transaction.receipt(tokens[0]) is None:
@@ -54,5 +61,5 @@ class StoreGateway(Gateway):
 if __name__ == "__main__":
     _, name, url, ledger, think_s = sys.argv
     with closing(open_store(url)) as opened:
-        gateway = StoreGateway(opened, with_receipts=int(name) % 4 == 0)
+        gateway = StoreGateway(opened, WAYS[int(name) // 2 % len(WAYS)])
         Writer(name, gateway, Path(ledger), float(think_s)).run()

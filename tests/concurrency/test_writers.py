@@ -1,6 +1,6 @@
 """Many programs write while their tenant is cut over again and again; nothing that was acknowledged to them is lost.
 
-`make writers` runs it in full, with 32 writers, 200 cutovers and 100,000 events for each kind of store. Otherwise it is
+`make writers` runs it in full, with 32 writers, 200 cutovers, 50 rollbacks and 100,000 events for each kind of store. Otherwise it is
 small. The history of a tenant is copied by each cutover, so the writers go on to another tenant after some.
 """
 
@@ -26,19 +26,19 @@ class Size(NamedTuple):
     think_s: float
     """how long a writer waits at most before it writes again"""
     tenants: int
-    cutovers: int
-    """of each tenant"""
+    moves: int
+    """of each tenant: cutovers, but every fourth a rollback"""
     events: int
     """acknowledged at least, in all"""
 
     @property
-    def total_cutovers(self) -> int:
-        """How often tenants are cut over."""
-        return self.tenants * self.cutovers
+    def total_moves(self) -> int:
+        """How often tenants are moved."""
+        return self.tenants * self.moves
 
 
-FULL = Size(writers=32, think_s=0.15, tenants=20, cutovers=10, events=100_000)
-SMALL = Size(writers=8, think_s=0.03, tenants=3, cutovers=4, events=5_000)
+FULL = Size(writers=32, think_s=0.15, tenants=25, moves=10, events=100_000)
+SMALL = Size(writers=8, think_s=0.03, tenants=3, moves=4, events=5_000)
 SIZE = FULL if os.environ.get("CICSC_WRITERS") == "full" else SMALL
 
 FENCE_WAIT_MS_MAX = 5_000
@@ -46,7 +46,7 @@ FENCE_WAIT_MS_MAX = 5_000
 
 
 @pytest.mark.slow
-def test_writers_lose_nothing_to_cutovers(desk: Desk, tmp_path: Path) -> None:
+def test_writers_lose_nothing_to_cutovers_and_rollbacks(desk: Desk, tmp_path: Path) -> None:
     desk.initialised().close()
     measures = Measures()
     with timed_store(desk.url) as store, Writers(desk.url, tmp_path, SIZE.writers, SIZE.think_s) as writers:
@@ -55,9 +55,9 @@ def test_writers_lose_nothing_to_cutovers(desk: Desk, tmp_path: Path) -> None:
         for number, tenant_id in enumerate(tenants):
             create_tenant(store, tenant_id)
             writers.work_on(tenant_id)
-            for cutover in range(SIZE.cutovers):
-                writers.wait_for_events(SIZE.events * (number * SIZE.cutovers + cutover + 1) // SIZE.total_cutovers)
-                measures.rounds.append(move(store, tenant_id, writers))
+            for step in range(SIZE.moves):
+                writers.wait_for_events(SIZE.events * (number * SIZE.moves + step + 1) // SIZE.total_moves)
+                measures.rounds.append(move(store, tenant_id, writers, back=step % 4 == 3))
         writers.stop()
         sys.stdout.write(f"\n{desk.url.partition(':')[0]}: {measures.summary(ledgers)}\n")
 
