@@ -48,14 +48,22 @@ if TYPE_CHECKING:
         validate_bundle,
         verify_history,
     )
-    from cicsc.operations.cutovers import cutover_pause_migrate_resume
-    from cicsc.operations.finalize import finalize
-    from cicsc.operations.pausing import pause_tenant, resume_tenant
-    from cicsc.operations.recovery import recover_tenants
-    from cicsc.operations.status import tenant_status
-    from cicsc.operations.store_rollback import roll_back_live
+    from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
+    from cicsc.operations.live.finalize import finalize
+    from cicsc.operations.live.pausing import pause_tenant, resume_tenant
+    from cicsc.operations.live.recovery import recover_tenants
+    from cicsc.operations.live.rollback import roll_back_live
+    from cicsc.operations.live.status import tenant_status
     from cicsc.replay.snapshot import Snapshot
-    from cicsc.report.live_reports import PauseReport, Recovery, StatusReport
+    from cicsc.report.live.models import (
+        Cutover,
+        Cutovers,
+        Finalizes,
+        PauseReport,
+        Recovery,
+        StatusReport,
+        StoreRollback,
+    )
     from cicsc.report.models import Artifact, BundleVerify, DryRun, HistoryVerify, Preflight, Rollback, Verify
     from cicsc.report.store_models import (
         HistoryExport,
@@ -65,7 +73,6 @@ if TYPE_CHECKING:
         TenantCreated,
         TenantList,
     )
-    from cicsc.report.store_reports import Cutover, Cutovers, Finalizes, StoreRollback
     from cicsc.runtime import CommandResult, Runtime
     from cicsc.store import open_store
     from cicsc.store.protocol import Store
@@ -81,31 +88,31 @@ _HOMES = {
     "CommandError": "cicsc.errors",
     "CommandInputError": "cicsc.errors",
     "CommandResult": "cicsc.runtime",
-    "Cutover": "cicsc.report.store_reports",
-    "Cutovers": "cicsc.report.store_reports",
+    "Cutover": "cicsc.report.live.models",
+    "Cutovers": "cicsc.report.live.models",
     "DryRun": "cicsc.report.models",
     "Event": "cicsc.history.model",
     "FenceError": "cicsc.errors",
-    "Finalizes": "cicsc.report.store_reports",
+    "Finalizes": "cicsc.report.live.models",
     "HistoryError": "cicsc.errors",
     "HistoryExport": "cicsc.report.store_models",
     "HistoryImport": "cicsc.report.store_models",
     "HistoryVerify": "cicsc.report.models",
     "InputError": "cicsc.errors",
-    "PauseReport": "cicsc.report.live_reports",
+    "PauseReport": "cicsc.report.live.models",
     "Preflight": "cicsc.report.models",
     "Problem": "cicsc.errors",
-    "Recovery": "cicsc.report.live_reports",
+    "Recovery": "cicsc.report.live.models",
     "Rollback": "cicsc.report.models",
     "Runtime": "cicsc.runtime",
     "Snapshot": "cicsc.replay.snapshot",
     "SortedHistory": "cicsc.history.sorted",
-    "StatusReport": "cicsc.report.live_reports",
+    "StatusReport": "cicsc.report.live.models",
     "Store": "cicsc.store.protocol",
     "StoreCheckReport": "cicsc.report.store_models",
     "StoreError": "cicsc.errors",
     "StoreReport": "cicsc.report.store_models",
-    "StoreRollback": "cicsc.report.store_reports",
+    "StoreRollback": "cicsc.report.live.models",
     "StoreSource": "cicsc.operations",
     "TenantCreated": "cicsc.report.store_models",
     "TenantList": "cicsc.report.store_models",
@@ -114,24 +121,24 @@ _HOMES = {
     "WorkError": "cicsc.errors",
     "check_store": "cicsc.operations",
     "create_tenant": "cicsc.operations",
-    "cutover_pause_migrate_resume": "cicsc.operations.cutovers",
+    "cutover_pause_migrate_resume": "cicsc.operations.live.cutovers",
     "dry_run": "cicsc.operations",
     "export_history": "cicsc.operations",
-    "finalize": "cicsc.operations.finalize",
+    "finalize": "cicsc.operations.live.finalize",
     "import_history": "cicsc.operations",
     "initialise_store": "cicsc.operations",
     "list_tenants": "cicsc.operations",
     "load_bundle": "cicsc.bundle.load",
     "open_store": "cicsc.store",
-    "pause_tenant": "cicsc.operations.pausing",
+    "pause_tenant": "cicsc.operations.live.pausing",
     "preflight": "cicsc.operations",
     "read_history": "cicsc.history.sorted",
-    "recover_tenants": "cicsc.operations.recovery",
+    "recover_tenants": "cicsc.operations.live.recovery",
     "replay_history": "cicsc.operations",
-    "resume_tenant": "cicsc.operations.pausing",
-    "roll_back_live": "cicsc.operations.store_rollback",
+    "resume_tenant": "cicsc.operations.live.pausing",
+    "roll_back_live": "cicsc.operations.live.rollback",
     "rollback": "cicsc.operations",
-    "tenant_status": "cicsc.operations.status",
+    "tenant_status": "cicsc.operations.live.status",
     "upgrade_store": "cicsc.operations",
     "validate_bundle": "cicsc.operations",
     "verify_history": "cicsc.operations",

@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple, Self
 
-from cicsc.operations.cutover import Order, cut_over
-from cicsc.operations.store_rollback import RollbackOrder, roll_back_tenant
-from cicsc.report.store_reports import Cutover, StoreRollback
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.rollback import RollbackOrder, roll_back_tenant
+from cicsc.report.live.models import Cutover, StoreRollback
 from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.protocol import Store
 from cicsc.store.sqlite.store import SqliteStore

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from cicsc.operations.cutover import Order, cut_over
-from cicsc.report.store_reports import Cutover
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.report.live.models import Cutover
 from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.sqlite.store import SqliteStore
 from concurrency.application import MIGRATION, bundle

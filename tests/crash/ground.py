@@ -10,7 +10,7 @@ from typing import Any
 
 from cicsc.canonical import canonical_bytes
 from cicsc.history.model import Event
-from cicsc.operations.recovery import recover_tenant
+from cicsc.operations.live.recovery import recover_tenant
 from cicsc.store.check import check_store
 from cicsc.store.protocol import Store
 from cicsc.store.records import Gate, Run

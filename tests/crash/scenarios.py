@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from cicsc.errors import CicscError
-from cicsc.operations.cutover import Order, cut_over
-from cicsc.operations.finalize import finalize_tenant
-from cicsc.operations.live_run import Timing
-from cicsc.operations.recovery import recover_tenant
-from cicsc.operations.store_rollback import RollbackOrder, roll_back_tenant
-from cicsc.operations.tenant_change import Terms
+from cicsc.operations.live.change import Terms
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.finalize import finalize_tenant
+from cicsc.operations.live.recovery import recover_tenant
+from cicsc.operations.live.rollback import RollbackOrder, roll_back_tenant
+from cicsc.operations.live.run import Timing
 from cicsc.store.protocol import Store
 from crash.application import OPERATOR, TARGET
 

@@ -15,8 +15,8 @@ import apsw
 import pytest
 
 from cicsc.operations import live_run
-from cicsc.operations.recovery import recover_tenant
-from cicsc.report.store_reports import Cutover, StoreRollback
+from cicsc.operations.live.recovery import recover_tenant
+from cicsc.report.live.models import Cutover, StoreRollback
 from crash import scenarios
 from crash.application import OPERATOR
 from crash.conftest import RUNS

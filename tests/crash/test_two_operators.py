@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from cicsc.errors import FenceError, StoreError
-from cicsc.operations.recovery import recover_tenant
-from cicsc.report.store_reports import Cutover
+from cicsc.operations.live.recovery import recover_tenant
+from cicsc.report.live.models import Cutover
 from cicsc.store.records import Run
 from cicsc.store.sqlite.store import SqliteStore
 from crash import scenarios

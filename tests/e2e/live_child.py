@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cicsc.cli.interrupts import Interrupts
-from cicsc.operations.cutover import Order, TenantCutover, cut_over
-from cicsc.operations.live_run import Timing
+from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
+from cicsc.operations.live.run import Timing
 from cicsc.store import open_store
 from conformance.operations.application import V2
 

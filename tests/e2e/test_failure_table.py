@@ -25,11 +25,11 @@ import cicsc
 from cicsc.bundle.load import load_bundle
 from cicsc.bundle.model import Bundle
 from cicsc.errors import BundleError
-from cicsc.operations.binding import read_approval
-from cicsc.operations.cutover import Order, TenantCutover, cut_over
-from cicsc.operations.recovery import recover_tenant
-from cicsc.operations.store_rollback import RollbackOrder, TenantRollback, roll_back_tenant
-from cicsc.operations.tenant_change import TenantChange
+from cicsc.operations.live.binding import read_approval
+from cicsc.operations.live.change import TenantChange
+from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
+from cicsc.operations.live.recovery import recover_tenant
+from cicsc.operations.live.rollback import RollbackOrder, TenantRollback, roll_back_tenant
 from cicsc.store.check import check_store
 from cicsc.store.protocol import Store
 from conformance.operations.application import MAPPED, V1, V2, add

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from cicsc.operations.status import tenant_status
-from cicsc.report.live_reports import TenantStatus
+from cicsc.operations.live.status import tenant_status
+from cicsc.report.live.models import TenantStatus
 from cicsc.store import open_store
 from e2e.live import CUTOVER, STORE, lay_out_store, violate
 from e2e.running import COMMAND, report, run

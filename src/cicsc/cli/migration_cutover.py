@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cicsc.report.invocation import Invocation
-    from cicsc.report.store_reports import Cutover, Cutovers
+    from cicsc.report.live.models import Cutover, Cutovers
 
 
 @click.command("migration-cutover", cls=Verb, short_help="Move live tenants of a store to a new version.")
@@ -58,7 +58,7 @@ def migration_cutover(
     predicted pause and the verdict. One tenant that fails never touches another.
     """
     require_tenants_or_all(tenants, every=all_tenants)
-    from cicsc.operations.cutovers import cutover_pause_migrate_resume  # noqa: PLC0415 (start-up: help loads nothing)
+    from cicsc.operations.live.cutovers import cutover_pause_migrate_resume  # noqa: PLC0415 (start-up: help loads nothing)
 
     call, is_one = invocation(ctx), len(set(tenants)) == 1
     report = cutover_pause_migrate_resume(
@@ -75,7 +75,7 @@ def migration_cutover(
 
 def _outcome_of_one(report: Cutover, call: Invocation) -> Outcome:
     def summary() -> RenderableType:
-        from cicsc.report.cutover_text import cutover_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.live.cutover_text import cutover_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return cutover_summary(report, call)
 
@@ -84,7 +84,7 @@ def _outcome_of_one(report: Cutover, call: Invocation) -> Outcome:
 
 def _outcome_of_all(report: Cutovers, call: Invocation) -> Outcome:
     def summary() -> RenderableType:
-        from cicsc.report.cutovers_text import cutovers_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.live.cutovers_text import cutovers_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return cutovers_summary(report, call)
 
@@ -95,6 +95,6 @@ def _teller(mode: str) -> Callable[[Cutover], None] | None:
     """Return what prints a line for each tenant as it is ready, also where standard error is no terminal."""
     if mode == "never":
         return None
-    from cicsc.report.cutover_words import told  # noqa: PLC0415 (start-up: help loads nothing)
+    from cicsc.report.live.cutover_words import told  # noqa: PLC0415 (start-up: help loads nothing)
 
     return lambda report: say(told(report))

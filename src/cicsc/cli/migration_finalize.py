@@ -40,13 +40,13 @@ def migration_finalize(
     --execute it is told what would go. Afterwards there is no way back but through the inverse.
     """
     require_tenants_or_all(tenants, every=all_tenants)
-    from cicsc.operations.finalize import finalize  # noqa: PLC0415 (start-up: help loads nothing)
+    from cicsc.operations.live.finalize import finalize  # noqa: PLC0415 (start-up: help loads nothing)
 
     report = finalize(store, tenants or None, execute=execute, lease_s=lease_s, operator=operator_name(operator))
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.back_text import finalize_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.live.ways_back_text import finalize_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return finalize_summary(report, call)
 

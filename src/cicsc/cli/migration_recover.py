@@ -36,7 +36,7 @@ def migration_recover(
     Only a run whose lease is over is touched; one that may still live is told as held, and by whom.
     Nothing to do is ok. Doing it twice is the same as doing it once.
     """
-    from cicsc.operations.recovery import recover_tenants  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.live.recovery import recover_tenants  # noqa: PLC0415 (start-up: help must not load the operations)
     from cicsc.store import open_store  # noqa: PLC0415 (start-up: help must not load the stores)
 
     followed = None if take_over is None else (take_over[0], _epoch(take_over[1]))
@@ -45,7 +45,7 @@ def migration_recover(
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.status_text import recovery_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.live.status_text import recovery_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return recovery_summary(report, call)
 

@@ -78,7 +78,7 @@ def _of_tenant(ctx: click.Context, given: dict[str, Any]) -> Outcome:
             f"migration-rollback with --store takes one --tenant, found {len(tenants)}",
             hint="take tenants back one by one",
         )
-    from cicsc.operations.store_rollback import roll_back_live  # noqa: PLC0415 (start-up: help loads nothing)
+    from cicsc.operations.live.rollback import roll_back_live  # noqa: PLC0415 (start-up: help loads nothing)
 
     report = roll_back_live(
         given["store"],
@@ -93,7 +93,7 @@ def _of_tenant(ctx: click.Context, given: dict[str, Any]) -> Outcome:
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.back_text import store_rollback_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.live.ways_back_text import store_rollback_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return store_rollback_summary(report, call)
 

@@ -25,7 +25,7 @@ def migration_status(ctx: click.Context, store: str, tenants: tuple[str, ...], m
 
     Changes nothing. The file of metrics is replaced as a whole.
     """
-    from cicsc.operations.status import tenant_status  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.live.status import tenant_status  # noqa: PLC0415 (start-up: help must not load the operations)
     from cicsc.store import open_store  # noqa: PLC0415 (start-up: help must not load the stores)
 
     with open_store(store) as opened:
@@ -33,7 +33,7 @@ def migration_status(ctx: click.Context, store: str, tenants: tuple[str, ...], m
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.status_text import status_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.live.status_text import status_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return status_summary(report, call)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cicsc.report.invocation import Invocation
-    from cicsc.report.live_reports import PauseReport
+    from cicsc.report.live.models import PauseReport
 
 _EPOCH_MAX = 2**63 - 1
 
@@ -39,7 +39,7 @@ def tenant_pause(ctx: click.Context, store: str, tenant: str, seconds: float, ow
 
     A cutover refuses a tenant that is paused so. The report says the owner and the epoch that open it.
     """
-    from cicsc.operations.pausing import pause_tenant  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.live.pausing import pause_tenant  # noqa: PLC0415 (start-up: help must not load the operations)
     from cicsc.store import open_store  # noqa: PLC0415 (start-up: help must not load the stores)
 
     with open_store(store) as opened:
@@ -58,7 +58,7 @@ def tenant_pause(ctx: click.Context, store: str, tenant: str, seconds: float, ow
 @click.pass_context
 def tenant_resume(ctx: click.Context, store: str, tenant: str, owner: str, epoch: int) -> Outcome:
     """Open a tenant that an operator has paused. What a run has paused is not opened by this."""
-    from cicsc.operations.pausing import resume_tenant  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.live.pausing import resume_tenant  # noqa: PLC0415 (start-up: help must not load the operations)
     from cicsc.store import open_store  # noqa: PLC0415 (start-up: help must not load the stores)
 
     with open_store(store) as opened:
@@ -68,7 +68,7 @@ def tenant_resume(ctx: click.Context, store: str, tenant: str, owner: str, epoch
 
 def _outcome(report: PauseReport, call: Invocation) -> Outcome:
     def summary() -> RenderableType:
-        from cicsc.report.status_text import pause_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.live.status_text import pause_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return pause_summary(report, call)
 

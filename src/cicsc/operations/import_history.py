@@ -18,8 +18,8 @@ from cicsc.canonical import LeafHasher, RootHasher
 from cicsc.errors import CicscError, FenceError, HistoryError, RefusedError, StoreError, WorkError
 from cicsc.history.integrity import FindingsTally, checked_sequence
 from cicsc.history.sorted import open_history
-from cicsc.operations.binding import digest_of
 from cicsc.operations.integrity import check_integrity
+from cicsc.operations.live.binding import digest_of
 from cicsc.operations.sources import require_tenants
 from cicsc.operations.stored import opened_store
 from cicsc.replay.fold import Fold

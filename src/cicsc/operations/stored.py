@@ -7,7 +7,7 @@ moment although streams are read later, again, or while others write.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,7 +18,6 @@ from cicsc.expression import suggestion
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.sorted import SortedHistory, open_history
 from cicsc.operations.sources import StoreSource
-from cicsc.operations.staging import listed
 from cicsc.store import open_store
 
 if TYPE_CHECKING:
@@ -27,6 +26,12 @@ if TYPE_CHECKING:
     from cicsc.operations.sources import HistorySource
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Gate, StoreHead
+
+TICK_EVENTS: Final = 1_000
+"""Events read between two looks at the clock."""
+
+LISTED_EVENTS_MAX: Final = 10_000
+"""A stream of at most so many events is given as a list, so that it can be folded again for an example."""
 
 _NAMED_MAX: Final = 3
 """Tenants that a message names; their number is exact."""
@@ -196,3 +201,49 @@ def named(names: Collection[str]) -> str:
     shown = ", ".join(map(repr, sorted(names)[:_NAMED_MAX]))
     more = len(names) - _NAMED_MAX
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+class TenantHistory:
+    """One generation of a tenant, by default the active one, as a history for the engine.
+
+    `tick` is called as events pass.
+    """
+
+    def __init__(self, reading: TenantReading, tick: Callable[[], None], generation: int | None = None) -> None:
+        self._reading = reading
+        self._tick = tick
+        self._generation = generation
+        self._count = 0
+        self.latest_ts = reading.latest_ts(generation)
+        self.malformed = FindingsTally()
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream with its events, as `SortedStreams` says."""
+        for key, events in self._reading.streams(self._generation):
+            yield key, listed(self._counted(events))
+
+    def _counted(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            self._note_progress()
+            yield event
+
+    def _note_progress(self) -> None:
+        self._count += 1
+        if self._count % TICK_EVENTS == 0:
+            self._tick()
+
+
+def listed(events: Iterator[Event], most: int = LISTED_EVENTS_MAX) -> Iterable[Event]:
+    """Return the events as a list where they are few, else as they come."""
+    first: list[Event] = []
+    for event in events:
+        first.append(event)
+        if len(first) > most:
+            return _chained(first, events)
+    return first
+
+
+def _chained(first: list[Event], rest: Iterator[Event]) -> Iterator[Event]:
+    yield from first
+    first.clear()
+    yield from rest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cicsc.errors import FenceError, StoreError
-from cicsc.operations.live_run import LiveRun, Timing
+from cicsc.operations.live.run import LiveRun, Timing
 from cicsc.store.protocol import Store
 from cicsc.store.records import RunPlan
 from cicsc.store.runs import Runs

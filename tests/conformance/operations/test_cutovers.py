@@ -6,8 +6,8 @@ import pytest
 
 import cicsc
 from cicsc.errors import BundleError, InputError, UsageError
-from cicsc.operations.cutovers import cutover_pause_migrate_resume
-from cicsc.report.store_reports import Cutover, Cutovers
+from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
+from cicsc.report.live.models import Cutover, Cutovers
 from cicsc.store.protocol import Store
 from conformance.operations.conftest import TENANTS
 from conformance.operations.dying import fenced, planned, wait_for_lease

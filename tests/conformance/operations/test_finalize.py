@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from cicsc.operations.cutover import Order, cut_over
-from cicsc.operations.finalize import finalize_tenant
-from cicsc.operations.tenant_change import Terms
+from cicsc.operations.live.change import Terms
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.finalize import finalize_tenant
 from cicsc.store import runs
 from cicsc.store.check import check_store
 from cicsc.store.protocol import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cicsc.errors import FenceError, UsageError
-from cicsc.operations.pausing import pause_tenant, resume_tenant
+from cicsc.operations.live.pausing import pause_tenant, resume_tenant
 from cicsc.store.protocol import Store
 from conformance.operations.dying import fenced
 

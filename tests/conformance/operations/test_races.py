@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from cicsc.errors import FenceError, RefusedError
-from cicsc.operations.cutover import Order, TenantCutover, cut_over
-from cicsc.operations.live_run import LiveRun, Timing
-from cicsc.operations.recovery import recover_tenant
+from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
+from cicsc.operations.live.recovery import recover_tenant
+from cicsc.operations.live.run import LiveRun, Timing
 from cicsc.store.protocol import Store
 from conformance.operations.application import MAPPED, add
 from conformance.store.desk import Desk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cicsc.errors import FenceError, UsageError
-from cicsc.operations.recovery import recover_tenants
+from cicsc.operations.live.recovery import recover_tenants
 from cicsc.store.protocol import Store
 from conformance.operations.dying import fenced, planned, switched, wait_for_lease
 from e2e.live import orders

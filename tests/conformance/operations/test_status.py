@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cicsc.errors import FenceError, WorkError
-from cicsc.operations.cutovers import cutover_pause_migrate_resume
-from cicsc.operations.status import ONE_BY_ONE_MAX, tenant_status
-from cicsc.report.live_reports import TenantStatus
+from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
+from cicsc.operations.live.status import ONE_BY_ONE_MAX, tenant_status
+from cicsc.report.live.models import TenantStatus
 from cicsc.store.protocol import Store
 from conformance.operations.conftest import TENANTS
 from conformance.operations.dying import fenced, planned, wait_for_lease

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from cicsc.errors import RefusedError
-from cicsc.operations.binding import digest_of
-from cicsc.operations.cutover import Order, cut_over
-from cicsc.operations.finalize import finalize_tenant
-from cicsc.operations.live_run import LiveRun, Timing
-from cicsc.operations.store_rollback import RollbackOrder, TenantRollback, roll_back_tenant
-from cicsc.operations.tenant_change import Terms
+from cicsc.operations.live.binding import digest_of
+from cicsc.operations.live.change import Terms
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.finalize import finalize_tenant
+from cicsc.operations.live.rollback import RollbackOrder, TenantRollback, roll_back_tenant
+from cicsc.operations.live.run import LiveRun, Timing
 from cicsc.store.check import check_store
 from cicsc.store.protocol import Store
 from conformance.operations.application import MAPPED, V1, V2, add

@@ -14,8 +14,8 @@ import cicsc
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import InputError, StoreError, UsageError, WorkError
 from cicsc.history.integrity import FindingsTally
-from cicsc.operations.cutover import Order, cut_over
 from cicsc.operations.import_history import SNAPSHOTS_BATCH_MAX, _import_each, _Survey, import_history
+from cicsc.operations.live.cutover import Order, cut_over
 from cicsc.store.protocol import Store
 from conformance.store.desk import Desk
 from conformance.store.history import BUNDLE, add_tenant, append, event, stored

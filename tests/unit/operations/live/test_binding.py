@@ -13,7 +13,7 @@ from msgspec import UNSET
 import cicsc
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import InputError, RefusedError
-from cicsc.operations.binding import Intent, digest_of, read_approval, require_approved
+from cicsc.operations.live.binding import Intent, digest_of, read_approval, require_approved
 from cicsc.report.models import Artifact, HeadReport
 from cicsc.store.protocol import Store
 from cicsc.store.sqlite.store import SqliteStore
@@ -274,7 +274,7 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cicsc.operations.binding.ARTIFACT_BYTES_MAX", 10)
+    monkeypatch.setattr("cicsc.operations.live.binding.ARTIFACT_BYTES_MAX", 10)
     (tmp_path / "large.json").write_bytes(b"{" + b" " * 20 + b"}")
 
     assert "it has 22 bytes" in invalid(tmp_path / "large.json")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cicsc.errors import FenceError, UsageError
-from cicsc.report.live_reports import PauseReport
+from cicsc.report.live.models import PauseReport
 
 if TYPE_CHECKING:
     from cicsc.store.protocol import Store

@@ -16,13 +16,13 @@ from msgspec import UNSET
 
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import CicscError, UsageError, WorkError
-from cicsc.operations.binding import read_approval
-from cicsc.operations.crew import Crew
-from cicsc.operations.cutover import Order, TenantCutover, cut_over
-from cicsc.operations.cutover_report import describe
-from cicsc.operations.live_run import LEASE_S, Timing
-from cicsc.operations.recovery import boundaries_of
-from cicsc.report.store_reports import Cutover, Cutovers
+from cicsc.operations.live.binding import read_approval
+from cicsc.operations.live.crew import Crew
+from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
+from cicsc.operations.live.cutover_report import describe
+from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.run import LEASE_S, Timing
+from cicsc.report.live.models import Cutover, Cutovers
 from cicsc.store import open_store
 from cicsc.store.lease import lease_ms
 

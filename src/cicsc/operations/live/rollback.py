@@ -20,16 +20,16 @@ from cicsc.engine.inprocess import undo_history
 from cicsc.errors import RefusedError
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.undo import compile_undo
-from cicsc.operations.binding import digest_of
-from cicsc.operations.cutover_report import described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.live_run import LEASE_S, Timing
-from cicsc.operations.recovery import boundaries_of
+from cicsc.operations.live.binding import digest_of
+from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
+from cicsc.operations.live.cutover_report import described, gate_now, mutated_by, pause_ms, with_note
+from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.run import LEASE_S, Timing
+from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.rollback import UNSAFE_HINT, history_obstacles
-from cicsc.operations.staging import PlacedHistory, Staging, TenantHistory
-from cicsc.operations.stored import opened_store
-from cicsc.operations.tenant_change import PAUSE_TO_LOOK, TenantChange, Terms
-from cicsc.report.store_reports import StoreRollback
+from cicsc.operations.stored import TenantHistory, opened_store
+from cicsc.report.live.models import StoreRollback
 from cicsc.store.records import RunPlan
 from cicsc.store.refusals import staging_differs
 

@@ -8,13 +8,13 @@ from msgspec import UNSET
 from rich.console import Group, RenderableType
 
 from cicsc.report.assessment import listed
-from cicsc.report.cutover_text import times
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
-from cicsc.report.live_steps import of_tenant
+from cicsc.report.live.cutover_text import times
+from cicsc.report.live.models import Finalize, Finalizes, StoreRollback
+from cicsc.report.live.next_steps import of_tenant
 from cicsc.report.moments import dated, lasting
 from cicsc.report.printable import counted, value_text
-from cicsc.report.store_reports import Finalize, Finalizes, StoreRollback
 
 _OBSTACLES_MAX = 20
 """Obstacles of a rollback shown."""

@@ -8,14 +8,14 @@ from typing import Final
 from msgspec import UNSET
 from rich.console import Group, RenderableType
 
-from cicsc.report.cutover_text import mark_of
-from cicsc.report.cutover_words import reason, verdict
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, Rows, headline, plain
-from cicsc.report.live_steps import after_cutovers
+from cicsc.report.live.cutover_text import mark_of
+from cicsc.report.live.cutover_words import reason, verdict
+from cicsc.report.live.models import Cutover, Cutovers
+from cicsc.report.live.next_steps import after_cutovers
 from cicsc.report.moments import lasting
 from cicsc.report.printable import counted, shortened, value_text
-from cicsc.report.store_reports import Cutover, Cutovers
 
 ROWS_MAX: Final = 40
 """Tenants in the table; those that did not end well come first, and the report holds them all."""

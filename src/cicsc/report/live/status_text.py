@@ -8,14 +8,13 @@ from typing import Final
 from msgspec import UNSET
 from rich.console import Group, RenderableType
 
-from cicsc.report.cutover_text import times
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, Rows, headline, next_step, plain
-from cicsc.report.live_reports import PauseReport, Recovery, RunStatus, StatusReport, TenantStatus
-from cicsc.report.live_steps import after_recovery, after_status, resume
+from cicsc.report.live.cutover_text import times
+from cicsc.report.live.models import PauseReport, Recovery, RecoveryReport, RunStatus, StatusReport, TenantStatus
+from cicsc.report.live.next_steps import after_recovery, after_status, resume
 from cicsc.report.moments import dated, lasting, utc
 from cicsc.report.printable import counted, shortened, value_text
-from cicsc.report.store_reports import RecoveryReport
 
 ROWS_MAX: Final = 40
 """Tenants in the table; those that are paused, taken or left behind come first, and the report holds them all."""

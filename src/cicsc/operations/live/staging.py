@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from cicsc.history.integrity import FindingsTally
 from cicsc.history.model import Event, StreamKey
 from cicsc.history.rows import PositionRow
+from cicsc.operations.stored import TenantHistory, listed
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import PlacedRow, RowsHasher, event_rows
 from cicsc.store.protocol import TenantReading
@@ -24,45 +24,9 @@ Row = TypeVar("Row")
 
 Stage = Callable[[list[PlacedRow], list[Snapshot]], None]
 
-TICK_EVENTS: Final = 1_000
-"""Events read between two looks at the clock."""
-
-LISTED_EVENTS_MAX: Final = 10_000
-"""A stream of at most so many events is given as a list, so that it can be folded again for an example."""
-
 FIRST_BATCH_ROWS: Final = 2_000
 BATCH_ROWS_MAX: Final = 50_000
 """Rows of the first batch, and of any; a batch grows or shrinks until it takes the time it may."""
-
-
-class TenantHistory:
-    """One generation of a tenant, by default the active one, as a history for the engine.
-
-    `tick` is called as events pass.
-    """
-
-    def __init__(self, reading: TenantReading, tick: Callable[[], None], generation: int | None = None) -> None:
-        self._reading = reading
-        self._tick = tick
-        self._generation = generation
-        self._count = 0
-        self.latest_ts = reading.latest_ts(generation)
-        self.malformed = FindingsTally()
-
-    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        """Yield each stream with its events, as `SortedStreams` says."""
-        for key, events in self._reading.streams(self._generation):
-            yield key, listed(self._counted(events))
-
-    def _counted(self, events: Iterable[Event]) -> Iterator[Event]:
-        for event in events:
-            self._note_progress()
-            yield event
-
-    def _note_progress(self) -> None:
-        self._count += 1
-        if self._count % TICK_EVENTS == 0:
-            self._tick()
 
 
 class PlacedHistory(TenantHistory):
@@ -86,22 +50,6 @@ class PlacedHistory(TenantHistory):
             self.placed[event.seq] = position
             self._note_progress()
             yield event
-
-
-def listed(events: Iterator[Event], most: int = LISTED_EVENTS_MAX) -> Iterable[Event]:
-    """Return the events as a list where they are few, else as they come."""
-    first: list[Event] = []
-    for event in events:
-        first.append(event)
-        if len(first) > most:
-            return _chained(first, events)
-    return first
-
-
-def _chained(first: list[Event], rest: Iterator[Event]) -> Iterator[Event]:
-    yield from first
-    first.clear()
-    yield from rest
 
 
 class Staging:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from cicsc.errors import CicscError, FenceError, UsageError
-from cicsc.operations.live_run import LEASE_S
-from cicsc.report.live_reports import Recovery
-from cicsc.report.store_reports import Boundaries, RecoveryReport
+from cicsc.operations.live.run import LEASE_S
+from cicsc.report.live.models import Boundaries, Recovery, RecoveryReport
 from cicsc.store.journal import exhaust
 
 NAMED_MAX: Final = 5

@@ -8,11 +8,10 @@ from typing import Final
 from msgspec import UNSET
 from rich.console import RenderableType
 
-from cicsc.report.cutover_words import code
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import next_step
-from cicsc.report.live_reports import StatusReport
-from cicsc.report.store_reports import Cutover, Cutovers, RecoveryReport
+from cicsc.report.live.cutover_words import code
+from cicsc.report.live.models import Cutover, Cutovers, RecoveryReport, StatusReport
 
 NAMED_MAX: Final = 5
 """Tenants that a command to type names; beyond, it is for all of them."""

@@ -9,9 +9,9 @@ from typing import Final
 
 from msgspec import UNSET
 
+from cicsc.report.live.models import Cutover
 from cicsc.report.moments import dated, lasting
 from cicsc.report.printable import shortened, value_text
-from cicsc.report.store_reports import Cutover
 
 LINE_CHARACTERS_MAX: Final = 240
 """Characters of a reason in the stream of lines."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from cicsc.durable import whole_file
-from cicsc.operations.cutover_report import pause_ms
-from cicsc.operations.recovery import boundaries_of
-from cicsc.report.live_reports import RunOutcome, RunStatus, StatusReport, TenantStatus
-from cicsc.report.metrics import metrics_text
+from cicsc.operations.live.cutover_report import pause_ms
+from cicsc.operations.live.recovery import boundaries_of
+from cicsc.report.live.metrics import metrics_text
+from cicsc.report.live.models import RunOutcome, RunStatus, StatusReport, TenantStatus
 from cicsc.store.refusals import unknown_tenant
 
 if TYPE_CHECKING:

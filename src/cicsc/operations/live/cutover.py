@@ -17,16 +17,17 @@ from msgspec import UNSET
 
 from cicsc.errors import RefusedError
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
-from cicsc.operations.binding import Approval, Intent, require_approved
-from cicsc.operations.cutover_report import describe, with_note
-from cicsc.operations.staging import PlacedHistory, Staging, TenantHistory
-from cicsc.operations.tenant_change import PAUSE_TO_LOOK, TenantChange, Terms
+from cicsc.operations.live.binding import Approval, Intent, require_approved
+from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
+from cicsc.operations.live.cutover_report import describe, with_note
+from cicsc.operations.live.staging import PlacedHistory, Staging
+from cicsc.operations.stored import TenantHistory
 from cicsc.store.records import RunPlan
 
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
     from cicsc.operations.assess import Equivalence
-    from cicsc.report.store_reports import Cutover, Outcome
+    from cicsc.report.live.models import Cutover, Outcome
     from cicsc.store.protocol import Store
 
 

@@ -15,13 +15,12 @@ from cicsc.engine.inprocess import migrate_history
 from cicsc.errors import RefusedError
 from cicsc.migration.plan import compile_judgement
 from cicsc.migration.verdict import REPLAY
-from cicsc.operations.cutover_report import described, with_note
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.live_run import LEASE_S, Timing
-from cicsc.operations.staging import TenantHistory
-from cicsc.operations.stored import opened_store
-from cicsc.operations.tenant_change import TenantChange, Terms
-from cicsc.report.store_reports import Finalize, Finalizes, GenerationReport
+from cicsc.operations.live.change import TenantChange, Terms
+from cicsc.operations.live.cutover_report import described, with_note
+from cicsc.operations.live.run import LEASE_S, Timing
+from cicsc.operations.stored import TenantHistory, opened_store
+from cicsc.report.live.models import Finalize, Finalizes, GenerationReport
 from cicsc.store.records import RunPlan
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from msgspec import UNSET
 from rich.console import Group, RenderableType
 
 from cicsc.report.assessment import checked, listed
-from cicsc.report.cutover_words import is_interrupted, predicted, reason, verdict
 from cicsc.report.divergence import divergence
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, plain
-from cicsc.report.live_steps import after_cutover
+from cicsc.report.live.cutover_words import is_interrupted, predicted, reason, verdict
+from cicsc.report.live.models import Boundaries, Cutover
+from cicsc.report.live.next_steps import after_cutover
 from cicsc.report.models import Checks
 from cicsc.report.moments import lasting, utc
 from cicsc.report.printable import counted, value_text
-from cicsc.report.store_reports import Boundaries, Cutover
 
 MARKS: dict[str, Mark] = {"switched": "ok", "already": "ok", "rehearsed": "ok", "refused": "FAILED", "failed": "FAILED"}
 

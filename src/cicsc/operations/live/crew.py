@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cicsc.errors import CicscError, WorkError
-from cicsc.operations.cutover import cut_over
+from cicsc.operations.live.cutover import cut_over
 from cicsc.store import open_store
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
     from types import FrameType, TracebackType
 
-    from cicsc.operations.cutover import Order
-    from cicsc.report.store_reports import Cutover
+    from cicsc.operations.live.cutover import Order
+    from cicsc.report.live.models import Cutover
 
 LOOK_S: Final = 0.2
 """How often an idle worker looks whether a signal came, in seconds."""

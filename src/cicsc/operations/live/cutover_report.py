@@ -8,12 +8,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from cicsc.errors import CicscError, FenceError
-from cicsc.operations.recovery import boundaries_of
-from cicsc.report.store_reports import Cutover, Finalize, Outcome, StoreRollback
+from cicsc.operations.live.recovery import boundaries_of
+from cicsc.report.live.models import Cutover, Finalize, Outcome, StoreRollback
 
 if TYPE_CHECKING:
-    from cicsc.operations.cutover import TenantCutover
-    from cicsc.operations.tenant_change import TenantChange
+    from cicsc.operations.live.change import TenantChange
+    from cicsc.operations.live.cutover import TenantCutover
     from cicsc.store.records import Gate, Run
 
 ChangeReport = TypeVar("ChangeReport", Cutover, StoreRollback, Finalize)

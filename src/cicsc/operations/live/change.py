@@ -13,14 +13,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from cicsc.errors import CicscError, FenceError, RefusedError
-from cicsc.operations.live_run import DEFAULT_TIMING, LiveRun, Timing, reason_of
-from cicsc.operations.recovery import recover_tenant
-from cicsc.operations.staging import TICK_EVENTS
+from cicsc.operations.live.recovery import recover_tenant
+from cicsc.operations.live.run import DEFAULT_TIMING, LiveRun, Timing, reason_of
+from cicsc.operations.stored import TICK_EVENTS
 from cicsc.store.encoding import RowsHasher
 from cicsc.store.refusals import gate_held, run_lost, staging_differs
 
 if TYPE_CHECKING:
-    from cicsc.report.store_reports import RecoveryReport
+    from cicsc.report.live.models import RecoveryReport
     from cicsc.store.protocol import Store
     from cicsc.store.records import Gate, RunPlan
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cicsc.report.live_reports import StatusReport, TenantStatus
+from cicsc.report.live.models import StatusReport, TenantStatus
 
 _THOUSAND: Final = 1000
 

@@ -7,9 +7,8 @@ import re
 import msgspec
 import pytest
 
-from cicsc.report.live_reports import RunStatus, StatusReport, TenantStatus
-from cicsc.report.metrics import metrics_text
-from cicsc.report.store_reports import Boundaries
+from cicsc.report.live.metrics import metrics_text
+from cicsc.report.live.models import Boundaries, RunStatus, StatusReport, TenantStatus
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 SAMPLE = re.compile(rf'({NAME})(?:\{{((?:{NAME}="(?:[^"\\\n]|\\[\\n"])*",?)*)\}})? (-?[0-9]+(?:\.[0-9]+)?)')
