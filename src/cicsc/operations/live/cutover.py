@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from cicsc.errors import RefusedError
+from cicsc.errors import FenceError, RefusedError
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.live.binding import Approval, Intent, require_approved
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
-from cicsc.operations.live.cutover_report import describe, with_note
+from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.reporting import described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.stored import TenantHistory
+from cicsc.report.live.models import Cutover
 from cicsc.store.records import RunPlan
 
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
     from cicsc.operations.assess import Equivalence
-    from cicsc.report.live.models import Cutover, Outcome
+    from cicsc.report.live.models import Outcome
     from cicsc.store.protocol import Store
 
 
@@ -195,3 +197,42 @@ class TenantCutover(TenantChange):
             f"tenant {self.tenant_id!r} cannot be cut over: {name} failed{detail}{more}",
             hint="nothing was changed; migration-preflight --store shows all that was found",
         )
+
+
+def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | None = None) -> Cutover:
+    """Report one tenant."""
+    run = cutover.live.run if cutover.has_run else None
+    gate = gate_now(cutover)
+    known, exit_code = (UNSET, 0) if error is None else described(error)
+    if isinstance(error, FenceError) and not cutover.has_run:
+        outcome = "refused"  # whoever has the tenant comes first, and nothing was done
+    assessment = cutover.assessment
+    report = None if assessment is None else assessment.report
+    migration = cutover.order.target.migrations.get(cutover.order.migration)
+    refused = outcome == "refused" and report is not None and not report.ok
+    return Cutover(
+        ok=error is None,
+        mode="pause_migrate_resume",
+        tenant_id=cutover.tenant_id,
+        outcome=outcome,
+        migration_id=cutover.order.migration,
+        from_version=None if migration is None else migration.from_version,
+        to_version=None if migration is None else migration.to_version,
+        migrated_events=0 if assessment is None else assessment.migrated_events,
+        boundaries=boundaries_of(run),
+        active_version=None if gate is None else gate.active_version,
+        tenant_paused=None if gate is None else gate.is_paused,
+        mutated=mutated_by(cutover),
+        exit_code=exit_code,
+        run_id=UNSET if run is None else run.run_id,
+        interrupted=cutover.is_interrupted or isinstance(error, KeyboardInterrupt),
+        artifact_bound=cutover.is_bound,
+        predicted_pause_ms=UNSET if cutover.predicted_s is None else round(cutover.predicted_s * 1000),
+        pause_ms=pause_ms(run),
+        resumed_by=UNSET if run is None or run.resumed_by is None else run.resumed_by,
+        recovered=UNSET if cutover.recovered is None else cutover.recovered,
+        reversibility=UNSET if report is None else report.reversibility,
+        checks=report.checks if refused and report is not None else UNSET,
+        verify=UNSET if report is None else report.verify,
+        error=known,
+    )

@@ -18,8 +18,7 @@ from cicsc.bundle.load import load_bundle
 from cicsc.errors import CicscError, UsageError, WorkError
 from cicsc.operations.live.binding import read_approval
 from cicsc.operations.live.crew import Crew
-from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
-from cicsc.operations.live.cutover_report import describe
+from cicsc.operations.live.cutover import Order, TenantCutover, cut_over, describe
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.report.live.models import Cutover, Cutovers

@@ -17,7 +17,7 @@ from cicsc.migration.plan import compile_judgement
 from cicsc.migration.verdict import REPLAY
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.change import TenantChange, Terms
-from cicsc.operations.live.cutover_report import described, with_note
+from cicsc.operations.live.reporting import described, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.stored import TenantHistory, opened_store
 from cicsc.report.live.models import Finalize, Finalizes, GenerationReport

@@ -23,8 +23,8 @@ from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
-from cicsc.operations.live.cutover_report import described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.reporting import described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.rollback import UNSAFE_HINT, history_obstacles

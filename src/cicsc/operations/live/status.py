@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from cicsc.durable import whole_file
-from cicsc.operations.live.cutover_report import pause_ms
 from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.reporting import pause_ms
 from cicsc.report.live.metrics import metrics_text
 from cicsc.report.live.models import RunOutcome, RunStatus, StatusReport, TenantStatus
 from cicsc.store.refusals import unknown_tenant

@@ -1,4 +1,4 @@
-"""From what is known of a cutover to its report; what is true of the tenant is asked of the store once more."""
+"""What the reports on every change of a tenant say alike: what went wrong, and what is true of the tenant now."""
 
 from __future__ import annotations
 
@@ -7,57 +7,16 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from cicsc.errors import CicscError, FenceError
-from cicsc.operations.live.recovery import boundaries_of
-from cicsc.report.live.models import Cutover, Finalize, Outcome, StoreRollback
+from cicsc.errors import CicscError
+from cicsc.report.live.models import Cutover, Finalize, StoreRollback
 
 if TYPE_CHECKING:
     from cicsc.operations.live.change import TenantChange
-    from cicsc.operations.live.cutover import TenantCutover
     from cicsc.store.records import Gate, Run
 
 ChangeReport = TypeVar("ChangeReport", Cutover, StoreRollback, Finalize)
 
 NOT_DONE = 3
-
-
-def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | None = None) -> Cutover:
-    """Report one tenant."""
-    run = cutover.live.run if cutover.has_run else None
-    gate = gate_now(cutover)
-    known, exit_code = (UNSET, 0) if error is None else described(error)
-    if isinstance(error, FenceError) and not cutover.has_run:
-        outcome = "refused"  # whoever has the tenant comes first, and nothing was done
-    assessment = cutover.assessment
-    report = None if assessment is None else assessment.report
-    migration = cutover.order.target.migrations.get(cutover.order.migration)
-    refused = outcome == "refused" and report is not None and not report.ok
-    return Cutover(
-        ok=error is None,
-        mode="pause_migrate_resume",
-        tenant_id=cutover.tenant_id,
-        outcome=outcome,
-        migration_id=cutover.order.migration,
-        from_version=None if migration is None else migration.from_version,
-        to_version=None if migration is None else migration.to_version,
-        migrated_events=0 if assessment is None else assessment.migrated_events,
-        boundaries=boundaries_of(run),
-        active_version=None if gate is None else gate.active_version,
-        tenant_paused=None if gate is None else gate.is_paused,
-        mutated=mutated_by(cutover),
-        exit_code=exit_code,
-        run_id=UNSET if run is None else run.run_id,
-        interrupted=cutover.is_interrupted or isinstance(error, KeyboardInterrupt),
-        artifact_bound=cutover.is_bound,
-        predicted_pause_ms=UNSET if cutover.predicted_s is None else round(cutover.predicted_s * 1000),
-        pause_ms=pause_ms(run),
-        resumed_by=UNSET if run is None or run.resumed_by is None else run.resumed_by,
-        recovered=UNSET if cutover.recovered is None else cutover.recovered,
-        reversibility=UNSET if report is None else report.reversibility,
-        checks=report.checks if refused and report is not None else UNSET,
-        verify=UNSET if report is None else report.verify,
-        error=known,
-    )
 
 
 def with_note(report: ChangeReport, error: BaseException | None) -> ChangeReport:
@@ -95,10 +54,10 @@ def pause_ms(run: Run | None) -> int | UnsetType:
     return run.resumed_at_ms - run.paused_at_ms
 
 
-def gate_now(cutover: TenantChange) -> Gate | None:
+def gate_now(change: TenantChange) -> Gate | None:
     """Return the tenant's gate as it is now, None where it cannot be had; nothing keeps the report from being made."""
     try:
-        return cutover.store.gate(cutover.tenant_id)
+        return change.store.gate(change.tenant_id)
     except (Exception, KeyboardInterrupt):  # noqa: BLE001 - also a signal: what was done is done, and has to be told
         return None
 
