@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 import pytest
 
-from cicsc.operations import live_run
+from cicsc.operations.live import run as live_run
 from cicsc.operations.live.recovery import recover_tenant
 from cicsc.report.live.models import Cutover, StoreRollback
 from crash import scenarios

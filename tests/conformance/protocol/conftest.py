@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from cicsc.operations import live_run
+from cicsc.operations.live import run as live_run
 from conformance.protocol.machine import Protocol
 from conformance.store.conftest import MEMORY
 from conformance.store.desk import Desk, SqliteDesk

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from cicsc.operations.recovery import recover_tenant
+from cicsc.operations.live.recovery import recover_tenant
 from cicsc.store.records import RunPlan
 from conformance.protocol.bench import LEASE_S, TENANTS, tenants
 from conformance.protocol.seen import RunRow, look

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cicsc.errors import CicscError
-from cicsc.operations.cutover import Order, TenantCutover
-from cicsc.operations.finalize import TenantFinalize
-from cicsc.operations.live_run import Timing, reason_of
-from cicsc.operations.store_rollback import RollbackOrder, TenantRollback
-from cicsc.operations.tenant_change import TenantChange, Terms
+from cicsc.operations.live.change import TenantChange, Terms
+from cicsc.operations.live.cutover import Order, TenantCutover
+from cicsc.operations.live.finalize import TenantFinalize
+from cicsc.operations.live.rollback import RollbackOrder, TenantRollback
+from cicsc.operations.live.run import Timing, reason_of
 from cicsc.store.protocol import Store
 from cicsc.store.records import Run
 from conformance.protocol.application import BUNDLES
