@@ -2,7 +2,7 @@
 # pinned and hashed files of requirements/, and skips that while the stamp is newer than those files.
 #
 #   make PYTHON=/path/to/python3.11 test     another interpreter
-#   make test ARGS="-k rollback"             further arguments for pytest (also for test-fast, coverage, benchmark)
+#   make test ARGS="-k rollback"             further arguments for pytest (also for test-fast, coverage, crash, benchmark)
 #   make lock LOCK=--upgrade                 newer pins
 
 ifndef PYTHON
@@ -15,6 +15,8 @@ INSTALL := $(INTERPRETER) -m pip install --quiet --disable-pip-version-check --n
 # The files name every package that is needed, so nothing is resolved anew: a release that came since cannot get in the way.
 INSTALL_PINNED := $(INSTALL) --no-deps --require-hashes --only-binary :all: -r
 PYTEST := $(INTERPRETER) -m pytest -n auto --dist worksteal
+# Stories of deaths on each of the three stores, in the full run.
+CRASH_RUNS := 400
 COVERAGE := --cov --cov-report=term-missing
 
 # Scripts and tests call `cicsc` by its name.
@@ -22,8 +24,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast coverage check format-check lint types layers dependencies docs fix benchmark \
-	mutation lock clean
+.PHONY: help demo test test-fast coverage check format-check lint types layers dependencies docs fix crash benchmark \
+	mutation writers lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -64,12 +66,18 @@ fix: $(VENV)/check.stamp ## format, and mend what the linter can mend
 	$(INTERPRETER) -m ruff check --fix .
 	$(INTERPRETER) -m ruff format .
 
+crash: $(VENV)/package.stamp $(VENV)/test.stamp ## kill changes of live tenants more than a thousand times, and fail every call
+	CICSC_CRASH_RUNS=$(CRASH_RUNS) $(PYTEST) tests/crash $(ARGS)
+
 benchmark: $(VENV)/package.stamp $(VENV)/test.stamp ## the numbers of the docs
 	$(INTERPRETER) benchmarks/run.py $(ARGS)
 
 mutation: $(VENV)/package.stamp $(VENV)/mutation.stamp ## mutants of the expressions and migrations that no test notices
 	$(VENV)/bin/mutmut run $(ARGS)
 	$(VENV)/bin/mutmut results
+
+writers: $(VENV)/package.stamp $(VENV)/test.stamp ## 32 writers against 200 cutovers and 50 rollbacks on each kind of store, with the figures
+	CICSC_WRITERS=full $(INTERPRETER) -m pytest --capture=no tests/concurrency/test_writers.py $(ARGS)
 
 # The order matters: each file takes over the pins of the one before it, so that all can live in one environment.
 lock: $(VENV)/lock.stamp ## pin the dependencies of pyproject.toml again

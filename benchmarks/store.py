@@ -27,11 +27,11 @@ import workload
 from cicsc.bundle.load import load_bundle
 from cicsc.bundle.model import Bundle
 from cicsc.history.sorted import open_history
-from cicsc.operations.cutover import Order, cut_over
-from cicsc.operations.finalize import finalize_tenant
-from cicsc.operations.live_run import Timing
-from cicsc.operations.store_rollback import RollbackOrder, roll_back_tenant
-from cicsc.operations.tenant_change import Terms
+from cicsc.operations.live.change import Terms
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.finalize import finalize_tenant
+from cicsc.operations.live.rollback import RollbackOrder, roll_back_tenant
+from cicsc.operations.live.run import Timing
 from cicsc.store import open_store
 from cicsc.store.protocol import Store
 

@@ -2,6 +2,7 @@
 
 Environment:
     CI                 the profile `ci`: more examples, and a failing one is printed in a form that can be replayed
+    CICSC_WRITERS      "full": the writers of tests/concurrency in the full number, as `make writers` does
     CICSC_REAL_LOGS    the folder of the complete real event logs; without it, `shared/data/real` beside the checkout
 """
 
@@ -32,7 +33,7 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-UNMEASURED = ("conformance", "fuzz", "postgres", "properties")
+UNMEASURED = ("concurrency", "conformance", "crash", "fuzz", "postgres", "properties")
 """Folders of tests that go over covered lines many thousand times; measuring coverage would make them three times as slow."""
 
 

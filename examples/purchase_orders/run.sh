@@ -13,6 +13,8 @@ out=${1:-$(mktemp -d)}
 mkdir -p "$out"
 out=$(CDPATH='' cd -- "$out" && pwd)
 
+item=2000000005_00002 # an item that is ordered and waits for its goods
+
 heading() {
     printf '\n\n== %s\n\n' "$1"
 }
@@ -66,6 +68,38 @@ show rollback.json cicsc migration-rollback --from bundle.v1.json --to bundle.v2
 printf '\n'
 digest=$(sed -n 's/^ *"digest": "\([0-9a-f]*\)".*/\1/p' "$out/history.json")
 show back.json cicsc history-verify --events "$out/events.back.jsonl" --bundle bundle.v1.json --expected-hash "$digest"
+
+heading '7. A live tenant: created, its history imported, and a command carried out on version 1'
+CICSC_STORE=sqlite:///$out/shop.db
+export CICSC_STORE
+show store.json cicsc store-init
+printf '\n'
+show created.json cicsc tenant-create --tenant coatings-nl --bundle bundle.v1.json
+printf '\n'
+show imported.json cicsc history-import --events events.jsonl
+printf '\n'
+show executed.json cicsc tenant-execute --tenant coatings-nl --type purchase_order_item --id "$item" \
+    --command book_goods_receipt --actor mira --role warehouse
+
+heading '8. Cutover: recorded, rehearsed, carried out while the tenant may be written to, and looked at'
+show planned.json cicsc migration-dry-run --to bundle.v2.reversible.json --migration v1_to_v2 \
+    --tenant coatings-nl --artifact "$out/plan.json"
+printf '\n'
+show rehearsed.json cicsc migration-cutover --to bundle.v2.reversible.json --migration v1_to_v2 \
+    --tenant coatings-nl --artifact "$out/plan.json"
+printf '\n'
+show cutover.json cicsc migration-cutover --to bundle.v2.reversible.json --migration v1_to_v2 \
+    --tenant coatings-nl --artifact "$out/plan.json" --execute
+printf '\n'
+show status.json cicsc migration-status
+
+heading '9. A command on version 2, then all the way back, the new event included'
+show executed2.json cicsc tenant-execute --tenant coatings-nl --type purchase_order_item --id "$item" \
+    --command cancel_goods_receipt --actor mira --role warehouse
+printf '\n'
+show live_rollback.json cicsc migration-rollback --tenant coatings-nl --migration v1_to_v2 --execute
+printf '\n'
+show checked.json cicsc store-check
 
 heading 'Done'
 printf 'reports, artifact and histories: %s\n' "$out"

@@ -132,8 +132,9 @@ class RefusedError(CicscError):
     """A change of a live tenant must not go ahead, and nothing was changed.
 
     Codes: PREFLIGHT_FAILED, VERIFICATION_FAILED (the same checks, under the fence), VERSION_DIFFERS,
-    PAUSE_TOO_LONG, ARTIFACT_DIFFERS (it approves something else), ARTIFACT_STALE (the tenant is not
-    where it was, nor further on the same way), ROLLBACK_UNSAFE, NOT_VERIFIED.
+    TENANT_MOVED (another run switched it while this one began), PAUSE_TOO_LONG, ARTIFACT_DIFFERS (it
+    approves something else), ARTIFACT_STALE (the tenant is not where it was, nor further on the same
+    way), ROLLBACK_UNSAFE, NOT_VERIFIED.
     """
 
     exit_code = 1

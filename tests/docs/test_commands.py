@@ -20,7 +20,8 @@ SHOWN = [
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=str)
-def test_shown_commands_are_accepted(shown: Shown) -> None:
+def test_shown_commands_are_accepted(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CICSC_STORE", "sqlite:///shop.db")  # as the documents say, where a command names none
     _accept(shown.words)
 
 

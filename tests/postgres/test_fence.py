@@ -8,10 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from cicsc.errors import FenceError
+from cicsc.errors import FenceError, StoreError
 from cicsc.store.postgres.driver_errors import FENCE_CODES
 from cicsc.store.postgres.store import PostgresStore
 from conformance.store.history import add_tenant, append, columns, event, stored
+from conformance.store.running import begin, run_in
 from postgres.conftest import Connect
 
 PLACES = "(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -332,3 +333,77 @@ def test_no_statement_is_compiled_to_machine_code(store: PostgresStore, connect:
 
     assert {name: "jit=off" in found for name, found in settings} == {"fence_insert": True, "fence_delete": True}
     assert store._opened._connection.execute("show jit").fetchone() == ("off",)
+
+
+# ------------------------------------------------------------------------------------------------ runs
+
+
+def test_settled_reading_names_who_goes_on_writing(store: PostgresStore, connect: Connect) -> None:
+    writer = connect(autocommit=False, application_name="forgotten session")
+    insert(writer, columns(event("1")))
+
+    waiting = pytest.raises(StoreError, match=r"cannot read tenant 't'.*'forgotten session'")
+    with waiting as caught, store.reading("t", settled=True):
+        pytest.fail("it was read")
+
+    assert caught.value.code == "STORE_LOCKED"
+
+
+@pytest.mark.parametrize("by", [-1, 0, 1])
+def test_who_may_only_insert_can_write_into_a_staging_whose_run_and_epoch_it_knows(
+    store: PostgresStore, application: psycopg.Connection, by: int
+) -> None:
+    """Such a role can read neither, and the name of a run is random; what is written so stops the switch."""
+    run = run_in(store, "STAGED", "0123456789abcdef")
+    application.execute("set role application")
+    assert "permission denied" in refusal(application.execute, "select owner, epoch from cicsc.gate")
+    application.execute(
+        "select set_config('cicsc.owner', %s, false), set_config('cicsc.epoch', %s, false)",
+        (run.run_id, str(run.epoch + by)),
+    )
+
+    if by == 0:
+        insert(application, columns(event("9"), 2))
+    else:
+        assert refusal(insert, application, columns(event("9"), 2)) == "TENANT_PAUSED"
+
+    assert refusal(insert, application, columns(event("9"), 1)) == "TENANT_PAUSED"
+    assert "permission denied" in refusal(application.execute, "delete from cicsc.event")
+    if by == 0:
+        with pytest.raises(FenceError, match="expected 0 events in generation 2, found 1"):
+            store.runs.switch(run)
+    else:
+        assert store.runs.switch(run).phase == "SWITCHED"
+
+
+def test_settings_of_an_owner_end_with_its_transaction(store: PostgresStore) -> None:
+    append(store, event("1"))
+    run_in(store, "STAGED")
+
+    settings = "select current_setting('cicsc.owner', true), current_setting('cicsc.epoch', true)"
+    assert store._opened._connection.execute(settings).fetchone() == ("", "")
+
+
+def test_pause_of_a_run_waits_for_writes_under_way(store: PostgresStore, connect: Connect) -> None:
+    run = begin(store)
+    writer = connect(autocommit=False, application_name="forgotten session")
+    insert(writer, columns(event("1")))
+
+    with pytest.raises(StoreError, match=r"cannot pause tenant 't'.*'forgotten session'"):
+        store.runs.fence(run, lease_s=5, max_pause_s=5)
+
+    assert store.runs.run("t", "r1") == run
+    writer.commit()
+    assert store.runs.fence(run, lease_s=5, max_pause_s=5).head_count == 1
+
+
+def test_replication_role_does_not_open_what_is_staged(store: PostgresStore, connect: Connect) -> None:
+    append(store, event("1"))
+    run_in(store, "STAGED")
+    plain = connect()
+    plain.execute("set session_replication_role = replica")
+
+    assert refusal(insert, plain, columns(event("9"), 2)) == "TENANT_PAUSED"
+    assert refusal(copy, plain, columns(event("9"), 2)) == "TENANT_PAUSED"
+    assert refusal(plain.execute, "delete from cicsc.event where generation = 2") == "HISTORY_IMMUTABLE"
+    assert refusal(plain.execute, "truncate cicsc.event") == "HISTORY_IMMUTABLE"

@@ -7,21 +7,17 @@ defects, and only for those who ask for it with CICSC_DEBUG=1.
 from __future__ import annotations
 
 import os
-import re
 import traceback
 from typing import Final
 
 from cicsc.cli.machine import encode
 from cicsc.cli.outcome import NOT_DONE, Outcome
 from cicsc.errors import BundleError, CicscError, CommandInputError, WorkError
-from cicsc.report.printable import printable
+from cicsc.report.moments import dated
+from cicsc.report.printable import printable, without_passwords
 
 PROBLEMS_MAX: Final = 100
 """Problems of a bundle that an error lists; their number is exact."""
-
-
-_PASSWORD: Final = re.compile(r"(?<=://)([^/\s:@]*):[^\s]*(?=@)|(?<=password=)[^&\s'\"]+")
-"""The password in a URL of a store, beside its user or among its parameters."""
 
 
 def failure(error: BaseException, *, one_line: bool = False) -> Outcome:
@@ -77,19 +73,14 @@ def _described(error: BaseException) -> CicscError:
 
 
 def _message(known: CicscError, error: BaseException) -> str:
-    lines = [printable(_without_passwords(f"cicsc: {known.message}"))]
+    lines = [f"cicsc: {dated(known.message)}"]
     if known.hint is not None:
-        lines.append(printable(_without_passwords(f"hint: {known.hint}")))
+        lines.append(f"hint: {known.hint}")
     if os.environ.get("CICSC_DEBUG") == "1" and known.exit_code == NOT_DONE:
-        lines.extend(_without_passwords("".join(traceback.format_exception(error))).splitlines())
-    return "\n".join(lines)
+        lines.extend("".join(traceback.format_exception(error)).splitlines())
+    return "\n".join(printable(without_passwords(line)) for line in lines)
 
 
 def _text(text: str) -> str:
-    """Make a text that JSON can hold: a file name that is not UTF-8 carries lone surrogates."""
-    return _without_passwords(text).encode("utf-8", "backslashreplace").decode()
-
-
-def _without_passwords(text: str) -> str:
-    """Leave out a password, wherever a message repeats an argument that holds a URL."""
-    return _PASSWORD.sub(lambda found: "***" if found[1] is None else f"{found[1]}:***", text)
+    """Make a text without secrets that JSON can hold: a file name that is not UTF-8 carries lone surrogates."""
+    return without_passwords(text).encode("utf-8", "backslashreplace").decode()

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cicsc.cli import options
+from cicsc.cli.history_source import with_history
 from cicsc.cli.machine import LineOutput
 from cicsc.cli.outcome import OK, Outcome
-from cicsc.cli.verb import LINES, Verb
+from cicsc.cli.verb import LINES, Alternative, Verb
 from cicsc.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from rich.console import RenderableType
 
 
 @click.command("history-replay", cls=Verb, short_help="Print the snapshots that a history folds to.")
-@options.events
-@click.option("--bundle", metavar="BUNDLE", required=True, help="The bundle to replay with.")
-@options.tenants
+@options.together(*options.history)
+@click.option(
+    "--bundle",
+    metavar="BUNDLE",
+    cls=Alternative,
+    needless_with="--store",
+    help="The bundle to replay with; with --store it is the active one.",
+)
 @click.option("--type", "entity_type", metavar="TYPE", help="Only the entity of this type; with --id.")
 @click.option("--id", "entity_id", metavar="ID", help="Only the entity with this id; with --type.")
 @click.option("--steps", is_flag=True, help="The snapshot after every event; with --type and --id.")
 @options.summary
 @click.pass_context
 def history_replay(
-    ctx: click.Context,
-    events: str,
-    bundle: str,
-    tenants: tuple[str, ...],
-    entity_type: str | None,
-    entity_id: str | None,
-    steps: bool,
+    ctx: click.Context, /, entity_type: str | None, entity_id: str | None, *, steps: bool, **given: Any
 ) -> Outcome:
     """Print the snapshots that a history folds to, one JSON object per line.
 
@@ -44,11 +43,12 @@ def history_replay(
     could not be replayed, a last line carries ok false and the error.
     """
     entity = _entity(entity_type, entity_id, steps=steps)
+    source = with_history(ctx, given)
 
     from cicsc.operations import replay_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
     output = ctx.find_root().meta[LINES] = LineOutput()
-    snapshots = replay_history(events, bundle, tenants=tenants, entity=entity, steps=steps)
+    snapshots = replay_history(**source, entity=entity, steps=steps)
     count = _print(snapshots, output)
 
     def summary() -> RenderableType:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cicsc.cli import options
+from cicsc.cli.history_source import with_history
 from cicsc.cli.outcome import Outcome, verdict
 from cicsc.cli.verb import Verb, invocation
 
@@ -15,34 +16,26 @@ if TYPE_CHECKING:
 
 
 @click.command("history-verify", cls=Verb, short_help="Check a history's integrity and give its digest.")
-@options.events
-@click.option("--bundle", metavar="BUNDLE", help="Also replay the history with this bundle and check its constraints.")
-@options.tenants
+@options.together(*options.history)
+@click.option(
+    "--bundle",
+    metavar="BUNDLE",
+    help="Also replay the history with this bundle and check its constraints. Default: a store's active bundle.",
+)
 @options.expected_hash
 @options.now
 @options.actor
 @options.workers
 @options.summary
 @click.pass_context
-def history_verify(
-    ctx: click.Context,
-    events: str,
-    bundle: str | None,
-    tenants: tuple[str, ...],
-    expected_hash: str | None,
-    now: int | None,
-    actor: str | None,
-    workers: int | None,
-) -> Outcome:
+def history_verify(ctx: click.Context, /, **given: Any) -> Outcome:
     """Check the integrity of a history and give its digest.
 
-    With --bundle the history is also replayed, and the bundle's constraints are checked.
+    With --bundle or --store the history is also replayed, and the bundle's constraints are checked.
     """
     from cicsc.operations import verify_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = verify_history(
-        events, bundle=bundle, expected_hash=expected_hash, tenants=tenants, now=now, actor=actor, workers=workers
-    )
+    report = verify_history(**with_history(ctx, given))
     call = invocation(ctx)
 
     def summary() -> RenderableType:

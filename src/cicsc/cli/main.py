@@ -16,16 +16,28 @@ from cicsc import __version__
 from cicsc.cli.bundle_schema import bundle_schema
 from cicsc.cli.bundle_validate import bundle_validate
 from cicsc.cli.failure import failure, interrupted
+from cicsc.cli.history_export import history_export
+from cicsc.cli.history_import import history_import
 from cicsc.cli.history_replay import history_replay
 from cicsc.cli.history_verify import history_verify
 from cicsc.cli.interrupts import Interrupts
 from cicsc.cli.machine import LineOutput, ReaderGoneError, write
+from cicsc.cli.migration_cutover import migration_cutover
 from cicsc.cli.migration_dry_run import migration_dry_run
+from cicsc.cli.migration_finalize import migration_finalize
 from cicsc.cli.migration_preflight import migration_preflight
+from cicsc.cli.migration_recover import migration_recover
 from cicsc.cli.migration_rollback import migration_rollback
+from cicsc.cli.migration_status import migration_status
 from cicsc.cli.outcome import NOT_DONE, Outcome
 from cicsc.cli.people import say, show, shows_summary
+from cicsc.cli.store_check import store_check
+from cicsc.cli.store_init import store_init
+from cicsc.cli.store_upgrade import store_upgrade
+from cicsc.cli.tenant_create import tenant_create
 from cicsc.cli.tenant_execute import tenant_execute
+from cicsc.cli.tenant_list import tenant_list
+from cicsc.cli.tenant_pause import tenant_pause, tenant_resume
 from cicsc.cli.verb import LINES, SUMMARY, Verbs, usage_error
 from cicsc.errors import WorkError
 
@@ -34,7 +46,7 @@ Exit codes:
   0  ok
   1  the verdict is no: a check failed, a bundle or event has defects, a rollback is unsafe, a command is refused
   2  the call is wrong, or an input cannot be decoded
-  3  the work could not be done: disk full, interrupted
+  3  the work could not be done: disk full, store unreachable, interrupted
 """
 
 
@@ -55,8 +67,21 @@ for _verb in (
     history_replay,
     migration_preflight,
     migration_dry_run,
+    migration_cutover,
+    migration_status,
+    migration_recover,
+    migration_finalize,
     migration_rollback,
     tenant_execute,
+    store_init,
+    store_upgrade,
+    store_check,
+    tenant_create,
+    tenant_list,
+    history_import,
+    history_export,
+    tenant_pause,
+    tenant_resume,
 ):
     cli.add_command(_verb)
 

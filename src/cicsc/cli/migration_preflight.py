@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cicsc.cli import options
+from cicsc.cli.history_source import with_history
 from cicsc.cli.outcome import Outcome, verdict
 from cicsc.cli.verb import Verb, invocation
 
@@ -26,7 +27,7 @@ def migration_preflight(ctx: click.Context, /, **given: Any) -> Outcome:
     """
     from cicsc.operations import preflight  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = preflight(**given)
+    report = preflight(**with_history(ctx, given))
     call = invocation(ctx)
 
     def summary() -> RenderableType:

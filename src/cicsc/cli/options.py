@@ -7,17 +7,36 @@ from typing import Any, TypeVar
 
 import click
 
-from cicsc.cli.verb import SUMMARY, Choice, Count, Milliseconds
+from cicsc.cli.verb import SUMMARY, Alternative, Choice, Count, Milliseconds, Seconds
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 Decorator = Callable[[Callback], Callback]
+
+
+STORE_VARIABLE = "CICSC_STORE"
+"""Where the URL of the store may stand, so that its password is not seen in the list of processes."""
 
 
 def _keep_summary(ctx: click.Context, _param: click.Parameter, value: str) -> None:
     ctx.find_root().meta[SUMMARY] = value
 
 
-source = click.option("--from", "source", metavar="BUNDLE", required=True, help="The bundle that wrote the history.")
+source = click.option(
+    "--from",
+    "source",
+    metavar="BUNDLE",
+    cls=Alternative,
+    needless_with="--store",
+    help="The bundle that wrote the history; with --store it is the active one.",
+)
+target_of_file = click.option(
+    "--to",
+    "target",
+    metavar="BUNDLE",
+    cls=Alternative,
+    needless_with="--store",
+    help="The bundle that holds the migration; with --store it is the active one.",
+)
 source_optional = click.option(
     "--from", "source", metavar="BUNDLE", help="The bundle before the migration, to check what comes out against."
 )
@@ -28,14 +47,44 @@ events = click.option(
     required=True,
     help="The history: JSON array, JSON Lines or Parquet, also .gz and .zst; - for standard input.",
 )
+events_or_store = click.option(
+    "--events",
+    metavar="FILE",
+    cls=Alternative,
+    instead="--store",
+    help="The history: JSON array, JSON Lines or Parquet, also .gz and .zst; - for standard input.",
+)
+store = click.option(
+    "--store",
+    "store",
+    metavar="URL",
+    envvar=STORE_VARIABLE,
+    required=True,
+    help=f"The store: sqlite:///FILE or postgresql://... Default: the environment variable {STORE_VARIABLE}.",
+)
+store_of_history = click.option(
+    "--store",
+    "store",
+    metavar="URL",
+    envvar=STORE_VARIABLE,
+    help="In place of --events: the store that holds the history, sqlite:///FILE or postgresql://... Default: the "
+    f"environment variable {STORE_VARIABLE}.",
+)
+all_tenants = click.option("--all", "all_tenants", is_flag=True, help="Every tenant of the store.")
+stored_tenants = click.option(
+    "--tenant", "tenants", metavar="TENANT", multiple=True, help="This tenant of the store; may be repeated."
+)
+tenant = click.option("--tenant", metavar="TENANT", required=True, help="The tenant.")
 migration = click.option("--migration", metavar="ID", required=True, help="The id of the migration in the --to bundle.")
 tenants = click.option(
     "--tenant", "tenants", metavar="TENANT", multiple=True, help="Only this tenant; may be repeated. Default: all."
 )
-store = click.option(
-    "--store", metavar="URL", required=True, help="The store: sqlite:///FILE or postgresql://USER@HOST/DATABASE."
+operator_name = click.option(
+    "--operator", metavar="NAME", help="Who does it, for the journal. Default: the user of the system."
 )
-tenant = click.option("--tenant", metavar="TENANT", required=True, help="The tenant.")
+history = (events_or_store, store_of_history, tenants, all_tenants)
+"""Where a history comes from: a file or a store."""
+
 now = click.option(
     "--now",
     metavar="MS",
@@ -43,6 +92,25 @@ now = click.option(
     help="What constraints see as now, in milliseconds since the epoch. Default: the history's largest ts.",
 )
 actor = click.option("--actor", metavar="ACTOR", help="Who constraints see as the actor. Default: nobody (null).")
+max_pause = click.option(
+    "--max-pause",
+    "max_pause_s",
+    metavar="S",
+    type=Seconds(),
+    default=60.0,
+    show_default="60",
+    help="The longest pause of a tenant, in seconds.",
+)
+lease = click.option(
+    "--lease",
+    "lease_s",
+    metavar="S",
+    type=Seconds(),
+    default=15.0,
+    show_default="15",
+    help="After how many seconds a tenant opens by itself if this process dies.",
+)
+execute = click.option("--execute", is_flag=True, help="Do it; without this flag it is rehearsed, and nothing changes.")
 expected_hash = click.option("--expected-hash", metavar="HASH", help="The digest that the history must have.")
 equivalence = click.option(
     "--equivalence",
@@ -63,7 +131,7 @@ out_events = click.option(
 workers = click.option(
     "--workers",
     metavar="N",
-    type=Count(),
+    type=Count(1, 64),
     help="How many processes share a large file. Default: one for each core. The result is the same for any number.",
 )
 summary = click.option(
@@ -91,9 +159,11 @@ def together(*options: Decorator[Any]) -> Decorator[Any]:
 assessment = together(
     source,
     target,
-    events,
+    events_or_store,
+    store_of_history,
     migration,
     tenants,
+    all_tenants,
     expected_hash,
     now,
     actor,

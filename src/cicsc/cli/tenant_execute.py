@@ -14,6 +14,8 @@ from cicsc.cli.verb import Milliseconds, Seq, Verb
 from cicsc.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import RenderableType
 
 INPUT_BYTES_MAX: Final = 2**20
@@ -34,6 +36,13 @@ INPUT_BYTES_MAX: Final = 2**20
     "--actor", metavar="ACTOR", default="operator", show_default=True, help="Who guards and events see as the actor."
 )
 @click.option(
+    "--role",
+    "roles",
+    metavar="ROLE",
+    multiple=True,
+    help="A role that the actor has, for guards that ask has_role or role_of; may be repeated.",
+)
+@click.option(
     "--command-id", metavar="ID", help="The id of this request: asked for again with it, it is not done again."
 )
 @click.option(
@@ -52,13 +61,15 @@ def tenant_execute(
     input_text: str | None,
     input_file: str | None,
     actor: str,
+    roles: tuple[str, ...],
     command_id: str | None,
     expected_seq: int | None,
     now: int | None,
 ) -> Outcome:
     """Carry out a command on an entity: guard, events, constraints, snapshot and receipt in one transaction.
 
-    Guards that ask the host (has_role and the like) get null here, since there is no host.
+    Guards that ask has_role or role_of are told the roles of --role; whatever else they ask of an
+    application (auth_ok, allowed, constraint) is null here.
     """
     given = _input(input_text, input_file)
 
@@ -66,7 +77,7 @@ def tenant_execute(
     from cicsc.store import open_store  # noqa: PLC0415 (start-up: help must not load the stores)
 
     with open_store(store) as opened:
-        result = Runtime(opened).execute(
+        result = Runtime(opened, host=_host(actor, roles)).execute(
             tenant,
             entity_type,
             entity_id,
@@ -85,6 +96,14 @@ def tenant_execute(
         return execution_summary(report)
 
     return Outcome(OK, report.to_json(), summary)
+
+
+def _host(actor: str, roles: tuple[str, ...]) -> dict[str, Callable[..., object]]:
+    """Return the functions that guards may call: the actor has the roles that were given, nobody else has any."""
+    return {
+        "has_role": lambda *asked: len(asked) == 2 and asked[0] == actor and asked[1] in roles,  # noqa: PLR2004 - who, which
+        "role_of": lambda *asked: roles[0] if asked == (actor,) and roles else None,
+    }
 
 
 def _input(text: str | None, path: str | None) -> dict[str, object]:

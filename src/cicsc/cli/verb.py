@@ -5,7 +5,7 @@ Beyond click, a flag given twice, a flag without a value and all missing flags a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from cicsc.cli.suggestion import closest
 from cicsc.errors import UsageError
 from cicsc.report.invocation import Invocation
+from cicsc.report.printable import shown_url
 
 SUMMARY: Final = "cicsc.summary"
 """Where the root context keeps the choice of `--summary`."""
@@ -26,7 +27,9 @@ LINES: Final = "cicsc.lines"
 _DIGITS_MAX: Final = 19
 """Digits of the largest integer of 64 bits."""
 
-_COUNT_DIGITS_MAX: Final = 6
+_SECONDS_MIN: Final = 0.001
+_SECONDS_MAX: Final = 30 * 24 * 3600
+"""Bounds of a duration: those of a pause, which `cicsc.store.lease` keeps."""
 
 _MAY_BE_EMPTY: Final = frozenset({"--actor", "--id", "--type"})
 """Flags whose value may be the empty string; elsewhere it is the sign of a shell variable that is not set."""
@@ -55,6 +58,27 @@ class Choice(click.ParamType[str]):
         )
 
 
+class Integer(click.ParamType[int]):
+    """A whole number of at most 64 bits, of at least `least`."""
+
+    name = "integer"
+
+    def __init__(self, least: int = -(2**63)) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
+        """Return the integer, or refuse anything but an optional sign and ASCII digits."""
+        number = integer(str(value))
+        if number is None or number < self.least:
+            expected = "an integer" if self.least < 0 else f"an integer from {self.least} on"
+            raise UsageError(
+                "INVALID_VALUE",
+                f"{_flag_of(param)} is {value!r}, expected {expected} of at most 64 bits",
+                hint="write it in digits",
+            )
+        return number
+
+
 class Milliseconds(click.ParamType[int]):
     """A moment: an integer of milliseconds since the epoch, of at most 64 bits."""
 
@@ -62,27 +86,14 @@ class Milliseconds(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
         """Return the integer, or refuse anything but an optional sign and ASCII digits."""
-        digits = str(value).removeprefix("-")
-        if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX and abs(int(value)) < 2**63:
-            return int(value)
+        number = integer(str(value))
+        if number is not None:
+            return number
         raise UsageError(
             "INVALID_VALUE",
             f"{_flag_of(param)} is {value!r}, expected milliseconds since the epoch, an integer of at most 64 bits",
             hint="from a date: date -d '2024-01-31 12:00 UTC' +%s000",
         )
-
-
-class Count(click.ParamType[int]):
-    """A small number of things, at least 1."""
-
-    name = "count"
-
-    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
-        """Return the number, or refuse anything but ASCII digits."""
-        digits = str(value)
-        if digits.isascii() and digits.isdigit() and len(digits) <= _COUNT_DIGITS_MAX and int(digits) > 0:
-            return int(digits)
-        raise UsageError("INVALID_VALUE", f"{_flag_of(param)} is {value!r}, expected a number from 1, such as 4")
 
 
 class Seq(click.ParamType[int]):
@@ -100,6 +111,72 @@ class Seq(click.ParamType[int]):
         )
 
 
+def integer(text: str) -> int | None:
+    """Return the integer of at most 64 bits that a text is: an optional sign and ASCII digits."""
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX and abs(int(text)) < 2**63:
+        return int(text)
+    return None
+
+
+class Alternative(click.Option):
+    """A flag that is required unless another is given: one that stands `instead` of it, or that makes it needless."""
+
+    def __init__(
+        self, *args: Any, instead: str | None = None, needless_with: str | None = None, **attributes: Any
+    ) -> None:
+        super().__init__(*args, **attributes)
+        self.instead = instead
+        self.other = instead or needless_with
+
+    def is_missing(self, given: Callable[[click.Parameter], bool], params: Iterable[click.Parameter]) -> bool:
+        """Tell whether neither the flag nor the other one is given."""
+        return not any(given(param) for param in params if param is self or self.other in param.opts)
+
+
+class Seconds(click.ParamType[float]):
+    """A duration: a positive number of seconds, perhaps with a fraction."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> float:
+        """Return the number, or refuse anything but decimal digits with at most one point."""
+        if isinstance(value, float):  # a default
+            return value
+        text = str(value)
+        whole, _, fraction = text.partition(".")
+        if f"{whole}{fraction}".isascii() and f"{whole}{fraction}".isdigit() and len(text) <= _DIGITS_MAX:
+            seconds = float(text)
+            if _SECONDS_MIN <= seconds <= _SECONDS_MAX:
+                return seconds
+        raise UsageError(
+            "INVALID_VALUE",
+            f"{_flag_of(param)} is {value!r}, expected seconds, from {_SECONDS_MIN} to {_SECONDS_MAX}",
+            hint="a number without a unit, such as 90 or 2.5",
+        )
+
+
+class Count(click.ParamType[int]):
+    """A whole number from one bound to another."""
+
+    name = "count"
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least = least
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
+        """Return the number, or refuse anything but ASCII digits within the bounds."""
+        text = str(value)
+        if text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX and self.least <= int(text) <= self.most:
+            return int(text)
+        raise UsageError(
+            "INVALID_VALUE",
+            f"{_flag_of(param)} is {value!r}, expected a whole number from {self.least} to {self.most}",
+            hint="write it in digits",
+        )
+
+
 class Verb(click.Command):
     """A command of the group, strict about its flags."""
 
@@ -111,7 +188,7 @@ class Verb(click.Command):
         if not any(param.is_eager for param in order):  # --help wins over whatever else is wrong
             self._refuse_repeated(order)
             self._refuse_empty(given)
-            self._refuse_missing(given)
+            self._refuse_missing(ctx, given)
         return super().parse_args(ctx, args)
 
     def _read(self, ctx: click.Context, args: Sequence[str]) -> tuple[dict[str, Any], list[str], list[Any]]:
@@ -146,12 +223,17 @@ class Verb(click.Command):
             if value == "" or (isinstance(value, list | tuple) and "" in value):
                 raise UsageError("EMPTY_FLAG", f"{_flag_of(param)} is empty", hint="is a shell variable unset?")
 
-    def _refuse_missing(self, given: dict[str, Any]) -> None:
-        missing = [
-            _flag_of(param)
-            for param in self.params
-            if param.required and not isinstance(given.get(param.name or ""), str | tuple)
-        ]
+    def _refuse_missing(self, ctx: click.Context, values: dict[str, Any]) -> None:
+        def given(param: click.Parameter) -> bool:
+            value = values.get(param.name or "")
+            return isinstance(value, str | tuple | list) or param.resolve_envvar_value(ctx) is not None
+
+        missing = []
+        for param in self.params:
+            if isinstance(param, Alternative) and param.is_missing(given, self.params):
+                missing.append(_flag_of(param) + (f" or {param.instead}" if param.instead else ""))
+            elif param.required and not given(param):
+                missing.append(_flag_of(param))
         if missing:
             raise UsageError("MISSING_FLAG", f"{self.name} needs {', '.join(missing)}", hint=_see(self.name))
 
@@ -208,6 +290,10 @@ def invocation(ctx: click.Context) -> Invocation:
         match value:
             case True:
                 words.append((flag, None))
+            case str() if flag == "--store":
+                words.append((flag, shown_url(value)))
+            case float():
+                words.append((flag, str(int(value)) if value.is_integer() else str(value)))
             case tuple() | list():
                 words.extend((flag, str(item)) for item in value)
             case _:

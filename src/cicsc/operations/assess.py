@@ -15,14 +15,15 @@ from msgspec import UNSET, UnsetType
 from cicsc.bundle.load import load_bundle
 from cicsc.engine.choice import worker_count
 from cicsc.engine.inprocess import SortedStreams
-from cicsc.engine.workers import migrate_shared, open_shared
+from cicsc.engine.workers import migrate_shared
 from cicsc.errors import BundleError, UsageError
 from cicsc.expression import suggestion
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.totality import holes, warnings
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.sources import require_digest, require_tenants
+from cicsc.operations.sources import StoreSource, require_digest, require_tenants
+from cicsc.operations.stored import StoredHistory, named, opened_history
 from cicsc.operations.verification import verification
 from cicsc.report.models import (
     Check,
@@ -34,7 +35,7 @@ from cicsc.report.models import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from cicsc.bundle.model import Bundle, Migration
     from cicsc.engine.inprocess import Digests
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
-    from cicsc.operations.sources import BundleSource, EventSource
+    from cicsc.operations.sources import BundleSource, HistorySource
+    from cicsc.operations.stored import Held
     from cicsc.replay.snapshot import Snapshot
 
 Equivalence = Literal["final", "every-event"]
@@ -68,11 +70,12 @@ class Call:
 
     `now` is in milliseconds and defaults to the history's largest ts. An empty `tenants` means all.
     `workers` is the number of processes, by default one for each core.
+    `source` may be None for a history of a store, which holds the bundle.
     """
 
-    source: BundleSource
+    source: BundleSource | None
     target: BundleSource
-    events: EventSource | History
+    events: HistorySource | History
     migration: str
     now: int | None = None
     actor: str | None = None
@@ -81,6 +84,15 @@ class Call:
     equivalence: Equivalence = "final"
     accept_source_violations: Collection[str] = ()
     workers: int | None = None
+    active: Active | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What is active in the store that a history comes from."""
+
+    bundle_digest: str
+    tenants: Mapping[str, Held]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,7 @@ class Assessment:
     source: Bundle | None
     target: Bundle | None
     digests: Digests
+    active: Active | None = None
 
 
 @dataclass(slots=True)
@@ -122,6 +135,21 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     decoded and WorkError where the work could not be done.
     """
     require_digest(call.expected_hash)
+    if isinstance(call.events, StoreSource):
+        with opened_history(call.events, call.tenants, workers=worker_count(call.workers)) as history:
+            assert isinstance(history, StoredHistory)
+            return _assess(_informed(call, history), outputs)
+    return _assess(call, outputs)
+
+
+def _informed(call: Call, history: StoredHistory) -> Call:
+    """Take the history, and the bundle that wrote it, from the store."""
+    bundle = history.bundle()
+    active = Active(bundle.digest, history.tenants)
+    return replace(call, source=bundle if call.source is None else call.source, events=history, active=active)
+
+
+def _assess(call: Call, outputs: Outputs) -> Assessment:
     static = _check_documents(call)
     with _opened(call) as history:
         verdict, digests = _run(_plan(static, call, history), static, history, call, outputs)
@@ -141,26 +169,43 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
         accepted_source_violations=sorted(set(call.accept_source_violations)) or UNSET,
         verify=UNSET if verify is None else verify,
     )
-    return Assessment(report, verdict.source_events, verdict.target.events, static.source, static.target, digests)
+    return Assessment(
+        report, verdict.source_events, verdict.target.events, static.source, static.target, digests, call.active
+    )
 
 
 def _opened(call: Call) -> AbstractContextManager[History]:
     """Read the history that is named, or take the one that is given."""
     if isinstance(call.events, History):
         return nullcontext(call.events)
-    return open_shared(call.events, tenants=frozenset(call.tenants) or None, workers=worker_count(call.workers))
+    return opened_history(call.events, call.tenants, workers=worker_count(call.workers))
 
 
 def _check_documents(call: Call) -> _Static:
     """Run the checks that need no data."""
     static = _Static()
-    static.source, static.checks["from_bundle_valid"] = _check_bundle(call.source)
+    static.source, static.checks["from_bundle_valid"] = _check_source(call)
     static.target, static.checks["to_bundle_valid"] = _check_bundle(call.target)
     static.checks["migration_exists"] = _check_exists(static, call.migration)
-    static.checks["version_forward"] = _check_versions(static)
+    static.checks["version_forward"] = _check_versions(static, call.active)
     static.checks["migration_total"] = _check_total(static)
     _check_accepted(static.source, call.accept_source_violations)
     return static
+
+
+def _check_source(call: Call) -> tuple[Bundle | None, Check]:
+    """Check the bundle before the migration; that of a store's history is the one that is active there."""
+    if call.source is None:
+        raise UsageError(
+            "MISSING_FLAG",
+            "the bundle that wrote the history is not given",
+            hint="give it with --from; only a store knows by itself",
+        )
+    bundle, check = _check_bundle(call.source)
+    if bundle is None or call.active is None or bundle.digest == call.active.bundle_digest:
+        return bundle, check
+    expected = f"expected the active bundle {call.active.bundle_digest} of {named(call.active.tenants)}"
+    return None, Check(ok=False, detail=f"{expected}, found {bundle.digest}")
 
 
 def _check_bundle(source: BundleSource) -> tuple[Bundle | None, Check]:
@@ -190,7 +235,7 @@ def _check_exists(static: _Static, migration_id: str) -> Check:
     return Check(ok=True)
 
 
-def _check_versions(static: _Static) -> Check:
+def _check_versions(static: _Static, active: Active | None) -> Check:
     if static.migration is None:
         return _skipped("there is no migration to look at")
     before, after = static.migration.from_version, static.migration.to_version
@@ -198,7 +243,19 @@ def _check_versions(static: _Static) -> Check:
     for side, bundle, version in (("source", static.source, before), ("target", static.target, after)):
         if bundle is not None and bundle.version not in {None, version}:
             faults.append(f"the {side} bundle is version {bundle.version}, the migration expects {version}")
+    faults.extend(_other_versions(active, before))
     return Check(ok=False, detail="; ".join(faults)) if faults else Check(ok=True)
+
+
+def _other_versions(active: Active | None, expected: int) -> Iterator[str]:
+    """Name the tenants of a store that are at another version than the one that the migration begins at."""
+    found: dict[int, list[str]] = {}
+    for tenant_id, held in () if active is None else active.tenants.items():
+        found.setdefault(held.gate.active_version, []).append(tenant_id)
+    for version, tenants in sorted(found.items()):
+        if version != expected:
+            who = "tenant" if len(tenants) == 1 else f"{len(tenants)} tenants, such as"
+            yield f"the migration begins at version {expected}, {who} {named(tenants)} at version {version}"
 
 
 def _check_total(static: _Static) -> Check:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from cicsc.canonical import RootHasher
 from cicsc.durable import Publication, whole_file
+from cicsc.engine.inprocess import Head
 from cicsc.history.output import event_writer, position_writer
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.sources import Discard, guard_outputs
@@ -22,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from cicsc.operations.assess import Equivalence
-    from cicsc.operations.sources import BundleSource, EventSource
+    from cicsc.operations.sources import BundleSource, HistorySource
 
 
 def dry_run(
-    source: BundleSource,
+    source: BundleSource | None,
     target: BundleSource,
-    events: EventSource,
+    events: HistorySource,
     migration: str,
     *,
     artifact: str | Path | None = None,
@@ -78,7 +80,7 @@ def _assess(call: Call, together: Publication, out_events: Path | None, out_posi
 
 def _artifact(assessment: Assessment) -> Artifact:
     report, digests = assessment.report, assessment.digests
-    return Artifact(
+    artifact = Artifact(
         migration_id=report.migration_id,
         ok=report.ok,
         source_events=assessment.source_events,
@@ -87,9 +89,27 @@ def _artifact(assessment: Assessment) -> Artifact:
         to_bundle_digest=None if assessment.target is None else assessment.target.digest,
         source_digest=digests.given,
         migrated_digest=digests.made,
-        heads={
-            name: HeadReport(events=head.events, digest=head.digest) for name, head in sorted(digests.heads.items())
-        },
+        heads=_heads(assessment),
         reversibility=None if report.reversibility is UNSET else report.reversibility,
         preflight=report,
     )
+    return artifact.sealed()
+
+
+def _heads(assessment: Assessment) -> dict[str, HeadReport]:
+    """Return where each tenant stands; a store's also by position, and those without events too."""
+    heads, active = assessment.digests.heads, assessment.active
+    if active is None:
+        return {name: HeadReport(events=head.events, digest=head.digest) for name, head in sorted(heads.items())}
+    if assessment.digests.given is None:
+        return {}
+    nothing = Head(0, RootHasher().hexdigest())
+    return {
+        name: HeadReport(
+            events=heads.get(name, nothing).events,
+            digest=heads.get(name, nothing).digest,
+            position=held.head.position,
+            generation=held.head.generation,
+        )
+        for name, held in sorted(active.tenants.items())
+    }

@@ -9,15 +9,15 @@ from msgspec import UNSET
 
 from cicsc.bundle.load import load_bundle
 from cicsc.engine.choice import worker_count
-from cicsc.engine.workers import migrate_shared, open_shared
-from cicsc.errors import BundleError, HistoryError
+from cicsc.engine.workers import migrate_shared
+from cicsc.errors import BundleError, HistoryError, UsageError
 from cicsc.history.integrity import FindingsTally, checked_sequence
-from cicsc.history.sorted import open_history
 from cicsc.migration.plan import NOTHING, compile_judgement
 from cicsc.migration.tally import Tally
 from cicsc.operations.assess import problem_check
 from cicsc.operations.integrity import check_integrity
-from cicsc.operations.sources import require_digest, require_tenants
+from cicsc.operations.sources import StoreSource, require_digest, require_tenants
+from cicsc.operations.stored import StoredHistory, opened_history
 from cicsc.operations.verification import side_verification
 from cicsc.replay.fold import replay_steps
 from cicsc.replay.reducers import compile_types
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
     from cicsc.bundle.model import Bundle
     from cicsc.history.model import Event, StreamKey
-    from cicsc.operations.sources import BundleSource, EventSource
+    from cicsc.history.sorted import SortedHistory
+    from cicsc.operations.sources import BundleSource, HistorySource
     from cicsc.replay.reducers import TypeProgram
     from cicsc.replay.snapshot import Snapshot
 
 
 def verify_history(
-    events: EventSource,
+    events: HistorySource,
     *,
     bundle: BundleSource | None = None,
     expected_hash: str | None = None,
@@ -45,12 +46,15 @@ def verify_history(
 ) -> HistoryVerify:
     """Check the integrity of a history, compute its digest and, with a bundle, replay it and check constraints.
 
-    The parameters are those of `preflight`. Raises InputError for an input that cannot be decoded.
+    The parameters are those of `preflight`. A history of a store is replayed with its active bundle
+    unless another is given. Raises InputError for an input that cannot be decoded.
     """
     require_digest(expected_hash)
     loaded, bundle_check = (None, None) if bundle is None else _load(bundle)
     count = worker_count(workers)
-    with open_shared(events, tenants=frozenset(tenants) or None, workers=count) as history:
+    with opened_history(events, tenants, workers=count) as history:
+        if bundle is None and isinstance(history, StoredHistory):
+            loaded, bundle_check = _load(history.bundle())
         moment = history.latest_ts if now is None else now
         plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
         verdict, digests = migrate_shared(replace(plan, digests=True), history, workers=count)
@@ -77,8 +81,8 @@ def _load(bundle: BundleSource) -> tuple[Bundle | None, Check]:
 
 
 def replay_history(
-    events: EventSource,
-    bundle: BundleSource,
+    events: HistorySource,
+    bundle: BundleSource | None = None,
     *,
     tenants: Collection[str] = (),
     entity: tuple[str, str] | None = None,
@@ -86,16 +90,19 @@ def replay_history(
 ) -> Iterator[Snapshot]:
     """Yield the snapshot of each entity, or with `steps` the one after each event, in stream order.
 
-    `entity` (type, id) restricts to one entity, in each tenant that has it. Raises HistoryError, after all
+    `bundle` may be left out for a history of a store, which holds the active one. `entity` (type, id)
+    restricts to one entity, in each tenant that has it. Raises HistoryError, after all
     snapshots, where events are not intact or have no reducer, or where `entity` does not exist.
     """
-    loaded = load_bundle(bundle)
-    programs = compile_types(loaded)
+    loaded = None if bundle is None else load_bundle(bundle)
+    if loaded is None and not isinstance(events, StoreSource):
+        raise UsageError("MISSING_FLAG", "the bundle to replay with is not given", hint="give it with --bundle")
     tally = FindingsTally()
     faults: Tally[str] = Tally()
     seen = False
     found: dict[str, None] = {}
-    with open_history(events, tenants=frozenset(tenants) or None) as history:
+    with opened_history(events, tenants) as history:
+        programs = compile_types(loaded or _active_bundle(history))
         tally.merge(history.malformed)
         for key, stream in history.streams():
             found[key[0]] = None
@@ -105,6 +112,11 @@ def replay_history(
                 yield from _snapshots(programs.get(key[1]), key, checked, faults, steps=steps)
     require_tenants(tenants, found)
     _raise_faults(tally, faults, None if seen else entity)
+
+
+def _active_bundle(history: SortedHistory | StoredHistory) -> Bundle:
+    assert isinstance(history, StoredHistory)  # only a store knows the bundle by itself
+    return history.bundle()
 
 
 def _snapshots(

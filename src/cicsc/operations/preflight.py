@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from cicsc.operations.assess import Equivalence
-    from cicsc.operations.sources import BundleSource, EventSource
+    from cicsc.operations.sources import BundleSource, HistorySource
     from cicsc.report.models import Preflight
 
 
 def preflight(
-    source: BundleSource,
+    source: BundleSource | None,
     target: BundleSource,
-    events: EventSource,
+    events: HistorySource,
     migration: str,
     *,
     now: int | None = None,
@@ -31,7 +31,8 @@ def preflight(
     """Check a migration from `source` to `target` on the whole history `events`.
 
     `now` (ms since the epoch, default: the history's largest ts) and `actor` are what constraints
-    see. `tenants` restricts the history, all of it when empty. `expected_hash` is the digest that the
+    see. `tenants` restricts the history, all of it when empty; a `StoreSource` names its own, and `source` may
+    then be None, since the store holds the active bundle. `expected_hash` is the digest that the
     history must have. `equivalence` compares each entity at its end, or after every event.
     `accept_source_violations` names constraints of the source that may be violated by the source.
     `workers` is how many processes share a large file (default: one for each core where processes can be

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from cicsc.bundle.model import Bundle
 from cicsc.errors import UsageError
@@ -13,11 +14,33 @@ from cicsc.expression import quoted, suggestion
 from cicsc.history.model import Event
 from cicsc.history.output import same_file
 
+if TYPE_CHECKING:
+    from cicsc.store.protocol import Store
+
 BundleSource: TypeAlias = str | Path | bytes | Mapping[str, object] | Bundle
 """A bundle: the path of its file, its JSON text, its decoded document, or itself."""
 
 EventSource: TypeAlias = str | Path | Iterable[Event | Mapping[str, object]]
 """A history: the path of its file, "-" for standard input, or its events."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSource:
+    """Histories in a store: those of the tenants that are named, or of every tenant for None.
+
+    `store` is a URL, which is opened and closed again, or a store that is open.
+    """
+
+    store: str | Store = field(repr=False)  # a URL may hold a password
+    tenants: Collection[str] | None
+
+    def files(self) -> dict[str, Path]:
+        """Return the files that the store consists of, by what messages call them."""
+        return store_files(self.store)
+
+
+HistorySource: TypeAlias = EventSource | StoreSource
+"""A history of a file, of memory, or of a store."""
 
 
 _DIGEST = re.compile("[0-9a-fA-F]{64}")
@@ -48,9 +71,21 @@ def require_digest(expected_hash: str | None) -> None:
         )
 
 
+def store_files(store: str | Store) -> dict[str, Path]:
+    """Return the files that the store of a URL consists of; none where it is no file."""
+    if not isinstance(store, str) or not store.startswith("sqlite:///"):
+        return {}
+    path = store.removeprefix("sqlite:///")
+    return {"--store": Path(path)} | {f"the {end} of --store": Path(path + end) for end in ("-wal", "-shm")}
+
+
 def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | None]) -> None:
     """Raise UsageError where an output is the same file as an input or another output; keys name the flags."""
     taken = {flag: Path(source) for flag, source in inputs.items() if isinstance(source, str | Path) and source != "-"}
+    for source in inputs.values():
+        if isinstance(source, StoreSource):
+            taken |= source.files()
+    given = frozenset(taken)
     for flag, path in outputs.items():
         if path is None:
             continue
@@ -63,7 +98,7 @@ def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | Non
         for other, used in taken.items():
             if same_file(path, used):
                 raise UsageError(
-                    "OUTPUT_IS_INPUT" if other in inputs else "OUTPUTS_COLLIDE",
+                    "OUTPUT_IS_INPUT" if other in given else "OUTPUTS_COLLIDE",
                     f"{flag} would overwrite {other}: both are {str(path)!r}",
                     hint=f"give {flag} another path; nothing was written",
                 )

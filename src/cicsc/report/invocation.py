@@ -30,6 +30,10 @@ class Invocation:
         """Return the call with one flag under another name."""
         return Invocation(self.verb, tuple((after if flag == before else flag, value) for flag, value in self.words))
 
+    def replaced(self, flag: str, value: str) -> Invocation:
+        """Return the call with another value for one flag, whether or not it has one."""
+        return Invocation(self.verb, tuple(word for word in self.words if word[0] != flag)).plus(flag, value)
+
     def lines(self, width: int) -> list[str]:
         """Write the command for a shell: in one line where it fits into `width`, else one flag a line."""
         parts = [" ".join(_words(flag, value)) for flag, value in self.words]

@@ -6,7 +6,7 @@ terminal but the command to type, which must stay whole to be copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -71,11 +71,46 @@ class Typed:
             yield Text(f"  {line}", style="bold", no_wrap=True, overflow="ignore")
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table of rows, each with a mark for one of its cells; where the terminal is narrow, a list of them."""
+
+    names: tuple[str, ...]
+    rows: Sequence[tuple[Mark, tuple[str, ...]]]
+    marked: int
+    numbers: frozenset[int] = frozenset()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Write the table, or the list."""
+        if options.max_width < _NARROW:
+            yield from self._list()
+            return
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
+        for number, name in enumerate(self.names):
+            table.add_column(name, justify="right" if number in self.numbers else "left", overflow="fold")
+        for mark, cells in self.rows:
+            table.add_row(
+                *(styled(cell, mark) if number == self.marked else plain(cell) for number, cell in enumerate(cells))
+            )
+        yield table
+
+    def _list(self) -> Iterator[RenderableType]:
+        for _, (first, *cells) in self.rows:
+            yield plain(first)
+            said = (f"{name} {cell}" for name, cell in zip(self.names[1:], cells, strict=True) if cell)
+            yield Detail(", ".join(said), deep=False)
+
+
 def headline(subject: str, verdict: str, mark: Mark) -> Text:
     """Return the first line: what it is about, and the verdict."""
     return Text(f"{printable(subject)}: ") + Text(
         printable(verdict), style=Style(bold=True) + Style.parse(_STYLES[mark])
     )
+
+
+def styled(text: str, mark: Mark) -> Text:
+    """Return a text in the colour of a mark."""
+    return Text(printable(text), style=_STYLES[mark], overflow="fold")
 
 
 def plain(text: str = "") -> Text:

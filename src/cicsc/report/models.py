@@ -11,6 +11,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from cicsc.canonical import sha256_hex
+
 REPORT_VERSION = "cicsc/migration-dry-run-v1"
 
 
@@ -168,10 +170,12 @@ class HeadReport(Report, frozen=True, kw_only=True):
 class Artifact(Report, frozen=True, kw_only=True, omit_defaults=False):
     """The deterministic record of a dry run, which a cutover is bound to.
 
-    Digests are SHA-256 in hexadecimal; one that could not be had is null.
+    Digests are SHA-256 in hexadecimal; one that could not be had is null. `artifact_digest` is that of
+    the artifact itself, as it is encoded while the field is empty.
     """
 
     version: str = REPORT_VERSION
+    artifact_digest: str = ""
     migration_id: str
     ok: bool
     source_events: int
@@ -183,6 +187,11 @@ class Artifact(Report, frozen=True, kw_only=True, omit_defaults=False):
     heads: dict[str, HeadReport]
     reversibility: ReversibilityReport | None
     preflight: Preflight
+
+    def sealed(self) -> Artifact:
+        """Return the artifact with its own digest, by which a change of any byte is noticed."""
+        blank = msgspec.structs.replace(self, artifact_digest="")
+        return msgspec.structs.replace(self, artifact_digest=sha256_hex(blank.to_json()))
 
 
 class DryRun(Report, frozen=True, kw_only=True):

@@ -12,11 +12,12 @@ from cicsc.report.invocation import Invocation
 from cicsc.report.layout import next_step
 from cicsc.report.models import DryRun, HistoryVerify, Preflight, Rollback, Verify
 
-_SAME_HISTORY: Final = ("--tenant", "--expected-hash")
+_SAME_HISTORY: Final = ("--tenant", "--all", "--expected-hash")
 _SAME_ASSESSMENT: Final = (
-    "--from", "--to", "--events", "--migration", *_SAME_HISTORY,
+    "--from", "--to", "--events", "--store", "--migration", *_SAME_HISTORY,
     "--now", "--actor", "--equivalence", "--accept-source-violations",
 )  # fmt: skip
+_SAME_OPTIONS: Final = ("--now", "--actor", "--equivalence", "--accept-source-violations")
 _ARTIFACT: Final = "artifacts/migration-dry-run.json"
 
 
@@ -32,7 +33,9 @@ def after_preflight(report: Preflight, call: Invocation) -> Iterator[RenderableT
 def _after_refusal(report: Preflight, call: Invocation) -> Iterator[RenderableType]:
     """Name the first thing to do about the first check that failed."""
     checks = report.checks
-    if not checks.from_bundle_valid.ok:
+    if not checks.from_bundle_valid.ok and from_store(call):
+        yield from next_step("leave --from out: the store holds the bundle that is active")
+    elif not checks.from_bundle_valid.ok:
         yield from next_step("correct the --from bundle", call.then("bundle-validate", "--from").renamed("--from", ""))
     elif not checks.to_bundle_valid.ok:
         yield from next_step("correct the --to bundle", call.then("bundle-validate", "--to").renamed("--to", ""))
@@ -42,6 +45,9 @@ def _after_refusal(report: Preflight, call: Invocation) -> Iterator[RenderableTy
         yield from next_step("correct the versions, or give the bundles that the migration is for")
     elif not checks.migration_total.ok:
         yield from next_step("map or drop in the migration what is named above, then run the same command again")
+    elif not checks.history_integrity.ok and from_store(call):
+        command = call.then("store-check", "--store", "--tenant")
+        yield from next_step("do not cut over; see what is wrong with the store", command)
     elif not checks.history_integrity.ok:
         command = call.then("history-verify", "--events", *_SAME_HISTORY)
         yield from next_step("do not cut over; see all findings and export the history again", command)
@@ -66,7 +72,7 @@ def _after_replay(verify: Verify, call: Invocation) -> Iterator[RenderableType]:
         else:
             yield from next_step("give the --from bundle that wrote this history, with a reducer for every event")
     elif example is not UNSET:
-        command = call.then("history-replay", "--from", "--events").renamed("--from", "--bundle")
+        command = call.then("history-replay", "--from", "--events", "--store").renamed("--from", "--bundle")
         for flag, value in (
             ("--tenant", example.tenant_id),
             ("--type", example.entity_type),
@@ -85,6 +91,9 @@ def after_dry_run(report: DryRun, call: Invocation) -> Iterator[RenderableType]:
         yield from _after_refusal(report.artifact.preflight, call)
     elif report.artifact_path is UNSET:
         yield from next_step("record it", call.plus("--artifact", _ARTIFACT))
+    elif from_store(call):
+        command = call.then("migration-cutover", "--store", "--tenant", "--all", "--to", "--migration", *_SAME_OPTIONS)
+        yield from next_step("rehearse the cutover, bound to this artifact", command.plus("--artifact", _path(report)))
     elif out_events is None:
         yield from next_step("write the migrated history", call.plus("--out-events", "events.migrated.jsonl"))
     else:
@@ -92,6 +101,15 @@ def after_dry_run(report: DryRun, call: Invocation) -> Iterator[RenderableType]:
             "cut over (runbook, chapter 3): pause writes, make sure that no event came since, load"
             f" {out_events}, activate the new version, resume"
         )
+
+
+def _path(report: DryRun) -> str:
+    return _ARTIFACT if report.artifact_path is UNSET else report.artifact_path
+
+
+def from_store(call: Invocation) -> bool:
+    """Tell whether the history comes from a store, whose URL may stand in the environment."""
+    return call.value("--events") is None
 
 
 def after_unsafe(report: Rollback) -> Iterator[RenderableType]:
@@ -105,6 +123,8 @@ def after_history(report: HistoryVerify, call: Invocation) -> Iterator[Renderabl
     if report.bundle_valid is not UNSET and not report.bundle_valid.ok:
         command = call.then("bundle-validate", "--bundle").renamed("--bundle", "")
         yield from next_step("correct the bundle", command)
+    elif not report.history_integrity.ok and from_store(call):
+        yield from next_step("do not migrate this history; store-check tells what else is wrong")
     elif not report.history_integrity.ok:
         yield from next_step("do not migrate this history; export it again from where it is kept, then verify it")
     elif not report.ok:

@@ -8,11 +8,27 @@ verdict, or hide what it says.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import Final
 
 VALUE_CHARACTERS_MAX: Final = 120
 """Characters of a value shown in a summary; the report holds the whole."""
+
+
+_USERINFO: Final = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/?#:@'\"]*):[^\s]*@", re.IGNORECASE)
+_USERINFO_OF_URL: Final = re.compile(r"^(?P<before>[^:]*://[^/?#:@]*):.*@", re.DOTALL)
+_PARAMETER: Final = re.compile(r"(?P<before>\b\w*password=)[^\s&'\"]+", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """Return a text in which the passwords of URLs are hidden, whatever wrote it."""
+    return _PARAMETER.sub(r"\g<before>***", _USERINFO.sub(r"\g<before>:***@", text))
+
+
+def shown_url(url: str) -> str:
+    """Return the URL of a store as a command may show it: with *** where the password has to be typed again."""
+    return without_passwords(_USERINFO_OF_URL.sub(r"\g<before>:***@", url))
 
 
 def printable(text: str) -> str:

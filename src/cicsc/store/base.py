@@ -16,13 +16,13 @@ from cicsc.bundle.model import Bundle
 from cicsc.errors import CicscError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import decode_document, encode_text, event_types, stored_bundle
+from cicsc.store.encoding import PlacedRow, decode_document, encode_text, event_types, stored_bundle
 from cicsc.store.journal import exhaust, finish_run
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
 from cicsc.store.records import AuditEntry, Gate, Run, RunPlan
 from cicsc.store.refusals import gate_held, gate_lost, paused, stale_generation, tenant_exists, unknown_bundle
-from cicsc.store.runs import Runs, StagedRow
+from cicsc.store.runs import Runs
 from cicsc.store.session import Session
 from cicsc.store.views import Transaction, read_gate, record
 
@@ -65,7 +65,7 @@ class SqlStore(Store, Generic[Database]):
         """Give a write transaction that may write and remove events of a generation, as `RunHost.owning` says."""
 
     @abstractmethod
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[StagedRow]) -> int:
+    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
         """Write rows of events into (tenant, generation); return their number."""
 
     @abstractmethod

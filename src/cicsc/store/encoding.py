@@ -6,7 +6,8 @@ What a writer in another language left is read as strictly as a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -14,7 +15,7 @@ from msgspec import UNSET
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
-from cicsc.decoding import decode_value
+from cicsc.decoding import decode_value, exceeds_cheap_bounds
 from cicsc.errors import InputError, StoreError, UsageError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
@@ -22,10 +23,40 @@ from cicsc.replay.snapshot import Snapshot
 EventRow: TypeAlias = tuple[str, str, int, str, str, int, str, str | None]
 """entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra."""
 
+PlacedRow: TypeAlias = tuple[int, int, str, str, int, str, str, int, str, str | None]
+"""position, ordinal, then the columns of an event."""
+
 SnapshotRow: TypeAlias = tuple[str, str, str, str, str, int | None, int]
 """entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq."""
 
+_HARMLESS_BYTES_MAX: Final = 128
+"""A shorter text exceeds no limit of nesting or digits."""
+
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, object]).decode
+_encode_row: Final = msgspec.msgpack.Encoder().encode
+
+
+class RowsHasher:
+    """The digest of rows in the order in which they are given: what was written is compared by it with what is read.
+
+    It covers every column to the byte, so equal rows are equal events at equal places.
+    """
+
+    __slots__ = ("_hash", "count")
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def update(self, rows: Sequence[PlacedRow]) -> None:
+        """Add the next rows."""
+        self._hash.update(b"".join(map(_encode_row, rows)))
+        self.count += len(rows)
+
+    def hexdigest(self) -> str:
+        """Return the digest of the rows so far."""
+        return self._hash.hexdigest()
 
 
 def encode_text(value: object) -> str:
@@ -128,7 +159,15 @@ def stored_bundle(digest: str, body: str) -> Bundle:
 
 
 def _decode_object(text: str) -> dict[str, object]:
-    value = decode_value(text.encode(), "the text")
+    """Decode strictly; a text that the encoder would write just so is strict, any other is looked at closer."""
+    data = text.encode()
+    try:
+        fast = _decode(data)
+        if _encode(fast) == data and (len(data) <= _HARMLESS_BYTES_MAX or not exceeds_cheap_bounds(data)):
+            return fast
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    value = decode_value(data, "the text")
     if not isinstance(value, dict):
         raise InputError("VALUE_NOT_JSON", "expected an object, found another value")
     return value

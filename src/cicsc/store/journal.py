@@ -22,7 +22,7 @@ def finish_run(
     database: Session, run: Run, *, report: str | None, detail: Mapping[str, object] = MappingProxyType({})
 ) -> None:
     """Record the end of a run and give the tenant back, in the transaction at hand."""
-    names = names_of(run) | {"now_ms": now_ms(database), "report": report, "phase": run.phase}
+    names = names_of(run) | {"now_ms": now_ms(database), "report": report}
     if database.run("finish_run", names) != 1 or database.run("release_gate", names) != 1:
         raise run_lost("end", run, read_gate(database, run.tenant_id))
     record(database, run.tenant_id, run.actor_id, f"{run.kind}-end", {"run": run.run_id, **detail})

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event, StreamKey
 from cicsc.replay.snapshot import Snapshot
+from cicsc.store.encoding import PlacedRow
 from cicsc.store.records import AuditEntry, Gate, Receipt, StoreHead
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class TenantReading(TenantView, Protocol):
         self, generation: int | None = None, *, upto_position: int | None = None
     ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
         """Yield streams as `streams` does, with each event's position; those beyond `upto_position` are left out."""
+        ...
+
+    def rows(self, generation: int | None = None) -> Iterator[PlacedRow]:
+        """Yield the rows of a generation as they are kept, in the order of `streams`."""
         ...
 
     def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
@@ -120,6 +125,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give up the connections; the store can be used no more. May be called again."""
+        ...
+
+    def abandon(self) -> None:
+        """Give up a transaction that a signal has left open between two statements; where none is, do nothing.
+
+        For whoever goes on after KeyboardInterrupt. The connection is closed, so that a block which is
+        left only later, when it is collected, cannot end another transaction.
+        """
         ...
 
     # ------------------------------------------------------------------------------------- the schema

@@ -109,6 +109,18 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a tenant stands: its gate, and the run that has it, or else its last one that was no import.
+
+    `paused_ms` is when an operator last paused it, None unless the gate is paused. The run comes without its report.
+    """
+
+    gate: Gate
+    paused_ms: int | None
+    run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreHead:
     """How far a generation reaches: its largest position (0 when empty) and its number of events."""
 

@@ -10,25 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from dataclasses import fields, replace
+from typing import Final, Generic, Protocol, TypeVar
 
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import EventRow
+from cicsc.store.encoding import PlacedRow
 from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_run, taken
 from cicsc.store.lease import lease_ms, pause_ms
-from cicsc.store.records import BEFORE_SWITCH, Run, RunPlan
+from cicsc.store.records import BEFORE_SWITCH, Gate, Run, RunPlan, Standing
 from cicsc.store.refusals import fence_changed, head_moved, run_held, run_lost, staging_differs
 from cicsc.store.session import Session, Value
 from cicsc.store.views import read_gate, record
 
 Database = TypeVar("Database", bound=Session)
 
-StagedRow: TypeAlias = tuple[int, int, *EventRow]
-"""position, ordinal, then the columns of an event."""
-
 REMOVE_ROWS_MAX: Final = 5_000
 """Rows removed in one transaction, which takes some 20 ms."""
+
+
+_GATE_COLUMNS: Final = len(fields(Gate))
 
 
 class RunHost(Protocol[Database]):
@@ -53,7 +53,7 @@ class RunHost(Protocol[Database]):
         """
         ...
 
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[StagedRow]) -> int:
+    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
         """Write rows of events into (tenant, generation); return their number."""
         ...
 
@@ -88,6 +88,16 @@ class Runs(Generic[Database]):
         """Return the run that has the tenant now, None where none has. Raises UNKNOWN_TENANT."""
         with self._host.looking() as database:
             return holder_of(database, read_gate(database, tenant_id))
+
+    def standings(self, tenant_id: str | None = None) -> Iterator[Standing]:
+        """Yield how every tenant stands, or one, in code-point order of their names. Raises UNKNOWN_TENANT."""
+        with self._host.looking() as database:
+            if tenant_id is not None:
+                read_gate(database, tenant_id)
+            names: dict[str, Value] = {"tenant_id": tenant_id, "now_ms": now_ms(database)}
+            for row in database.rows("standings", names):
+                gate, paused_ms, run = row[:_GATE_COLUMNS], row[_GATE_COLUMNS], row[_GATE_COLUMNS + 1 :]
+                yield Standing(Gate(*gate), paused_ms, None if run[0] is None else Run(*run))
 
     def generations(self, tenant_id: str) -> list[int]:
         """Return the generations that hold events or snapshots of a tenant, the active one included."""
@@ -198,11 +208,11 @@ class Runs(Generic[Database]):
             record(database, run.tenant_id, run.actor_id, f"{run.kind}-fence", detail)
             return read_run(database, run.tenant_id, run.run_id)
 
-    def stage(self, run: Run, rows: Iterable[StagedRow], snapshots: Iterable[Snapshot] = ()) -> int:
+    def stage(self, run: Run, rows: Iterable[PlacedRow], snapshots: Iterable[Snapshot] = ()) -> int:
         """Write a batch into the run's new generation; return the number of events."""
         assert run.target_generation is not None
         with self._host.owning(run, run.target_generation) as database:
-            names = names_of(run) | {"now_ms": now_ms(database), "phase": run.phase}
+            names = names_of(run) | {"now_ms": now_ms(database)}
             self._changed(database, "write for", run, database.run("touch_run", names))
             target = (run.tenant_id, run.target_generation)
             count = self._host.stage_rows(database, target, rows)
@@ -231,6 +241,9 @@ class Runs(Generic[Database]):
         """
         assert run.target_generation is not None
         with self._host.holding_gate("switch", run.tenant_id) as database:
+            # First, since whoever came after a run that has lost the tenant may have changed all the rest.
+            mine = names_of(run) | {"now_ms": now_ms(database), "lease_until_ms": run.lease_until_ms}
+            self._changed(database, "switch", run, database.run("keep_run", mine))
             position, count = database.row("head", (run.tenant_id, run.source_generation)) or (0, 0)
             if (position, count) != (run.head_position, run.head_count):
                 raise head_moved(run, position, count)
@@ -268,8 +281,12 @@ class Runs(Generic[Database]):
             return read_run(database, run.tenant_id, run.run_id)
 
     def abort(self, run: Run, *, reason: str, lease_s: float) -> Run:
-        """Open the tenant as it was before and record why; what was staged is cleaned up by `sweep`."""
-        with self._host.holding_gate("resume", run.tenant_id) as database:
+        """Open the tenant as it was before and record why; what was staged is cleaned up by `sweep`.
+
+        Nobody is held up for a tenant that was never paused: a run gives up more than once if it has to.
+        """
+        is_open = run.phase == "PLANNED"
+        with self._host.writing() if is_open else self._host.holding_gate("resume", run.tenant_id) as database:
             abort_run(database, run, now_ms(database), reason=reason, lease=lease_ms(lease_s), by="run")
             return read_run(database, run.tenant_id, run.run_id)
 
@@ -300,7 +317,11 @@ class Runs(Generic[Database]):
 
     def sweep(self, run: Run, *, lease_s: float, report: str | None = None) -> Iterator[int]:
         """Remove what an aborted run staged, then give the tenant back; yields how many rows each step removed."""
-        staging = self._staging_of(run)
+        with self._host.looking() as database:
+            gate = read_gate(database, run.tenant_id)
+        if run.phase != "ABORTED":
+            raise run_lost("clean up after", run, gate)
+        staging = gate.staging_generation
         while staging is not None and (removed := self.remove(run, staging, lease_s=lease_s)):
             yield removed
         with self._host.writing() as database:
@@ -321,10 +342,6 @@ class Runs(Generic[Database]):
                 "limit": REMOVE_ROWS_MAX,
             }
             return database.run("remove_events", part) or database.run("remove_snapshots", part)
-
-    def _staging_of(self, run: Run) -> int | None:
-        with self._host.looking() as database:
-            return read_gate(database, run.tenant_id).staging_generation
 
     def _advance(self, run: Run, what: str, statement: str, values: dict[str, Value]) -> Run:
         with self._host.writing() as database:

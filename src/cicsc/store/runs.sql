@@ -22,6 +22,34 @@ from cicsc.cutover
 where tenant_id = %(tenant_id)s
 order by started_ms, run_id;
 
+-- name: standings
+-- How tenants stand, all or one. One statement, so that a gate and its run are of one moment.
+select
+    g.tenant_id, g.state, g.epoch, g.owner, g.lease_until_ms, g.pause_deadline_ms, g.active_version, g.active_bundle,
+    g.active_generation, g.staging_generation, cast(%(now_ms)s as bigint),
+    case
+        when g.state = 'paused'
+            then (select max(a.at_ms) from cicsc.audit as a where a.tenant_id = g.tenant_id and a.action = 'pause')
+    end,
+    r.run_id, r.tenant_id, r.kind, r.actor_id, r.phase, r.epoch, r.lease_until_ms, r.plan_digest, r.migration_id, r.method,
+    r.source_bundle, r.source_version, r.source_generation, r.target_bundle, r.target_version, r.target_generation,
+    r.head_position, r.head_count, r.head_digest, r.target_count, r.target_digest,
+    r.started_ms, r.paused_at_ms, r.verified_at_ms, r.switched_at_ms, r.resumed_at_ms, r.resumed_by, r.ended_ms, r.reason, null
+from cicsc.gate as g
+left join cicsc.cutover as r
+    on r.tenant_id = g.tenant_id
+        and r.run_id = coalesce(
+            (select h.run_id from cicsc.cutover as h where h.tenant_id = g.tenant_id and h.run_id = g.owner),
+            (
+                select l.run_id from cicsc.cutover as l
+                where l.tenant_id = g.tenant_id and l.kind <> 'import'
+                order by l.started_ms desc, l.run_id desc
+                limit 1
+            )
+        )
+where cast(%(tenant_id)s as text) is null or g.tenant_id = %(tenant_id)s
+order by g.tenant_id;
+
 -- name: take_gate
 -- An operator's pause that has run out is over; that of a run is not, since something is to be cleaned up after it.
 update cicsc.gate
@@ -51,7 +79,8 @@ values (
 update cicsc.cutover
 set lease_until_ms = %(lease_until_ms)s
 where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s
-    and lease_until_ms > %(now_ms)s;
+    and lease_until_ms > %(now_ms)s
+    and exists (select 1 from cicsc.gate where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s);
 
 -- name: keep_gate
 update cicsc.gate
@@ -99,7 +128,7 @@ where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s an
 -- name: touch_run
 update cicsc.cutover
 set lease_until_ms = lease_until_ms
-where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = %(phase)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase in ('FENCED', 'VERIFIED')
     and lease_until_ms > %(now_ms)s;
 
 -- name: switch_gate
@@ -136,9 +165,11 @@ set epoch = epoch + 1, lease_until_ms = %(lease_until_ms)s
 where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s;
 
 -- name: finish_run
+-- What has nothing to switch is done when its work is.
 update cicsc.cutover
 set phase = 'DONE', ended_ms = %(now_ms)s, report = %(report)s
-where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = %(phase)s;
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s
+    and (phase = 'SWITCHED' or (phase = 'PLANNED' and kind in ('import', 'finalize')));
 
 -- name: put_report
 update cicsc.cutover
@@ -148,7 +179,11 @@ where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s an
 -- name: release_gate
 update cicsc.gate
 set owner = null, staging_generation = null
-where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and state = 'open';
+where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and state = 'open'
+    and exists (
+        select 1 from cicsc.cutover
+        where tenant_id = %(tenant_id)s and run_id = %(run_id)s and phase in ('DONE', 'ABORTED')
+    );
 
 -- name: latest_generation
 select latest_generation from cicsc.tenant where tenant_id = %(tenant_id)s;

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from cicsc.history.model import INTEGER_MAX, Event, StreamKey
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import EventRow, decode_document, encode_text, stored_event, stored_snapshot
+from cicsc.store.encoding import EventRow, PlacedRow, decode_document, encode_text, stored_event, stored_snapshot
 from cicsc.store.protocol import TenantReading, TenantTransaction
 from cicsc.store.records import Gate, Receipt, StoreHead
 from cicsc.store.refusals import command_repeated, unknown_tenant
@@ -85,12 +85,18 @@ class Reading(View[Database], TenantReading):
     def placed_streams(
         self, generation: int | None = None, *, upto_position: int | None = None
     ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
-        tenant_id, number = self._generation(generation)
-        limit = INTEGER_MAX if upto_position is None else upto_position
-        bindings: dict[str, Value] = {"tenant_id": tenant_id, "generation": number, "position": limit}
-        rows = self._database.rows("placed_events", bindings)
+        tenant_id = self._tenant_id
+        rows = self._rows(generation, INTEGER_MAX if upto_position is None else upto_position)
         for (entity_type, entity_id), group in groupby(rows, _placed_entity):
             yield (tenant_id, entity_type, entity_id), ((row[0], stored_event(tenant_id, row[2:])) for row in group)
+
+    def rows(self, generation: int | None = None) -> Iterator[PlacedRow]:
+        return self._rows(generation, INTEGER_MAX)
+
+    def _rows(self, generation: int | None, upto_position: int) -> Iterator[PlacedRow]:
+        tenant_id, number = self._generation(generation)
+        bindings: dict[str, Value] = {"tenant_id": tenant_id, "generation": number, "position": upto_position}
+        return self._database.rows("placed_events", bindings)
 
     def snapshots(self, generation: int | None = None) -> Iterator[Snapshot]:
         for row in self._database.rows("generation_snapshots", self._generation(generation)):

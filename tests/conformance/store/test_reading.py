@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import threading
 import tracemalloc
 
 import pytest
 
-from cicsc.errors import InputError
+from cicsc.errors import FenceError, InputError
 from cicsc.history.model import Event
 from cicsc.store.protocol import Store
-from conformance.store.desk import Plain
+from conformance.store.desk import Desk, Plain
 from conformance.store.history import INSERT, add_tenant, append, columns, event, stored
 
 LARGE = 20_000
+WAIT_S_MAX = 20
 
 
 def many(count: int, events_per_stream: int) -> list[Event]:
@@ -147,3 +149,104 @@ def test_payload_of_a_plain_writer_may_be_spelled_in_any_way(store: Store, plain
 
     assert stored(store)[0].payload == {"total": 150.0, "name": "é"}
     assert plain.execute("select payload from {event}") == [(text,)]
+
+
+# ------------------------------------------------------------------------------------------- positions
+
+
+def placed(store: Store, generation: int | None = None, upto: int | None = None) -> list[tuple[str, int, int]]:
+    with store.reading("t") as reading:
+        streams = reading.placed_streams(generation, upto_position=upto)
+        return [(key[2], found.seq, position) for key, events in streams for position, found in events]
+
+
+def test_placed_streams_tell_where_events_stand(store: Store) -> None:
+    for written in (event("b"), event("a"), event("b", 2)):
+        append(store, written)
+
+    first, second, third = sorted(position for *_, position in placed(store))
+    assert placed(store) == [("a", 1, second), ("b", 1, first), ("b", 2, third)]
+    assert store.head("t").position == third
+
+
+def test_placed_streams_up_to_a_position(store: Store) -> None:
+    for written in (event("b"), event("a"), event("b", 2), event("c")):
+        append(store, written)
+    positions = sorted(position for *_, position in placed(store))
+
+    found = [placed(store, upto=position) for position in (0, *positions, 2**63 - 1)]
+
+    assert [[entry[:2] for entry in entries] for entries in found] == [
+        [],
+        [("b", 1)],
+        [("a", 1), ("b", 1)],
+        [("a", 1), ("b", 1), ("b", 2)],
+        [("a", 1), ("b", 1), ("b", 2), ("c", 1)],
+        [("a", 1), ("b", 1), ("b", 2), ("c", 1)],
+    ]
+
+
+def test_streams_that_begin_beyond_the_position_are_left_out(store: Store) -> None:
+    append(store, event("b"))
+    position = store.head("t").position
+    append(store, event("a"))
+
+    with store.reading("t") as reading:
+        assert [key[2] for key, _ in reading.placed_streams(upto_position=position)] == ["b"]
+
+
+def test_placed_streams_of_another_generation(store: Store) -> None:
+    append(store, event())
+
+    assert placed(store, 2) == []
+    assert placed(store, 1) == placed(store)
+
+
+# --------------------------------------------------------------------------------------------- settled
+
+
+def test_settled_reading_sees_what_is_committed(store: Store) -> None:
+    append(store, event())
+
+    with store.reading("t", settled=True) as reading:
+        append(store, event(seq=2))
+        assert reading.head().count == 1
+
+
+def test_settled_reading_leaves_the_tenant_open(store: Store, plain: Plain) -> None:
+    with store.reading("t", settled=True):
+        plain.execute(INSERT, *columns(event()))
+
+    assert store.head("t").count == 1
+
+
+def test_settled_reading_waits_for_writes_under_way(desk: Desk, store: Store, plain: Plain) -> None:
+    """Where several write at once, one that commits late may stand before one that is seen already."""
+    plain.begin()
+    plain.execute(INSERT, *columns(event("early")))
+    if not desk.one_writer:
+        append(store, event("late"))
+    seen: list[list[str]] = []
+
+    def read() -> None:
+        with desk.open() as other, other.reading("t", settled=True) as reading:
+            seen.append([key[2] for key, _ in reading.streams()])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    reader.join(0.3)
+    before = list(seen)
+    plain.commit()
+    reader.join(WAIT_S_MAX)
+
+    if desk.one_writer:  # whoever commits later is given a larger position then
+        assert before == seen == [[]]
+    else:
+        assert (before, seen) == ([], [["early", "late"]])
+
+
+def test_settled_reading_of_an_unknown_tenant(store: Store) -> None:
+    with pytest.raises(FenceError) as caught, store.reading("nobody", settled=True):
+        pytest.fail("it was read")
+
+    assert caught.value.code == "UNKNOWN_TENANT"

@@ -222,3 +222,24 @@ def test_writer_that_keeps_no_snapshots_leaves_a_tail(store: Store) -> None:
         tail = list(reading.events("Order", "1", after_seq=found.last_seq))
 
     assert tail == [event(seq=2, event_type="paid")]
+
+
+def test_what_a_signal_left_open_is_given_up_and_ends_no_later_transaction(store: Store) -> None:
+    left = store.transaction("t")
+    left.__enter__().append([event()])  # a signal may come before the block is entered, so nobody leaves it
+
+    store.abandon()
+
+    with store.transaction("t") as later:
+        later.append([event(entity_id="2")])
+        left.gen.close()  # as when it is collected at last
+        later.append([event(entity_id="3")])
+    assert [found.entity_id for found in stored(store)] == ["2", "3"]
+
+
+def test_where_nothing_was_left_open_nothing_is_given_up(store: Store) -> None:
+    store.abandon()
+    append(store, event())
+    store.abandon()
+
+    assert stored(store) == [event()]

@@ -178,3 +178,12 @@ def test_store_is_closed_whatever_happens(call: Call, monkeypatch: pytest.Monkey
     execute(call, command, "--input", json.dumps({"owner": 1}))
 
     assert len(closed) == 1
+
+
+def test_guard_is_told_the_roles_of_the_actor(call: Call) -> None:
+    opened(call)
+    refused = [execute(call, "close"), execute(call, "close", "--role", "clerk")]
+    done = execute(call, "close", "--role", "clerk", "--role", "manager")
+
+    assert [said.report["error"]["code"] for said in refused] == ["GUARD_REFUSED", "GUARD_REFUSED"]
+    assert (done.code, done.report["events"][0]["event_type"]) == (0, "closed")

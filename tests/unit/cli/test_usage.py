@@ -55,7 +55,7 @@ def test_missing_flags_are_named_all_at_once(call: Call, verb: str) -> None:
     said = call(verb, "--to", "b")
 
     assert (said.code, said.error["code"]) == (2, "MISSING_FLAG")
-    assert said.error["message"] == f"{verb} needs --from, --events, --migration"
+    assert said.error["message"] == f"{verb} needs --from, --events or --store, --migration"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_now_takes_negative_and_large_integers(call: Call, value: str) -> None:
 def test_workers_that_are_no_number_are_refused(call, value):
     said = call(*PREFLIGHT, f"--workers={value}")
     assert said.error["code"] == "INVALID_VALUE"
-    assert said.error["message"] == f"--workers is {value!r}, expected a number from 1, such as 4"
+    assert said.error["message"] == f"--workers is {value!r}, expected a whole number from 1 to 64"
 
 
 def test_arguments_that_are_not_text_are_refused(call: Call) -> None:

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from cicsc.report.printable import printable, shell_word, shortened, value_text
+from cicsc.report.printable import printable, shell_word, shortened, shown_url, value_text, without_passwords
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,23 @@ def test_words_for_the_shell_come_back_whole(word: str) -> None:
 
     assert answer.decode() == word
     assert json.loads(json.dumps(quoted)).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cannot reach postgresql://ann:s3cret@h/d: no", "cannot reach postgresql://ann:***@h/d: no"),
+        ("postgresql://ann:a:b@c/d@h:5/d", "postgresql://ann:***@h:5/d"),
+        ("postgresql://:s3cret@h", "postgresql://:***@h"),
+        ("x?user=ann&password=s3cret&sslpassword='s3cret", "x?user=ann&password=***&sslpassword='s3cret"),
+        ("(postgresql://ann@h:5432/d)", "(postgresql://ann@h:5432/d)"),
+        ("sqlite:///a:b.db", "sqlite:///a:b.db"),
+        ("a plain text: with @ and :// in it", "a plain text: with @ and :// in it"),
+    ],
+)
+def test_passwords_are_hidden(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
+
+
+def test_url_with_a_space_in_its_password() -> None:
+    assert shown_url("postgresql://ann:my secret@h/d") == "postgresql://ann:***@h/d"

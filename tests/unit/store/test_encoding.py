@@ -45,7 +45,22 @@ def test_other_tenants_are_refused() -> None:
 
 
 @pytest.mark.parametrize("column", [4, 7], ids=["payload", "extra"])
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"a":NaN}', '{"a":1,"a":1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        "null",
+        '{"a":NaN}',
+        '{"a":1,"a":1}',
+        '{"a":"\\ud800"}',
+        '{"a":1e999}',
+        '{"a":' + 130 * "[" + 130 * "]" + "}",
+        '{"a":1' + 1000 * "0" + "}",
+    ],
+    ids=lambda text: text[:16],
+)
 def test_text_that_is_no_strict_object(column: int, text: str) -> None:
     row = (*ROW[:column], text, *ROW[column + 1 :])
 
@@ -54,6 +69,21 @@ def test_text_that_is_no_strict_object(column: int, text: str) -> None:
 
     assert caught.value.code == "EVENT_UNREADABLE"
     assert "('t', 'Order', '1') at seq 1" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{ "a": 1 }', 1),
+        ('{"a":1.50}', 1.5),
+        ('{"a":"\\u00e9"}', "é"),
+        ('{"a":' + 999 * "7" + "}", int(999 * "7")),
+        ('{"a":"' + 200 * "[" + '"}', 200 * "["),
+    ],
+    ids=["spaces", "number", "escape", "digits", "brackets in a string"],
+)
+def test_strict_text_of_other_writers(text: str, value: object) -> None:
+    assert stored_event("t", (*ROW[:4], text, *ROW[5:])).payload == {"a": value}
 
 
 def test_own_document_that_cannot_be_read_is_damage() -> None:

@@ -103,12 +103,15 @@ update cicsc.gate g
 set lease_until_ms = least(g.pause_deadline_ms, clock.now_ms + %(lease_ms)s)
 from (select cicsc.clock_ms() now_ms offset 0) clock
 where g.tenant_id = %(tenant_id)s and g.state = 'paused' and g.owner = %(owner)s and g.epoch = %(epoch)s
-    and g.lease_until_ms > clock.now_ms;
+    and g.lease_until_ms > clock.now_ms
+    and not exists (select from cicsc.cutover c where c.tenant_id = %(tenant_id)s and c.run_id = %(owner)s);
 
 -- name: resume
+-- The pause of a run is no operator's to end: the run would be left without an end, and what it staged with it.
 update cicsc.gate
 set state = 'open', epoch = epoch + 1, owner = null, lease_until_ms = null, pause_deadline_ms = null
-where tenant_id = %(tenant_id)s and state = 'paused' and owner = %(owner)s and epoch = %(epoch)s;
+where tenant_id = %(tenant_id)s and state = 'paused' and owner = %(owner)s and epoch = %(epoch)s
+    and not exists (select from cicsc.cutover c where c.tenant_id = %(tenant_id)s and c.run_id = %(owner)s);
 
 -- name: head
 select coalesce(max(position), 0), count(*) from cicsc.event where tenant_id = %s and generation = %s;

@@ -14,12 +14,12 @@ from typing import Final
 from cicsc.errors import StoreError
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
+from cicsc.store.encoding import PlacedRow
 from cicsc.store.postgres import schema
 from cicsc.store.postgres.address import parse_address
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.views import PostgresReading, PostgresTransaction, put_snapshots
 from cicsc.store.records import Run
-from cicsc.store.runs import StagedRow
 from cicsc.store.views import read_gate
 
 WAIT_S: Final = 5.0
@@ -45,6 +45,11 @@ class PostgresStore(SqlStore[Database]):
             if database is not None:
                 database.close()
         self._opened = self._idle_reader = None
+
+    def abandon(self) -> None:
+        if self._opened is not None and not self._opened.is_idle:
+            self._opened.close()
+            self._opened = None
 
     # ------------------------------------------------------------------------------------- the schema
 
@@ -95,7 +100,7 @@ class PostgresStore(SqlStore[Database]):
             database.run("own", (run.run_id, str(run.epoch)))
             yield database
 
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[StagedRow]) -> int:
+    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
         return database.copy("stage_events", (target + row for row in rows))
 
     def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final
 
 import apsw
@@ -23,6 +24,9 @@ QUERIES: Final = {
 
 PAGE_CACHE_KIB: Final = 32 * 1024
 """Memory of one connection for pages of the file."""
+
+POLL_S: Final = 0.003
+"""How often a locked file is looked at. SQLite itself looks every 0.1 s, and may meet busy writers for seconds."""
 
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite without the WAL-reset fault (3.7.0 to 3.51.2): a checkpoint beside a write corrupted the file."""
@@ -59,7 +63,7 @@ class Database:
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         with self._translated():
             self._connection = apsw.Connection(str(path), flags=flags)
-            self._connection.set_busy_timeout(round(wait_s * 1000))
+            self._connection.set_busy_handler(_Patience(wait_s))
             self._connection.execute(f"pragma synchronous = full; pragma cache_size = -{PAGE_CACHE_KIB}").fetchall()
 
     def close(self) -> None:
@@ -138,6 +142,8 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except apsw.NoMemError as error:
+            raise MemoryError(f"SQLite: {error}") from error
         except apsw.Error as error:
             raise _our_error(self.path, error) from error
         except UnicodeDecodeError as error:
@@ -146,6 +152,22 @@ class Database:
                 f"cannot read a text in store {str(self.path)!r}: expected UTF-8, found other bytes",
                 hint="a program that writes to the store by itself left it; events are never changed in place",
             ) from error
+
+
+class _Patience:
+    """Waits for the locks of others, up to `wait_s` seconds each time; tells SQLite whether to try again."""
+
+    def __init__(self, wait_s: float) -> None:
+        self._wait_s = wait_s
+        self._deadline = 0.0
+
+    def __call__(self, attempt: int) -> bool:
+        if attempt == 0:
+            self._deadline = monotonic() + self._wait_s
+        elif monotonic() >= self._deadline:
+            return False
+        sleep(POLL_S)
+        return True
 
 
 def _require_safe(version: str) -> None:

@@ -84,12 +84,15 @@ where tenant_id = :tenant_id
 update gate
 set lease_until_ms = min(pause_deadline_ms, (select now_ms from clock) + :lease_ms)
 where tenant_id = :tenant_id and state = 'paused' and owner = :owner and epoch = :epoch
-    and lease_until_ms > (select now_ms from clock);
+    and lease_until_ms > (select now_ms from clock)
+    and not exists (select 1 from cutover where tenant_id = :tenant_id and run_id = :owner);
 
 -- name: resume
+-- The pause of a run is no operator's to end: the run would be left without an end, and what it staged with it.
 update gate
 set state = 'open', epoch = epoch + 1, owner = null, lease_until_ms = null, pause_deadline_ms = null
-where tenant_id = :tenant_id and state = 'paused' and owner = :owner and epoch = :epoch;
+where tenant_id = :tenant_id and state = 'paused' and owner = :owner and epoch = :epoch
+    and not exists (select 1 from cutover where tenant_id = :tenant_id and run_id = :owner);
 
 -- name: head
 select coalesce(max(position), 0), (select count(*) from event where tenant_id = ?1 and generation = ?2)
@@ -163,7 +166,8 @@ select audit_id, at_ms, tenant_id, actor_id, action, detail from audit where ten
 select now_ms from clock;
 
 -- name: unlock_generation
-update gate set unlocked_generation = :generation where tenant_id = :tenant_id and owner = :run_id and epoch = :epoch;
+update gate set unlocked_generation = :generation
+where tenant_id = :tenant_id and owner = :run_id and epoch = :epoch and active_generation <> :generation;
 
 -- name: lock_generation
 update gate set unlocked_generation = null where tenant_id = :tenant_id;

@@ -16,9 +16,9 @@ from typing import Final
 
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
+from cicsc.store.encoding import PlacedRow
 from cicsc.store.records import Run
 from cicsc.store.refusals import run_lost
-from cicsc.store.runs import StagedRow
 from cicsc.store.session import Value
 from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import Database
@@ -43,6 +43,11 @@ class SqliteStore(SqlStore[Database]):
     def close(self) -> None:
         self._closed = True
         if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def abandon(self) -> None:
+        if self._opened is not None and self._opened.in_transaction:
             self._opened.close()
             self._opened = None
 
@@ -101,7 +106,7 @@ class SqliteStore(SqlStore[Database]):
             yield database
             database.run("lock_generation", {"tenant_id": run.tenant_id})
 
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[StagedRow]) -> int:
+    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
         count = 0
 
         def counted() -> Iterator[tuple[Value, ...]]:

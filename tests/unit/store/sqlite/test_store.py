@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -311,3 +312,27 @@ def test_forgotten_reading_does_not_hold_the_file(path: Path, store: SqliteStore
     store.close()
 
     path.unlink()  # and no warning about a connection that could not be closed
+
+
+def test_short_time_between_two_writers_is_not_missed(path: Path, store: SqliteStore) -> None:
+    """SQLite alone would look 0.33 and 0.43 s after it found the file locked."""
+    is_locked = threading.Event()
+
+    def write_twice() -> None:
+        with opened(path) as other:
+            with other.writing():
+                is_locked.set()
+                time.sleep(0.36)
+            time.sleep(0.04)
+            with other.writing():
+                time.sleep(1)
+
+    busy = threading.Thread(target=write_twice)
+    with SqliteStore(path, wait_s=0.8) as patient:
+        patient.gate("t")
+        busy.start()
+        assert is_locked.wait(WAIT_S_MAX)
+        append(patient, event())
+    busy.join(WAIT_S_MAX)
+
+    assert stored(store) == [event()]

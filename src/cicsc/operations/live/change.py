@@ -1,0 +1,210 @@
+"""What a cutover and a rollback of a live tenant have in common: a run whose steps are carried out in order.
+
+Whichever step fails, the tenant is let go: open as it was before the switch, open on the new version
+after it. What the steps do to the history is the business of each kind of change.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from cicsc.errors import CicscError, FenceError, RefusedError
+from cicsc.operations.live.recovery import recover_tenant
+from cicsc.operations.live.run import DEFAULT_TIMING, LiveRun, Timing, reason_of
+from cicsc.operations.stored import TICK_EVENTS
+from cicsc.store.encoding import RowsHasher
+from cicsc.store.refusals import gate_held, run_lost, staging_differs
+
+if TYPE_CHECKING:
+    from cicsc.report.live.models import RecoveryReport
+    from cicsc.store.protocol import Store
+    from cicsc.store.records import Gate, RunPlan
+
+PAUSE_TO_LOOK: Final = 3.5
+"""How long a pause takes, as a multiple of the look before it: it adds digests, writing and reading back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On which terms a tenant is changed: by whom, for how long at most, and whether at all or only rehearsed."""
+
+    operator: str
+    execute: bool = False
+    timing: Timing = DEFAULT_TIMING
+
+
+class TenantChange(ABC):
+    """A change of one tenant, and what is known of it so far."""
+
+    steps: Sequence[Callable[..., None]]
+    """What is carried out, in order; each takes the change itself."""
+
+    def __init__(self, store: Store, tenant_id: str, terms: Terms) -> None:
+        self.store = store
+        self.tenant_id = tenant_id
+        self.terms = terms
+        self._gate: Gate | None = None
+        self._live: LiveRun | None = None
+        self.recovered: RecoveryReport | None = None
+        self.predicted_s: float | None = None
+        self.is_lost = False
+        self.is_interrupted = False
+        self.written: RowsHasher | None = None
+
+    @property
+    def gate(self) -> Gate:
+        """The tenant's gate, as it was when the change began."""
+        assert self._gate is not None
+        return self._gate
+
+    @property
+    def live(self) -> LiveRun:
+        """The run, once the tenant is taken."""
+        assert self._live is not None
+        return self._live
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether the tenant was found."""
+        return self._gate is not None
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the tenant was taken."""
+        return self._live is not None
+
+    @abstractmethod
+    def run_plan(self) -> RunPlan:
+        """Return what the journal says of the run when it begins."""
+
+    @abstractmethod
+    def look(self) -> None:
+        """See what there is to be changed."""
+        self._gate = self.store.gate(self.tenant_id)
+
+    @abstractmethod
+    def check(self, tick: Callable[[], None]) -> None:
+        """Check everything with the tenant open; raises RefusedError. What fails here never pauses anybody."""
+
+    def rehearse(self) -> None:
+        """Do what is done while the tenant is open, and change nothing."""
+        if self.gate.is_paused and self.store.runs.holder(self.tenant_id) is None:
+            raise gate_held(self.gate)
+        self.check(lambda: None)
+
+    def follow(self) -> None:
+        """Bring a run that has died on the tenant to its end; one that may live is left alone."""
+        try:
+            self.recovered = recover_tenant(
+                self.store, self.tenant_id, actor_id=self.terms.operator, lease_s=self.terms.timing.lease_s
+            )
+        except FenceError as error:
+            if error.code != "RUN_HELD":
+                raise
+
+    def execute(self) -> None:
+        """Carry the steps out; whichever fails, the tenant is open afterwards."""
+        self._live = self._begin()
+        try:
+            self.look_again()
+            for step in self.steps:
+                step(self)
+        except BaseException as error:
+            mine = self.live.run
+            if self._switched_after_all(error):
+                return
+            if self.live.is_taken and isinstance(error, CicscError) and error.code != "RUN_LOST":
+                # What went wrong did so because another has changed the tenant since; its own message would mislead.
+                raise run_lost("go on with", mine, self.store.gate(self.tenant_id)) from error
+            raise
+
+    def look_again(self) -> None:
+        """See what there is to be changed now that nobody else can change it; raises TENANT_MOVED.
+
+        Between the first look and the begin another run may have switched; what was planned is for
+        what was active then.
+        """
+        before = self.gate
+        self.look()
+        if self.gate.active_bundle != before.active_bundle:
+            raise RefusedError(
+                "TENANT_MOVED",
+                f"tenant {self.tenant_id!r} was moved from version {before.active_version} to version "
+                f"{self.gate.active_version} while the run began",
+                hint="nothing was changed; run the same command again",
+            )
+
+    def record_end(self, report: str) -> BaseException | None:
+        """Record the report and give the tenant back; return what kept it from being recorded, if anything did."""
+        if self._live is None or self.is_lost:
+            return None
+        try:
+            if self.live.is_complete:
+                self.live.finish(report)
+            else:
+                self.live.sweep(report)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is told in the report
+            # What matters is done and stands in the journal; who comes next finds the run and completes it.
+            return error
+        return None
+
+    def require_short(self) -> None:
+        """Refuse a pause that would take longer than the operator allows."""
+        limit = self.terms.timing.max_pause_s
+        if self.predicted_s is not None and self.predicted_s > limit:
+            raise RefusedError(
+                "PAUSE_TOO_LONG",
+                f"the pause of tenant {self.tenant_id!r} would take about {self.predicted_s:.1f} s: "
+                f"expected at most {limit:g} s",
+                hint="allow a longer one with --max-pause",
+            )
+
+    def _begin(self) -> LiveRun:
+        """Take the tenant; a run that has died there is brought to its end first."""
+        timing = self.terms.timing
+        try:
+            return LiveRun.begin(self.store, self.tenant_id, self.run_plan(), timing)
+        except FenceError as error:
+            if error.code != "RUN_ABANDONED":
+                raise
+        self.follow()
+        self.look()
+        return LiveRun.begin(self.store, self.tenant_id, self.run_plan(), timing)
+
+    def _switched_after_all(self, error: BaseException) -> bool:
+        """Let the tenant go; tell whether the switch was carried out although its answer was lost."""
+        self.is_interrupted = isinstance(error, KeyboardInterrupt)
+        try:
+            return self.live.end(reason_of(error)).phase in {"SWITCHED", "DONE"}
+        except (Exception, KeyboardInterrupt) as lost:
+            # The store is gone, or the memory. The lease opens the tenant, and who comes next finds the run.
+            self.is_lost = True
+            raise error from lost
+
+    # ------------------------------------------------------------------------------ steps of every change
+
+    def pause(self) -> None:
+        """Refuse writes, once those under way have ended."""
+        self.live.fence()
+
+    def read_back(self) -> None:
+        """Read what was written, and compare it to the byte with what was handed over; nothing else may be there."""
+        run, written = self.live.run, self.written
+        assert written is not None
+        found = RowsHasher()
+        with self.store.reading(self.tenant_id) as reading:
+            rows = reading.rows(run.target_generation)
+            while batch := list(islice(rows, TICK_EVENTS)):
+                found.update(batch)
+                self.live.tick()
+        if (found.count, found.hexdigest()) != (run.target_count, written.hexdigest()):
+            raise staging_differs(run, f"{found.count}, not all as they were written")
+        self.live.staged()
+
+    def switch(self) -> None:
+        """Make it active and open the tenant, in one transaction."""
+        self.live.switch()

@@ -1,0 +1,238 @@
+"""Cutover, chapter 3 of the runbook: pause, verify, write, switch, resume, on a live tenant.
+
+The full preflight runs first, with the tenant open, so that what fails there never pauses anybody.
+Under the fence everything is verified again while it is written beside the history, read back, and
+made active in one transaction that opens the tenant too. Without `execute` it is rehearsed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from cicsc.errors import FenceError, RefusedError
+from cicsc.operations.assess import Assessment, Call, Outputs, assess
+from cicsc.operations.live.binding import Approval, Intent, require_approved
+from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
+from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.reporting import described, gate_now, mutated_by, pause_ms, with_note
+from cicsc.operations.live.staging import PlacedHistory, Staging
+from cicsc.operations.stored import TenantHistory
+from cicsc.report.live.models import Cutover
+from cicsc.store.records import RunPlan
+
+if TYPE_CHECKING:
+    from cicsc.bundle.model import Bundle
+    from cicsc.operations.assess import Equivalence
+    from cicsc.report.live.models import Outcome
+    from cicsc.store.protocol import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order(Terms):
+    """What an operator orders, for each tenant alike."""
+
+    target: Bundle
+    migration: str
+    approval: Approval | None = None
+    now: int | None = None
+    actor: str | None = None
+    equivalence: Equivalence = "final"
+    accept_source_violations: tuple[str, ...] = ()
+
+    def intent(self, source: Bundle) -> Intent:
+        """Return what is about to be applied to a tenant on `source`."""
+        return Intent(
+            source.digest,
+            self.target.digest,
+            self.migration,
+            self.equivalence,
+            self.accept_source_violations,
+            self.now,
+            self.actor,
+        )
+
+
+def cut_over(store: Store, tenant_id: str, order: Order) -> Cutover:
+    """Cut one tenant over, or rehearse it; whatever happens is told in the report, also a signal."""
+    change = TenantCutover(store, tenant_id, order)
+    error: BaseException | None = None
+    outcome: Outcome = "failed"
+    try:
+        outcome = change.carry_out()
+    except RefusedError as refusal:
+        outcome, error = "refused", refusal
+    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - it is told in the report, and the tenant is let go
+        error = failure
+    report = describe(change, outcome, error)
+    return with_note(report, change.record_end(report.to_json().decode()))
+
+
+class TenantCutover(TenantChange):
+    """The cutover of one tenant."""
+
+    def __init__(self, store: Store, tenant_id: str, order: Order) -> None:
+        super().__init__(store, tenant_id, order)
+        self.order = order
+        self.source: Bundle | None = None
+        self.assessment: Assessment | None = None
+        self.is_bound = False
+
+    def carry_out(self) -> Outcome:
+        """Do what is ordered; a tenant that is on the target already is left alone."""
+        self.look()
+        if self.gate.active_bundle == self.order.target.digest:
+            if self.order.execute:
+                self.follow()
+            return "already"
+        if not self.order.execute:
+            self.rehearse()
+            return "rehearsed"
+        self.execute()
+        return "switched"
+
+    def run_plan(self) -> RunPlan:
+        """Return what the journal says of the run when it begins."""
+        digest = self._intent().digest(self.order.approval)
+        return RunPlan("cutover", self.order.operator, digest, self.order.migration)
+
+    def look(self) -> None:
+        """See on which version the tenant is."""
+        super().look()
+        self.source = self.store.bundle(self.gate.active_bundle)
+
+    def check(self, tick: Callable[[], None]) -> None:
+        """Run the full preflight, and hold the artifact against the tenant."""
+        self._require_version()
+        with self.store.reading(self.tenant_id, settled=True) as reading:
+            if self.order.approval is not None:
+                require_approved(self.order.approval, self._intent(), self.tenant_id, reading)
+                self.is_bound = True
+            began = time.monotonic()
+            self.assessment = assess(self._call(TenantHistory(reading, tick)), Outputs())
+            self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
+        self._require_yes(self.assessment, "PREFLIGHT_FAILED")
+        self.require_short()
+
+    # --------------------------------------------------------------------------------------- the steps
+
+    def open_preflight(self) -> None:
+        """Check everything with the tenant open, then say where the run leads to."""
+        self.check(self.live.tick)
+        target = self.order.target
+        self.store.put_bundle(target)
+        self.live.aim("migrate", target.digest, target.migrations[self.order.migration].to_version)
+
+    def verify_and_write(self) -> None:
+        """Verify the history as it is now, and write what it becomes beside it."""
+        live = self.live
+        with ExitStack() as stack:
+            reading = stack.enter_context(self.store.reading(self.tenant_id))
+            history = PlacedHistory(reading, live.tick)
+            staging = stack.enter_context(
+                Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
+            )
+            outputs = Outputs(
+                digests=True, events=staging.events, positions=staging.positions, snapshots=staging.snapshots
+            )
+            self.assessment = assess(self._call(history), outputs)
+            self._require_yes(self.assessment, "VERIFICATION_FAILED")
+            staging.finish()
+        self.written = staging.written
+        digests = self.assessment.digests
+        assert digests.given is not None
+        assert digests.made is not None
+        live.verified(digests.given, self.assessment.migrated_events, digests.made)
+
+    steps = (open_preflight, TenantChange.pause, verify_and_write, TenantChange.read_back, TenantChange.switch)
+    """The runbook's order. Each is recorded in the journal in the transaction of its effect."""
+
+    # -------------------------------------------------------------------------------------- the pieces
+
+    def _intent(self) -> Intent:
+        assert self.source is not None
+        return self.order.intent(self.source)
+
+    def _call(self, history: TenantHistory) -> Call:
+        order = self.order
+        assert self.source is not None
+        return Call(
+            self.source,
+            order.target,
+            history,
+            order.migration,
+            now=order.now,
+            actor=order.actor,
+            equivalence=order.equivalence,
+            accept_source_violations=order.accept_source_violations,
+        )
+
+    def _require_version(self) -> None:
+        """Refuse a migration that does not begin at the tenant's version."""
+        migration = self.order.target.migrations.get(self.order.migration)
+        if migration is not None and migration.from_version != self.gate.active_version:
+            raise RefusedError(
+                "VERSION_DIFFERS",
+                f"migration {self.order.migration!r} begins at version {migration.from_version}, "
+                f"tenant {self.tenant_id!r} is at version {self.gate.active_version}",
+                hint="give the bundle whose migration begins there; tenant-list shows the versions",
+            )
+
+    def _require_yes(self, assessment: Assessment, code: str) -> None:
+        report = assessment.report
+        if report.ok:
+            return
+        checks = ((name, getattr(report.checks, name)) for name in report.checks.__struct_fields__)
+        failed = [(name, check) for name, check in checks if not check.ok and not check.skipped]
+        name, check = failed[0]
+        detail = "" if check.detail is UNSET else f": {check.detail}"
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise RefusedError(
+            code,
+            f"tenant {self.tenant_id!r} cannot be cut over: {name} failed{detail}{more}",
+            hint="nothing was changed; migration-preflight --store shows all that was found",
+        )
+
+
+def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | None = None) -> Cutover:
+    """Report one tenant."""
+    run = cutover.live.run if cutover.has_run else None
+    gate = gate_now(cutover)
+    known, exit_code = (UNSET, 0) if error is None else described(error)
+    if isinstance(error, FenceError) and not cutover.has_run:
+        outcome = "refused"  # whoever has the tenant comes first, and nothing was done
+    assessment = cutover.assessment
+    report = None if assessment is None else assessment.report
+    migration = cutover.order.target.migrations.get(cutover.order.migration)
+    refused = outcome == "refused" and report is not None and not report.ok
+    return Cutover(
+        ok=error is None,
+        mode="pause_migrate_resume",
+        tenant_id=cutover.tenant_id,
+        outcome=outcome,
+        migration_id=cutover.order.migration,
+        from_version=None if migration is None else migration.from_version,
+        to_version=None if migration is None else migration.to_version,
+        migrated_events=0 if assessment is None else assessment.migrated_events,
+        boundaries=boundaries_of(run),
+        active_version=None if gate is None else gate.active_version,
+        tenant_paused=None if gate is None else gate.is_paused,
+        mutated=mutated_by(cutover),
+        exit_code=exit_code,
+        run_id=UNSET if run is None else run.run_id,
+        interrupted=cutover.is_interrupted or isinstance(error, KeyboardInterrupt),
+        artifact_bound=cutover.is_bound,
+        predicted_pause_ms=UNSET if cutover.predicted_s is None else round(cutover.predicted_s * 1000),
+        pause_ms=pause_ms(run),
+        resumed_by=UNSET if run is None or run.resumed_by is None else run.resumed_by,
+        recovered=UNSET if cutover.recovered is None else cutover.recovered,
+        reversibility=UNSET if report is None else report.reversibility,
+        checks=report.checks if refused and report is not None else UNSET,
+        verify=UNSET if report is None else report.verify,
+        error=known,
+    )

@@ -1,0 +1,164 @@
+"""Finalizing: the generations that a tenant has left behind are dropped, and with them the cheap way back.
+
+Only on request, and only when the active generation was verified just now: intact, and replayable by
+its bundle. It runs as a run of its own, in small transactions, and can be interrupted and repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import UNSET
+
+from cicsc.engine.inprocess import migrate_history
+from cicsc.errors import RefusedError
+from cicsc.migration.plan import compile_judgement
+from cicsc.migration.verdict import REPLAY
+from cicsc.operations.integrity import check_integrity
+from cicsc.operations.live.change import TenantChange, Terms
+from cicsc.operations.live.reporting import described, with_note
+from cicsc.operations.live.run import LEASE_S, Timing
+from cicsc.operations.stored import TenantHistory, opened_store
+from cicsc.report.live.models import Finalize, Finalizes, GenerationReport
+from cicsc.store.records import RunPlan
+
+if TYPE_CHECKING:
+    from cicsc.store.protocol import Store
+
+
+def finalize(
+    store: str | Store,
+    tenants: Collection[str] | None = None,
+    *,
+    execute: bool = False,
+    lease_s: float = LEASE_S,
+    operator: str = "library",
+) -> Finalizes:
+    """Drop every generation but the active one of some tenants (None: all), or say which would be dropped.
+
+    `store` is a URL or an open store. Each tenant is by itself; a signal ends the one under way. Raises
+    StoreError where the store cannot be opened.
+    """
+    terms = Terms(operator=operator, execute=execute, timing=Timing(lease_s))
+    reports: list[Finalize] = []
+    with opened_store(store) as opened:
+        names = [gate.tenant_id for gate in opened.gates()] if tenants is None else sorted(set(tenants))
+        for tenant_id in names:
+            reports.append(finalize_tenant(opened, tenant_id, terms))
+            if is_interrupted(reports[-1]):
+                break
+    begun = {report.tenant_id for report in reports}
+    return Finalizes(
+        ok=len(begun) == len(names) and all(report.ok for report in reports),
+        executed=execute,
+        exit_code=max((report.exit_code for report in reports), default=0),
+        rows_removed=sum(report.rows_removed for report in reports),
+        not_begun=[name for name in names if name not in begun],
+        tenants=reports,
+    )
+
+
+def is_interrupted(report: Finalize) -> bool:
+    """Tell whether a signal ended the work on a tenant."""
+    return isinstance(report.error, dict) and report.error["code"] == "INTERRUPTED"
+
+
+def finalize_tenant(store: Store, tenant_id: str, terms: Terms) -> Finalize:
+    """Drop every generation of a tenant but the active one, or say which would be dropped."""
+    change = TenantFinalize(store, tenant_id, terms)
+    error: BaseException | None = None
+    outcome: Literal["dropped", "nothing", "rehearsed", "refused", "failed"] = "failed"
+    try:
+        change.look()
+        if not change.old:
+            if terms.execute:
+                change.follow()
+            outcome = "nothing"
+        elif terms.execute:
+            change.execute()
+            outcome = "dropped"
+        else:
+            change.rehearse()
+            outcome = "rehearsed"
+    except RefusedError as refusal:
+        outcome, error = "refused", refusal
+    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - it is told in the report, and the tenant is let go
+        error = failure
+    known, exit_code = (UNSET, 0) if error is None else described(error)
+    report = Finalize(
+        ok=error is None,
+        tenant_id=tenant_id,
+        outcome=outcome,
+        mutated=bool(change.removed),
+        exit_code=exit_code,
+        run_id=change.live.run.run_id if change.has_run else UNSET,
+        active_generation=change.gate.active_generation if change.has_looked else None,
+        generations=change.old,
+        rows_removed=change.removed,
+        error=known,
+    )
+    return with_note(report, change.record_end(report.to_json().decode()))
+
+
+class TenantFinalize(TenantChange):
+    """The finalizing of one tenant."""
+
+    def __init__(self, store: Store, tenant_id: str, terms: Terms) -> None:
+        super().__init__(store, tenant_id, terms)
+        self.old: list[GenerationReport] = []
+        self.removed = 0
+
+    def run_plan(self) -> RunPlan:
+        """Return what the journal says of the run when it begins."""
+        return RunPlan("finalize", self.terms.operator)
+
+    def look(self) -> None:
+        """Find the generations that are not active, nor being written."""
+        super().look()
+        kept = {self.gate.active_generation, self.gate.staging_generation}
+        with self.store.reading(self.tenant_id) as reading:
+            self.old = [
+                GenerationReport(generation=generation, events=reading.head(generation).count)
+                for generation in self.store.runs.generations(self.tenant_id)
+                if generation not in kept
+            ]
+
+    def check(self, tick: Callable[[], None]) -> None:
+        """Verify the active generation; raises NOT_VERIFIED."""
+        bundle = self.store.bundle(self.gate.active_bundle)
+        with self.store.reading(self.tenant_id) as reading:
+            history = TenantHistory(reading, tick)
+            plan = compile_judgement(bundle, now=history.latest_ts)
+            verdict, digests = migrate_history(plan, history)
+        integrity = check_integrity(verdict.integrity, digests.given, None)
+        unplayable = [
+            tally.examples[0][1].message for key, tally in verdict.source.violations.items() if key[0] == REPLAY
+        ]
+        faults = [*([] if integrity.ok else [str(integrity.detail)]), *unplayable, *self.store.fence_faults()]
+        if faults:
+            raise RefusedError(
+                "NOT_VERIFIED",
+                f"cannot drop old generations of tenant {self.tenant_id!r}: the active one is not in order: "
+                f"{faults[0]}",
+                hint="nothing was dropped; store-check shows what is wrong",
+            )
+
+    # --------------------------------------------------------------------------------------- the steps
+
+    def open_check(self) -> None:
+        """Verify the active generation; the tenant stays open throughout."""
+        self.check(self.live.tick)
+
+    def drop(self) -> None:
+        """Remove the old generations, a little at a time."""
+        for rows in self._batches():
+            self.removed += rows
+        self.live.complete()
+
+    steps = (open_check, drop)
+
+    def _batches(self) -> Iterator[int]:
+        for old in self.old:
+            while rows := self.live.remove(old.generation):
+                yield rows

@@ -1,0 +1,335 @@
+"""Rollback of a live tenant, chapter 4 of the runbook in a store: under the same protocol as the cutover.
+
+Where nothing was written since the switch, the generation before it is made active again, whatever
+the migration. Where something was, the inverse of the whole current history is built, verified and
+switched to; then the limits of the reversible subset hold. Every obstacle is named, and nothing changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import UNSET
+
+from cicsc.bundle.load import load_bundle
+from cicsc.engine.inprocess import undo_history
+from cicsc.errors import RefusedError
+from cicsc.migration.inverse import reversibility
+from cicsc.migration.undo import compile_undo
+from cicsc.operations.integrity import check_integrity
+from cicsc.operations.live.binding import digest_of
+from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
+from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.reporting import described, gate_now, mutated_by, pause_ms, with_note
+from cicsc.operations.live.run import LEASE_S, Timing
+from cicsc.operations.live.staging import PlacedHistory, Staging
+from cicsc.operations.rollback import UNSAFE_HINT, history_obstacles
+from cicsc.operations.stored import TenantHistory, opened_store
+from cicsc.report.live.models import StoreRollback
+from cicsc.store.records import RunPlan
+from cicsc.store.refusals import staging_differs
+
+if TYPE_CHECKING:
+    from cicsc.bundle.model import Bundle, Migration
+    from cicsc.engine.inprocess import Digests
+    from cicsc.history.model import Event
+    from cicsc.migration.undo import UndoVerdict
+    from cicsc.operations.sources import BundleSource
+    from cicsc.store.protocol import Store, TenantReading
+    from cicsc.store.records import Run
+
+Method = Literal["reactivate", "inverse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackOrder(Terms):
+    """What an operator orders: which migration is taken back.
+
+    `source` is the bundle before it, needed only where the tenant's journal does not know it.
+    """
+
+    migration: str
+    source: Bundle | None = None
+
+
+def roll_back_live(
+    store: str | Store,
+    tenant_id: str,
+    migration: str,
+    *,
+    source: BundleSource | None = None,
+    execute: bool = False,
+    max_pause_s: float = 60.0,
+    lease_s: float = LEASE_S,
+    operator: str = "library",
+) -> StoreRollback:
+    """Take a live tenant back to the version before `migration`, or rehearse it.
+
+    `store` is a URL or an open store. `source` is the bundle before the migration, where the tenant's
+    journal does not know it. `max_pause_s` bounds the pause, `lease_s` is how long a process that died
+    keeps the tenant paused, both in seconds. Whatever happens is told in the report. Raises
+    StoreError where the store cannot be opened, BundleError for a `source` that is not valid.
+    """
+    before = None if source is None else load_bundle(source)
+    order = RollbackOrder(
+        operator=operator, execute=execute, timing=Timing(lease_s, max_pause_s), migration=migration, source=before
+    )
+    with opened_store(store) as opened:
+        return roll_back_tenant(opened, tenant_id, order)
+
+
+def roll_back_tenant(store: Store, tenant_id: str, order: RollbackOrder) -> StoreRollback:
+    """Take one tenant back, or rehearse it; whatever happens is told in the report, also a signal."""
+    change = TenantRollback(store, tenant_id, order)
+    error: BaseException | None = None
+    outcome: Literal["switched", "rehearsed", "refused", "failed"] = "failed"
+    try:
+        change.look()
+        if order.execute:
+            change.execute()
+        else:
+            change.rehearse()
+        outcome = "switched" if order.execute else "rehearsed"
+    except RefusedError as refusal:
+        outcome, error = "refused", refusal
+    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - it is told in the report, and the tenant is let go
+        error = failure
+    report = _describe(change, outcome, error)
+    return with_note(report, change.record_end(report.to_json().decode()))
+
+
+class TenantRollback(TenantChange):
+    """The rollback of one tenant, and what is known of it so far."""
+
+    def __init__(self, store: Store, tenant_id: str, order: RollbackOrder) -> None:
+        super().__init__(store, tenant_id, order)
+        self.order = order
+        self.origin: Run | None = None
+        self.migration: Migration | None = None
+        self.source: Bundle | None = None
+        self.method: Method | None = None
+        self.reasons: list[str] = []
+        self.events = 0
+        self.digests: Digests | None = None
+
+    def run_plan(self) -> RunPlan:
+        """Return what the journal says of the run when it begins."""
+        return RunPlan("rollback", self.order.operator, migration_id=self.order.migration)
+
+    def look(self) -> None:
+        """Find the migration in the active bundle, and the cutover that applied it."""
+        super().look()
+        self.migration = self.store.bundle(self.gate.active_bundle).migrations.get(self.order.migration)
+        self.origin = _origin(self.store.runs.of_tenant(self.tenant_id), self.gate.active_bundle, self.order.migration)
+        self.source = self.order.source
+        if self.source is None and self.origin is not None:
+            self.source = self.store.bundle(self.origin.source_bundle)
+
+    def check(self, tick: Callable[[], None]) -> None:
+        """Find out which way back there is; raises ROLLBACK_UNSAFE with every obstacle where there is none."""
+        if self.migration is None:
+            raise self._unsafe([f"migration {self.order.migration!r} is not in the tenant's active bundle"])
+        with self.store.reading(self.tenant_id, settled=True) as reading:
+            began = time.monotonic()
+            if self.origin is not None and self._is_kept(reading, self.origin, tick):
+                self.method, self.events = "reactivate", self.origin.head_count or 0
+            else:
+                self._undo(TenantHistory(reading, tick), None)
+                self.method = "inverse"
+            self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
+        self.require_short()
+
+    # --------------------------------------------------------------------------------------- the steps
+
+    def open_check(self) -> None:
+        """Check with the tenant open, then say where the run leads to."""
+        self.check(self.live.tick)
+        assert self.method is not None
+        assert self.source is not None
+        assert self.migration is not None
+        version = self.migration.from_version if self.origin is None else self.origin.source_version
+        self.store.put_bundle(self.source)
+        self.live.aim(self.method, self.source.digest, version)
+
+    def pause(self) -> None:
+        """Refuse writes; if some came since the check, the old generation is not what is wanted any more."""
+        kept = self.origin.source_generation if self.method == "reactivate" and self.origin is not None else None
+        self.live.fence(kept)
+
+    def verify_and_write(self) -> None:
+        """Write the inverse of the history as it is now, or see that nothing was written since the switch."""
+        if self.method == "reactivate":
+            self._verify_unchanged()
+            return
+        live = self.live
+        with ExitStack() as stack:
+            reading = stack.enter_context(self.store.reading(self.tenant_id))
+            history = PlacedHistory(reading, live.tick)
+            staging = stack.enter_context(
+                Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
+            )
+            self._undo(history, staging)
+            staging.finish()
+        self.written = staging.written
+        assert self.digests is not None
+        assert self.digests.given is not None
+        assert self.digests.made is not None
+        live.verified(self.digests.given, self.events, self.digests.made)
+
+    def read_back(self) -> None:
+        """Read what is to become active; the kept generation is compared with what it was when it was left."""
+        if self.method == "inverse":
+            super().read_back()
+            return
+        run = self.live.run
+        with self.store.reading(self.tenant_id) as reading:
+            kept = TenantHistory(reading, self.live.tick, run.target_generation)
+            count, digest = digest_of(kept.streams())
+        if (count, digest) != (run.target_count, run.target_digest):
+            raise staging_differs(run, f"{count} with digest {digest}")
+        self.live.staged()
+
+    steps = (open_check, pause, verify_and_write, read_back, TenantChange.switch)
+    """Each is recorded in the journal in the transaction of its effect."""
+
+    # -------------------------------------------------------------------------------------- the pieces
+
+    def _is_kept(self, reading: TenantReading, origin: Run, tick: Callable[[], None]) -> bool:
+        """Tell whether nothing was written since the switch, and the generation before it is kept as it was."""
+        head = reading.head()
+        if (head.generation, head.count) != (origin.target_generation, origin.target_count):
+            return False
+        before = TenantHistory(reading, tick, origin.source_generation)
+        return digest_of(before.streams()) == (origin.head_count, origin.head_digest)
+
+    def _verify_unchanged(self) -> None:
+        origin, run = self.origin, self.live.run
+        assert origin is not None
+        if run.head_count != origin.target_count:
+            raise RefusedError(
+                "ROLLBACK_UNSAFE",
+                f"cannot reactivate generation {origin.source_generation} of tenant {self.tenant_id!r}: events were "
+                "written while the rollback began",
+                hint="nothing was changed; run the same command again, which then takes these events back too",
+            )
+        assert origin.target_digest is not None
+        assert origin.head_count is not None
+        assert origin.head_digest is not None
+        self.live.verified(origin.target_digest, origin.head_count, origin.head_digest)
+
+    def _undo(self, history: TenantHistory, staging: Staging | None) -> None:
+        """Build the inverse of the whole history, and write it where asked; raises ROLLBACK_UNSAFE."""
+        assert self.migration is not None
+        obstacles = reversibility(self.migration, self.source)
+        plan = compile_undo(
+            self.migration, self.source, only_inspect=not obstacles.reversible, snapshots=staging is not None
+        )
+        writers = (None, None) if staging is None else (_Undone(staging), staging.snapshots)
+        verdict, digests = undo_history(plan, history, *writers)
+        reasons = [*obstacles.reasons, *self._unknown_source(), *_found(verdict, digests)]
+        if reasons:
+            raise self._unsafe(reasons)
+        self.events, self.digests = verdict.events, digests
+
+    def _unknown_source(self) -> list[str]:
+        if self.source is not None:
+            return []
+        return [
+            f"the tenant's journal has no cutover by {self.order.migration!r}, so the bundle before it is not known"
+        ]
+
+    def _unsafe(self, reasons: list[str]) -> RefusedError:
+        self.reasons = reasons
+        more = "" if len(reasons) == 1 else f" (and {len(reasons) - 1} more)"
+        return RefusedError(
+            "ROLLBACK_UNSAFE",
+            f"cannot roll back {self.order.migration!r} of tenant {self.tenant_id!r}: {reasons[0]}{more}",
+            hint=UNSAFE_HINT,
+        )
+
+
+class _Undone:
+    """Writes regained events, each at the place of the event that it was; stops where a seq is missing."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+        self._last: tuple[str, str, int] = ("", "", 0)
+        self._is_whole = True
+
+    def write(self, events: Iterable[Event]) -> None:
+        """Take the next regained events."""
+        whole = [event for event in events if self._follows(event)]
+        self._staging.events.write(whole)
+        self._staging.positions.write(
+            (event.tenant_id, event.entity_type, event.entity_id, event.seq, event.seq) for event in whole
+        )
+
+    def _follows(self, event: Event) -> bool:
+        """Tell whether all events before were regained too; if not, the rollback is refused anyway."""
+        entity_type, entity_id, seq = self._last
+        expected = seq + 1 if (entity_type, entity_id) == (event.entity_type, event.entity_id) else 1
+        self._is_whole = self._is_whole and event.seq == expected
+        self._last = (event.entity_type, event.entity_id, event.seq)
+        return self._is_whole
+
+
+def _found(verdict: UndoVerdict, digests: Digests) -> Iterable[str]:
+    """Name what in the actual history stands in the way."""
+    yield from history_obstacles(verdict)
+    integrity = check_integrity(verdict.integrity, digests.given, None)
+    if not integrity.ok:
+        yield str(integrity.detail)
+
+
+def _origin(runs: Iterable[Run], active_bundle: str, migration: str) -> Run | None:
+    """Return the last cutover by the migration to the bundle that is active."""
+    found = None
+    for run in runs:
+        if (
+            run.kind == "cutover"
+            and run.switched_at_ms is not None
+            and (run.target_bundle, run.migration_id) == (active_bundle, migration)
+        ):
+            found = run
+    return found
+
+
+def _describe(
+    change: TenantRollback,
+    outcome: Literal["switched", "rehearsed", "refused", "failed"],
+    error: BaseException | None,
+) -> StoreRollback:
+    run = change.live.run if change.has_run else None
+    gate = gate_now(change)
+    known, exit_code = (UNSET, 0) if error is None else described(error)
+    done = error is None
+    return StoreRollback(
+        ok=done,
+        mode="rollback",
+        tenant_id=change.tenant_id,
+        outcome=outcome,
+        migration_id=change.order.migration,
+        method=change.method or UNSET,
+        from_version=None if change.migration is None else change.migration.to_version,
+        to_version=None if change.migration is None else change.migration.from_version,
+        rolled_back_events=change.events if done else 0,
+        source_checked=change.source is not None,
+        boundaries=boundaries_of(run),
+        active_version=None if gate is None else gate.active_version,
+        tenant_paused=None if gate is None else gate.is_paused,
+        mutated=mutated_by(change),
+        exit_code=exit_code,
+        run_id=UNSET if run is None else run.run_id,
+        source_digest=UNSET if run is None or run.head_digest is None else run.head_digest,
+        rolled_back_digest=UNSET if run is None or run.target_digest is None else run.target_digest,
+        predicted_pause_ms=UNSET if change.predicted_s is None else round(change.predicted_s * 1000),
+        pause_ms=pause_ms(run),
+        resumed_by=UNSET if run is None or run.resumed_by is None else run.resumed_by,
+        recovered=UNSET if change.recovered is None else change.recovered,
+        error=known,
+        reasons=change.reasons or UNSET,
+    )

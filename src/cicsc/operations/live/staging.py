@@ -1,0 +1,146 @@
+"""From the active generation of a tenant to a new one: what is read with its positions, and what is written beside it.
+
+A migrated event keeps the position of the event that it was made of, so that the checkpoints of
+consumers stay valid; an ordinal tells apart what was made of one event. Whether it is right is
+decided by the engine in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+from cicsc.history.model import Event, StreamKey
+from cicsc.history.rows import PositionRow
+from cicsc.operations.stored import TenantHistory, listed
+from cicsc.replay.snapshot import Snapshot
+from cicsc.store.encoding import PlacedRow, RowsHasher, event_rows
+from cicsc.store.protocol import TenantReading
+
+Row = TypeVar("Row")
+
+Stage = Callable[[list[PlacedRow], list[Snapshot]], None]
+
+FIRST_BATCH_ROWS: Final = 2_000
+BATCH_ROWS_MAX: Final = 50_000
+"""Rows of the first batch, and of any; a batch grows or shrinks until it takes the time it may."""
+
+
+class PlacedHistory(TenantHistory):
+    """The active generation, remembering where its events stand.
+
+    `placed` gives the position of each event of the stream at hand by its seq, until it is taken.
+    """
+
+    def __init__(self, reading: TenantReading, tick: Callable[[], None]) -> None:
+        super().__init__(reading, tick)
+        self.placed: dict[int, int] = {}
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream with its events, as `SortedStreams` says."""
+        for key, events in self._reading.placed_streams():
+            self.placed.clear()
+            yield key, listed(self._noted(events))
+
+    def _noted(self, events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
+        for position, event in events:
+            self.placed[event.seq] = position
+            self._note_progress()
+            yield event
+
+
+class Staging:
+    """Takes what a migration makes of a tenant's events, and hands it on in batches of about `batch_s` seconds each.
+
+    Its three faces are what an engine writes to: events, then their positions, then the snapshot.
+    `written` is the digest of all that was handed on, to compare what is read back with. A batch is
+    written by a thread while the next is made; on leaving the context none is under way any more.
+    """
+
+    def __init__(self, tenant_id: str, placed: dict[int, int], stage: Stage, *, batch_s: float) -> None:
+        self._tenant_id = tenant_id
+        self._placed = placed
+        self._stage = stage
+        self._batch_s = batch_s
+        self._batch_rows = FIRST_BATCH_ROWS
+        self._waiting: list[Event] = []
+        self._rows: list[PlacedRow] = []
+        self._snapshots: list[Snapshot] = []
+        self._last = (-1, 0)
+        self._old_seq = 0
+        self.written = RowsHasher()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="staging")
+        self._under_way: Future[None] | None = None
+        self.events = _Face(self._take_events)
+        self.positions = _Face(self._take_positions)
+        self.snapshots = _Face(self._take_snapshots)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._writer.shutdown(wait=True)
+
+    def finish(self) -> None:
+        """Hand on what is left, and wait until all is written; raises what writing raised."""
+        self._hand_on()
+        self._wait()
+
+    def _hand_on(self) -> None:
+        self._wait()
+        if self._rows or self._snapshots:
+            rows, self._rows = self._rows, []
+            snapshots, self._snapshots = self._snapshots, []
+            self._under_way = self._writer.submit(self._write, rows, snapshots)
+
+    def _wait(self) -> None:
+        if self._under_way is not None:
+            under_way, self._under_way = self._under_way, None
+            under_way.result()
+
+    def _write(self, rows: list[PlacedRow], snapshots: list[Snapshot]) -> None:
+        self.written.update(rows)
+        began = time.monotonic()
+        self._stage(rows, snapshots)
+        self._adapt(len(rows), time.monotonic() - began)
+
+    def _take_events(self, events: Iterable[Event]) -> None:
+        self._waiting.extend(events)
+
+    def _take_positions(self, rows: Iterable[PositionRow]) -> None:
+        events = event_rows(self._tenant_id, self._waiting)
+        for *_, old_seq, new_seq in rows:
+            if old_seq > self._old_seq:  # else another stream has begun
+                self._placed.pop(self._old_seq, None)
+            self._old_seq = old_seq
+            if new_seq is not None:
+                position, last = self._placed[old_seq], self._last
+                ordinal = last[1] + 1 if last[0] == position else 0
+                self._last = (position, ordinal)
+                self._rows.append((position, ordinal, *next(events)))
+        self._waiting = []
+        if len(self._rows) >= self._batch_rows:
+            self._hand_on()
+
+    def _take_snapshots(self, snapshots: Iterable[Snapshot]) -> None:
+        self._snapshots.extend(snapshots)
+
+    def _adapt(self, rows: int, took_s: float) -> None:
+        if rows >= self._batch_rows // 2 and took_s > 0:
+            wanted = int(rows * self._batch_s / took_s)
+            self._batch_rows = max(100, min(BATCH_ROWS_MAX, 2 * self._batch_rows, wanted))
+
+
+class _Face(Generic[Row]):
+    """A `RowWriter` that hands on to a method."""
+
+    def __init__(self, take: Callable[[Iterable[Row]], None]) -> None:
+        self._take = take
+
+    def write(self, rows: Iterable[Row]) -> None:
+        self._take(rows)

@@ -1,0 +1,253 @@
+"""Histories in a store, in the shape in which the operations take those of files.
+
+Each tenant is first looked at, once no write of it is under way: how far it reaches, and what is
+active. Whatever is read afterwards is read up to there, so that sums and streams belong to the same
+moment although streams are read later, again, or while others write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from cicsc.engine.workers import open_shared
+from cicsc.errors import FenceError, StoreError, UsageError
+from cicsc.expression import suggestion
+from cicsc.history.integrity import FindingsTally
+from cicsc.history.sorted import SortedHistory
+from cicsc.operations.sources import StoreSource
+from cicsc.store import open_store
+
+if TYPE_CHECKING:
+    from cicsc.bundle.model import Bundle
+    from cicsc.history.model import Event, StreamKey
+    from cicsc.operations.sources import HistorySource
+    from cicsc.store.protocol import Store, TenantReading
+    from cicsc.store.records import Gate, StoreHead
+
+TICK_EVENTS: Final = 1_000
+"""Events read between two looks at the clock."""
+
+LISTED_EVENTS_MAX: Final = 10_000
+"""A stream of at most so many events is given as a list, so that it can be folded again for an example."""
+
+_NAMED_MAX: Final = 3
+"""Tenants that a message names; their number is exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a store holds of a tenant: what is active, how far the generation to be read reaches, its largest ts."""
+
+    gate: Gate
+    head: StoreHead
+    latest_ts: int | None
+
+
+class StoredHistory:
+    """The histories of some tenants in a store, in code-point order of their names; a context manager.
+
+    Without `generation` the active one of each is read. `events_count` and `latest_ts` are of all
+    tenants; `malformed` is empty, since a store takes nothing in that is no event.
+    """
+
+    def __init__(self, store: Store, tenants: Iterable[str], *, generation: int | None = None) -> None:
+        self._store = store
+        self._streams: Generator[tuple[StreamKey, Iterable[Event]]] | None = None
+        self.malformed = FindingsTally()
+        self.tenants: Mapping[str, Held] = {name: self._look(name, generation) for name in sorted(set(tenants))}
+        self.events_count = sum(held.head.count for held in self.tenants.values())
+        self.latest_ts = max(
+            (held.latest_ts for held in self.tenants.values() if held.latest_ts is not None), default=None
+        )
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream with its events, as `SortedHistory.streams` does; ends a pass that was begun before.
+
+        Raises StoreError STORE_CONFLICT where a tenant does not have any more what was seen of it.
+        """
+        self.close()
+        self._streams = self._all_streams()
+        return self._streams
+
+    def bundle(self) -> Bundle:
+        """Return the bundle that all the tenants are on; raises UsageError where they are on several."""
+        by_digest: dict[str, list[str]] = {}
+        for name, held in self.tenants.items():
+            by_digest.setdefault(held.gate.active_bundle, []).append(name)
+        if len(by_digest) == 1:
+            return self._store.bundle(next(iter(by_digest)))
+        if not by_digest:
+            raise UsageError("NO_TENANTS", "the store has no tenants", hint="run tenant-create, then history-import")
+        found = "; ".join(f"{named(names)} on {digest}" for digest, names in by_digest.items())
+        raise UsageError(
+            "TENANTS_DIFFER",
+            f"the tenants are not all on one bundle: {found}",
+            hint="take the tenants of each bundle by themselves; tenant-list shows who is on which",
+        )
+
+    def close(self) -> None:
+        """End what is being read."""
+        if self._streams is not None:
+            self._streams.close()
+            self._streams = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _look(self, tenant_id: str, generation: int | None) -> Held:
+        with self._reading(tenant_id, settled=True) as reading:
+            return Held(reading.gate, reading.head(generation), reading.latest_ts(generation))
+
+    def _reading(self, tenant_id: str, *, settled: bool = False) -> AbstractContextManager[TenantReading]:
+        """Give a tenant; the one place where the store is read."""
+        return self._store.reading(tenant_id, settled=settled)
+
+    def _all_streams(self) -> Generator[tuple[StreamKey, Iterable[Event]]]:
+        for tenant_id, held in self.tenants.items():
+            with self._reading(tenant_id) as reading:
+                yield from _streams_up_to(reading, held.head)
+
+
+def _streams_up_to(reading: TenantReading, head: StoreHead) -> Generator[tuple[StreamKey, Iterable[Event]]]:
+    """Yield the streams of a generation as they were at `head`, each to its end."""
+    if reading.head(head.generation) == head:
+        for key, events in reading.streams(head.generation):
+            yield key, listed(iter(events))
+        return
+    seen = 0
+
+    def counted(placed: Iterable[tuple[int, Event]]) -> Iterator[Event]:
+        nonlocal seen
+        for _, event in placed:
+            seen += 1
+            yield event
+
+    for key, placed in reading.placed_streams(head.generation, upto_position=head.position):
+        rest = listed(counted(placed))
+        yield key, rest
+        if not isinstance(rest, list):
+            for _ in rest:  # what the reader left out counts too
+                pass
+    if seen != head.count:
+        raise StoreError(
+            "STORE_CONFLICT",
+            f"cannot read generation {head.generation} of tenant {reading.gate.tenant_id!r}: "
+            f"it had {head.count} events up to position {head.position}, now it has {seen}",
+            hint="a generation was removed meanwhile, so try again; if that does not help, run store-check",
+        )
+
+
+@contextmanager
+def opened_store(store: str | Store) -> Iterator[Store]:
+    """Give the store of a URL and close it afterwards, or one that is open already, which stays so."""
+    if not isinstance(store, str):
+        yield store
+        return
+    with open_store(store) as opened:
+        yield opened
+
+
+@contextmanager
+def opened_history(
+    events: HistorySource, tenants: Collection[str] = (), *, generation: int | None = None, workers: int = 1
+) -> Iterator[SortedHistory | StoredHistory]:
+    """Give a history of a file, of memory or of a store; `tenants` restricts one that is not of a store.
+
+    `workers` processes read a large file.
+    """
+    if not isinstance(events, StoreSource):
+        with open_shared(events, tenants=frozenset(tenants) or None, workers=workers) as history:
+            yield history
+        return
+    if tenants:
+        raise UsageError(
+            "TENANTS_TWICE", "tenants are given beside a store's: expected them in StoreSource, which names them"
+        )
+    with opened_store(events.store) as store:
+        names = wanted_tenants(store, events.tenants)
+        with StoredHistory(store, names, generation=generation) as stored:
+            yield stored
+
+
+def wanted_tenants(store: Store, tenants: Collection[str] | None) -> list[str]:
+    """Return the names of tenants in order, of all for None; raises UsageError where the store lacks one."""
+    if tenants is None:
+        return [gate.tenant_id for gate in store.gates()]
+    if isinstance(tenants, str) or not tenants:
+        raise UsageError("NO_TENANTS", f"expected the names of tenants, or None for all, found {tenants!r}")
+    names = sorted(set(tenants))
+    for name in names:
+        try:
+            store.gate(name)
+        except FenceError as error:
+            if error.code != "UNKNOWN_TENANT":
+                raise
+            near = suggestion(name, [gate.tenant_id for gate in store.gates()])
+            raise UsageError(
+                "UNKNOWN_TENANT",
+                f"there is no tenant {name!r} in the store{near}",
+                hint="tenant-list shows every tenant; tenant-create makes one",
+            ) from error
+    return names
+
+
+def named(names: Collection[str]) -> str:
+    """Name the first of some tenants, and say how many more there are."""
+    shown = ", ".join(map(repr, sorted(names)[:_NAMED_MAX]))
+    more = len(names) - _NAMED_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+class TenantHistory:
+    """One generation of a tenant, by default the active one, as a history for the engine.
+
+    `tick` is called as events pass.
+    """
+
+    def __init__(self, reading: TenantReading, tick: Callable[[], None], generation: int | None = None) -> None:
+        self._reading = reading
+        self._tick = tick
+        self._generation = generation
+        self._count = 0
+        self.latest_ts = reading.latest_ts(generation)
+        self.malformed = FindingsTally()
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream with its events, as `SortedStreams` says."""
+        for key, events in self._reading.streams(self._generation):
+            yield key, listed(self._counted(events))
+
+    def _counted(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            self._note_progress()
+            yield event
+
+    def _note_progress(self) -> None:
+        self._count += 1
+        if self._count % TICK_EVENTS == 0:
+            self._tick()
+
+
+def listed(events: Iterator[Event], most: int = LISTED_EVENTS_MAX) -> Iterable[Event]:
+    """Return the events as a list where they are few, else as they come."""
+    first: list[Event] = []
+    for event in events:
+        first.append(event)
+        if len(first) > most:
+            return _chained(first, events)
+    return first
+
+
+def _chained(first: list[Event], rest: Iterator[Event]) -> Iterator[Event]:
+    yield from first
+    first.clear()
+    yield from rest

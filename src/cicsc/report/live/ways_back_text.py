@@ -1,0 +1,121 @@
+"""The summaries of ways back: the rollback of a live tenant, and the dropping of what it would go back to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import UNSET
+from rich.console import Group, RenderableType
+
+from cicsc.report.assessment import listed
+from cicsc.report.invocation import Invocation
+from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
+from cicsc.report.live.cutover_text import times
+from cicsc.report.live.models import Finalize, Finalizes, StoreRollback
+from cicsc.report.live.next_steps import of_tenant
+from cicsc.report.moments import dated, lasting
+from cicsc.report.printable import counted, value_text
+
+_OBSTACLES_MAX = 20
+"""Obstacles of a rollback shown."""
+
+_TENANTS_MAX = 20
+"""Tenants listed; the report has them all."""
+
+
+def store_rollback_summary(report: StoreRollback, call: Invocation) -> RenderableType:
+    """Summarize the rollback of a live tenant."""
+    return Group(*_rollback(report, call))
+
+
+def finalize_summary(report: Finalizes, call: Invocation) -> RenderableType:
+    """Summarize what was dropped, or would be."""
+    return Group(*_finalize(report, call))
+
+
+def _rollback(report: StoreRollback, call: Invocation) -> Iterator[RenderableType]:
+    mark: Mark = "ok" if report.ok else "FAILED"
+    yield headline(f"rollback of tenant {value_text(report.tenant_id)}", _verdict(report), mark)
+    if report.method is not UNSET and report.ok:
+        becomes = "becomes" if report.outcome == "rehearsed" else "is"
+        yield plain(_METHODS[report.method].format(becomes, counted(report.rolled_back_events, "event")))
+    if report.reasons is not UNSET:
+        yield plain()
+        yield from listed(report.reasons, len(report.reasons), _OBSTACLES_MAX, deep=False)
+    elif isinstance(report.error, dict):
+        yield plain(dated(str(report.error["message"])))
+    yield from times(report.boundaries, report.resumed_by or None)
+    if not report.ok and not report.mutated and report.tenant_paused is False:
+        yield plain()
+        yield Marked("note", f"the tenant was not changed: it is on version {report.active_version}, and open")
+    yield from _after_rollback(report, call)
+
+
+_METHODS = {
+    "reactivate": "nothing was written since the switch, so the generation before it {} active again: {}",
+    "inverse": "events were written since the switch, so the inverse of the whole history {} active: {}",
+}
+
+
+def _verdict(report: StoreRollback) -> str:
+    match report.outcome:
+        case "switched":
+            done = f"back on version {report.active_version}"
+            return done if report.pause_ms is UNSET else f"{done}, paused {lasting(report.pause_ms)}"
+        case "rehearsed":
+            about = (
+                "" if report.predicted_pause_ms is UNSET else f", paused for about {lasting(report.predicted_pause_ms)}"
+            )
+            return f"may go back to version {report.to_version}{about}"
+        case "refused" if report.reasons is not UNSET:
+            return f"refused, {counted(len(report.reasons), 'obstacle')}"
+        case outcome:
+            return outcome
+
+
+def _after_rollback(report: StoreRollback, call: Invocation) -> Iterator[RenderableType]:
+    tenant = report.tenant_id
+    if report.outcome == "rehearsed":
+        yield from next_step("carry it out", call.plus("--execute"))
+    elif report.ok:
+        yield from next_step("see how it stands", of_tenant(call, "migration-status", tenant))
+    elif report.outcome == "refused" and isinstance(report.error, dict):
+        yield from next_step(str(report.error["hint"]))
+    elif report.tenant_paused is False and not report.mutated:
+        yield from next_step("mend what is named above, then run the same command again", call)
+    else:
+        command = of_tenant(call, "migration-recover", tenant)
+        yield from next_step("bring to an end what is left, then run the same command again", command)
+
+
+def _finalize(report: Finalizes, call: Invocation) -> Iterator[RenderableType]:
+    generations = sum(len(item.generations) for item in report.tenants)
+    old = counted(generations, "old generation")
+    if not report.ok:
+        failed = sum(not item.ok for item in report.tenants) + len(report.not_begun)
+        yield headline("finalize", f"{counted(failed, 'tenant')} not finalized", "FAILED")
+    elif generations == 0:
+        yield headline("finalize", "nothing to drop", "ok")
+    elif report.executed:
+        yield headline("finalize", f"dropped {old}, {counted(report.rows_removed, 'row')}", "ok")
+    else:
+        yield headline("finalize", f"may drop {old}, nothing was changed", "ok")
+    yield from _tenants(report)
+    if report.ok and generations and not report.executed:
+        yield Marked("note", "afterwards there is no way back but through the inverse, where the migration has one")
+        yield from next_step("carry it out", call.plus("--execute"))
+
+
+def _tenants(report: Finalizes) -> Iterator[RenderableType]:
+    told = [item for item in report.tenants if item.generations or not item.ok]
+    for item in told[:_TENANTS_MAX]:
+        yield Marked("ok" if item.ok else "FAILED", f"{value_text(item.tenant_id)}: {_one(item)}")
+        if isinstance(item.error, dict):
+            yield Detail(dated(str(item.error["message"])))
+    if len(told) > _TENANTS_MAX:
+        yield Detail(f"and {counted(len(told) - _TENANTS_MAX, 'more tenant')}")
+
+
+def _one(item: Finalize) -> str:
+    old = ", ".join(f"{old.generation} ({counted(old.events, 'event')})" for old in item.generations)
+    return f"active is generation {item.active_generation}, old: {old or 'none'}, {item.outcome}"

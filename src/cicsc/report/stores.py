@@ -1,0 +1,155 @@
+"""The summaries of commands about stores, tenants, and what is brought in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import UNSET
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from cicsc.report.assessment import listed
+from cicsc.report.invocation import Invocation
+from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
+from cicsc.report.printable import counted
+from cicsc.report.store_models import (
+    HistoryExport,
+    HistoryImport,
+    StoreCheckReport,
+    StoreReport,
+    TenantCreated,
+    TenantImport,
+    TenantList,
+)
+
+FINDINGS_MAX = 20
+"""Findings of a check shown; the report holds more."""
+
+TENANTS_MAX = 50
+"""Tenants shown in a table; the report holds them all."""
+
+_DIGEST_CHARACTERS = 12
+"""Characters of a digest that tell bundles apart for people."""
+
+
+def init_summary(report: StoreReport) -> RenderableType:
+    """Summarize the creation of a store."""
+    done = "created" if report.changed else "it is there already"
+    return headline("store", f"{done}, schema version {report.schema_version}", "ok")
+
+
+def upgrade_summary(report: StoreReport) -> RenderableType:
+    """Summarize the upgrade of a store."""
+    done = f"from {report.found_version} to {report.schema_version}" if report.changed else "nothing to do"
+    return headline("store", f"schema version {report.schema_version}, {done}", "ok")
+
+
+def check_summary(report: StoreCheckReport) -> RenderableType:
+    """Summarize the check of a store."""
+    return Group(*_check(report))
+
+
+def create_summary(report: TenantCreated, call: Invocation) -> RenderableType:
+    """Summarize the creation of a tenant."""
+    tenant = report.tenant
+    command = call.then("history-import", "--store", "--tenant").plus("--events", "events.jsonl")
+    return Group(
+        headline(f"tenant {tenant.tenant_id}", f"created, at version {tenant.active_version}", "ok"),
+        plain(f"bundle {tenant.active_bundle}"),
+        *next_step("bring its history in, if it has one", command),
+    )
+
+
+def list_summary(report: TenantList) -> RenderableType:
+    """Summarize the tenants of a store as a table."""
+    title = headline("store", counted(len(report.tenants), "tenant"), "ok")
+    if not report.tenants:
+        return title
+    table = _table("tenant", "version", "bundle", "generation", "state")
+    for tenant in report.tenants[:TENANTS_MAX]:
+        owner = "" if tenant.owner is UNSET else f" ({tenant.owner})"
+        row = (
+            tenant.tenant_id,
+            str(tenant.active_version),
+            tenant.active_bundle[:_DIGEST_CHARACTERS],
+            str(tenant.active_generation),
+            f"{'paused' if tenant.tenant_paused else 'open'}{owner}",
+        )
+        table.add_row(*map(plain, row))
+    return Group(title, table, *_rest(len(report.tenants)))
+
+
+def import_summary(report: HistoryImport, call: Invocation) -> RenderableType:
+    """Summarize an import."""
+    return Group(*_import(report, call))
+
+
+def export_summary(report: HistoryExport, call: Invocation) -> RenderableType:
+    """Summarize an export."""
+    size = (counted(report.events, "event"), counted(report.streams, "stream"), counted(len(report.tenants), "tenant"))
+    command = Invocation("history-verify", ()).plus("--events", report.out_events)
+    command = command.plus("--expected-hash", report.digest)
+    return Group(
+        headline("export", f"done, {size[0]} in {size[1]} of {size[2]}", "ok"),
+        plain(f"digest {report.digest}"),
+        plain(f"written to {report.out_events}"),
+        *(next_step("verify what was written", command) if call.value("--out-events") is not None else ()),
+    )
+
+
+def _check(report: StoreCheckReport) -> Iterator[RenderableType]:
+    total = sum(report.counts.values())
+    verdict: tuple[str, Mark] = ("nothing is wrong", "ok") if report.ok else (counted(total, "finding"), "FAILED")
+    yield headline("store", *verdict)
+    size = (counted(report.tenants, "tenant"), counted(report.events, "event"), counted(report.snapshots, "snapshot"))
+    yield plain(f"looked at {size[0]}, {size[1]}, {size[2]}")
+    if report.ok:
+        return
+    yield plain()
+    for code, count in report.counts.items():
+        yield Marked("FAILED", f"{code}: {count:,}")
+        yield from listed((item.message for item in report.findings if item.code == code), count, FINDINGS_MAX)
+    yield from next_step(
+        "change nothing by hand; find out who wrote past the fence, then restore or export what is good"
+    )
+
+
+def _import(report: HistoryImport, call: Invocation) -> Iterator[RenderableType]:
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in report.counts.items()) or "no tenants"
+    yield headline("import", counts, "ok" if report.ok else "FAILED")
+    if not report.tenants:
+        yield Marked("note", "the history has no events, so nothing was imported")
+        return
+    yield plain(f"{counted(report.events, 'event')} read")
+    if report.digest is not None:
+        yield plain(f"digest {report.digest}")
+    yield plain()
+    # What went wrong comes first: a long list is cut short.
+    for tenant in sorted(report.tenants, key=lambda tenant: tenant.ok)[:TENANTS_MAX]:
+        yield from _imported(tenant)
+    yield from _rest(len(report.tenants))
+    if report.ok:
+        command = call.then("store-check", "--store", "--tenant")
+        yield from next_step("look the store over", command)
+    else:
+        yield from next_step("correct what is named, then run the same command again: what is imported stays")
+
+
+def _imported(tenant: TenantImport) -> Iterator[RenderableType]:
+    done = f"{tenant.outcome}, {counted(tenant.events, 'event')}, {counted(tenant.snapshots, 'snapshot')}"
+    yield Marked("ok" if tenant.ok else "FAILED", f"{tenant.tenant_id}: {done}")
+    if isinstance(tenant.error, dict):
+        yield Detail(str(tenant.error["message"]))
+
+
+def _rest(tenants: int) -> Iterator[RenderableType]:
+    if tenants > TENANTS_MAX:
+        yield plain(f"  and {counted(tenants - TENANTS_MAX, 'more tenant')}")
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table

@@ -1,0 +1,214 @@
+"""Cutovers of several tenants: each is its own, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import pytest
+
+import cicsc
+from cicsc.errors import BundleError, InputError, UsageError
+from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
+from cicsc.report.live.models import Cutover, Cutovers
+from cicsc.store.protocol import Store
+from conformance.operations.conftest import TENANTS
+from conformance.operations.dying import fenced, planned, wait_for_lease
+from conformance.store.desk import Desk
+from e2e.live import orders, violate
+from e2e.shop import diverging_target, target
+
+
+def cutover(store: str | Store, tenants: list[str] | None = None, **more: object) -> Cutovers:
+    return cutover_pause_migrate_resume(store, tenants, target(), "v0_to_v1", **{"execute": True, **more})
+
+
+def versions(store: Store) -> list[int]:
+    return [gate.active_version for gate in store.gates()]
+
+
+def outcomes(report: Cutovers) -> list[str]:
+    return [tenant.outcome for tenant in report.tenants]
+
+
+def test_every_tenant_is_moved_by_default(store: Store) -> None:
+    report = cutover(store)
+
+    assert (report.ok, report.exit_code, report.counts, report.not_moved) == (True, 0, {"switched": 3}, [])
+    assert [tenant.tenant_id for tenant in report.tenants] == list(TENANTS)
+    assert versions(store) == [1, 1, 1]
+    assert [gate.owner for gate in store.gates()] == [None] * 3
+
+
+def test_named_tenants_are_moved_in_the_order_given_and_once(store: Store) -> None:
+    report = cutover(store, ["corner", "acme", "corner"])
+
+    assert [tenant.tenant_id for tenant in report.tenants] == ["corner", "acme"]
+    assert versions(store) == [1, 0, 1]
+
+
+def test_without_execute_nothing_is_changed(store: Store) -> None:
+    before = [(gate.epoch, gate.owner, gate.active_bundle) for gate in store.gates()]
+
+    report = cutover(store, execute=False)
+
+    assert (report.ok, report.executed, report.counts) == (True, False, {"rehearsed": 3})
+    assert report.not_moved == list(TENANTS)
+    assert all(tenant.predicted_pause_ms >= 0 for tenant in report.tenants)
+    assert [(gate.epoch, gate.owner, gate.active_bundle) for gate in store.gates()] == before
+    assert not [run for tenant in TENANTS for run in store.runs.of_tenant(tenant) if run.kind == "cutover"]
+
+
+def test_one_that_is_refused_touches_no_other(store: Store) -> None:
+    violate(store, "bmart")
+
+    report = cutover(store)
+
+    assert outcomes(report) == ["switched", "refused", "switched"]
+    assert (report.ok, report.exit_code, report.not_moved) == (False, 1, ["bmart"])
+    assert report.error["code"] == "TENANTS_FAILED"
+    assert "'bmart'" in report.error["message"]
+    assert versions(store) == [1, 0, 1]
+
+
+def test_the_second_call_leaves_alone_who_has_moved(store: Store) -> None:
+    cutover(store, ["acme"])
+
+    report = cutover(store)
+
+    assert outcomes(report) == ["already", "switched", "switched"]
+    assert (report.ok, report.not_moved) == (True, [])
+
+
+def test_an_unknown_tenant_is_told_and_touches_no_other(store: Store) -> None:
+    report = cutover(store, ["nobody", "acme"])
+
+    assert outcomes(report) == ["refused", "switched"]
+    assert report.tenants[0].error["code"] == "UNKNOWN_TENANT"
+    assert (report.exit_code, report.not_moved) == (1, ["nobody"])
+
+
+def test_a_tenant_that_another_run_has_is_told_with_its_holder(store: Store) -> None:
+    run = planned(store, "acme")
+
+    report = cutover(store)
+
+    assert outcomes(report) == ["refused", "switched", "switched"]
+    assert report.tenants[0].error["code"] == "RUN_HELD"
+    assert run.run_id in report.tenants[0].error["message"]
+    assert "'bob'" in report.tenants[0].error["message"]
+    assert store.runs.holder("acme") is not None
+
+
+def test_a_tenant_that_an_operator_paused_is_not_opened(store: Store) -> None:
+    store.pause("acme", owner="ann", seconds=60)
+
+    report = cutover(store, ["acme"])
+
+    assert (report.tenants[0].error["code"], report.tenants[0].tenant_paused) == ("GATE_HELD", True)
+    assert store.gate("acme").is_paused
+
+
+def test_a_run_that_died_is_followed(store: Store) -> None:
+    wait_for_lease(store, fenced(store, "acme", lease_s=0.05))
+
+    report = cutover(store, ["acme"])
+
+    assert outcomes(report) == ["switched"]
+    assert (report.tenants[0].recovered.found_phase, report.tenants[0].recovered.outcome) == ("FENCED", "reopened")
+
+
+def test_each_report_is_given_when_it_is_ready(store: Store) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def look(report: Cutover) -> None:
+        seen.append((report.tenant_id, sum(versions(store))))
+
+    cutover(store, on_tenant=look)
+
+    assert seen == [("acme", 1), ("bmart", 2), ("corner", 3)]
+
+
+def test_a_signal_ends_the_one_under_way_and_begins_no_other(store: Store) -> None:
+    def interrupt(report: Cutover) -> None:
+        raise KeyboardInterrupt
+
+    report = cutover(store, on_tenant=interrupt)
+
+    assert (outcomes(report), report.counts) == (["switched"], {"not_begun": 2, "switched": 1})
+    assert (report.ok, report.exit_code, report.not_moved) == (False, 3, ["bmart", "corner"])
+    assert report.error["code"] == "INTERRUPTED"
+    assert versions(store) == [1, 0, 0]
+
+
+def test_a_store_without_tenants_is_no_error(desk: Desk) -> None:
+    with desk.initialised() as store:
+        report = cutover(store)
+
+    assert (report.ok, report.counts, report.tenants) == (True, {}, [])
+
+
+def test_a_bundle_with_defects_is_refused_before_anything(store: Store) -> None:
+    with pytest.raises(BundleError):
+        cutover_pause_migrate_resume(store, None, {"core_ir": {}}, "v0_to_v1", execute=True)
+
+    assert versions(store) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"parallel": 0}, "INVALID_VALUE"),
+        ({"parallel": 65}, "INVALID_VALUE"),
+        ({"parallel": 2}, "INVALID_VALUE"),  # the store is open, so there is no URL to give to others
+        ({"max_pause_s": 0}, "DURATION_INVALID"),
+        ({"lease_s": -1}, "DURATION_INVALID"),
+    ],
+)
+def test_a_wrong_call_is_refused_before_anything(store: Store, more: dict[str, object], code: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        cutover(store, **more)
+
+    assert caught.value.code == code
+    assert versions(store) == [0, 0, 0]
+
+
+def test_a_missing_artifact_is_refused_before_anything(store: Store) -> None:
+    with pytest.raises(InputError) as caught:
+        cutover(store, artifact="missing.json")
+
+    assert caught.value.code == "ARTIFACT_UNREADABLE"
+
+
+def test_a_pause_that_is_too_long_is_refused_with_the_prediction(store: Store) -> None:
+    report = cutover(store, ["acme"], max_pause_s=0.001)
+
+    assert (outcomes(report), report.tenants[0].error["code"]) == (["refused"], "PAUSE_TOO_LONG")
+    assert report.tenants[0].predicted_pause_ms >= 1
+
+
+def test_a_divergence_is_refused_with_its_checks(store: Store) -> None:
+    report = cutover_pause_migrate_resume(store, ["acme"], diverging_target(), "v0_to_v1", execute=True)
+
+    assert outcomes(report) == ["refused"]
+    assert not report.tenants[0].checks.replay_verification.ok
+    assert report.tenants[0].boundaries.paused_at is None
+
+
+def test_several_at_once_of_which_one_fails(store: Store, desk: Desk) -> None:
+    for tenant in ("delta", "echo"):
+        bundle = store.gate("acme").active_bundle
+        store.create_tenant(tenant, bundle_digest=bundle, version=0, actor_id="ann")
+        store.append(tenant, orders(tenant, 3), generation=1)
+    violate(store, "corner")
+    seen: list[str] = []
+
+    report = cutover(desk.url, parallel=2, on_tenant=lambda tenant: seen.append(tenant.tenant_id))
+
+    assert report.counts == {"refused": 1, "switched": 4}
+    assert (report.exit_code, report.not_moved) == (1, ["corner"])
+    assert [tenant.tenant_id for tenant in report.tenants] == ["acme", "bmart", "corner", "delta", "echo"]
+    assert sorted(seen) == ["acme", "bmart", "corner", "delta", "echo"]
+    assert versions(store) == [1, 1, 0, 1, 1]
+    assert [gate.owner for gate in store.gates()] == [None] * 5
+
+
+def test_the_package_offers_it() -> None:
+    assert cicsc.cutover_pause_migrate_resume is cutover_pause_migrate_resume

@@ -1,0 +1,88 @@
+"""Dropping old generations: on request, when the active one is in order, of this tenant alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cicsc.operations.live.change import Terms
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.finalize import finalize_tenant
+from cicsc.store import runs
+from cicsc.store.check import check_store
+from cicsc.store.protocol import Store
+from cicsc.store.records import RunPlan
+from conformance.operations.application import V2, add
+from conformance.store.desk import Desk
+from conformance.store.history import stored
+
+
+@pytest.fixture
+def tenants(desk: Desk) -> Iterator[Store]:
+    """A store with two tenants that were cut over."""
+    with desk.initialised() as store:
+        for name in ("t", "u"):
+            add(store, name)
+            report = cut_over(store, name, Order(target=V2, migration="to_2", operator="ann", execute=True))
+            assert report.ok, report.error
+        yield store
+
+
+def finalize(store: Store, *, execute: bool = True):
+    return finalize_tenant(store, "t", Terms(operator="bob", execute=execute))
+
+
+def test_old_generations_of_the_tenant_are_dropped(tenants: Store) -> None:
+    active, other = stored(tenants), stored(tenants, "u", 1)
+
+    report = finalize(tenants)
+
+    assert (report.ok, report.outcome, report.mutated) == (True, "dropped", True)
+    assert [(found.generation, found.events) for found in report.generations] == [(1, 5)]
+    assert (tenants.runs.generations("t"), stored(tenants)) == ([2], active)
+    assert (tenants.runs.generations("u"), stored(tenants, "u", 1)) == ([1, 2], other)
+    assert [(run.kind, run.phase) for run in tenants.runs.of_tenant("t")][-1] == ("finalize", "DONE")
+    assert tenants.gate("t").owner is None
+    assert check_store(tenants).ok
+
+
+def test_small_steps_drop_all(tenants: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "REMOVE_ROWS_MAX", 2)
+
+    report = finalize(tenants)
+
+    assert report.rows_removed == 5
+    assert tenants.runs.generations("t") == [2]
+
+
+def test_rehearsal_changes_nothing(tenants: Store) -> None:
+    report = finalize(tenants, execute=False)
+
+    assert (report.outcome, report.mutated, report.rows_removed) == ("rehearsed", False, 0)
+    assert tenants.runs.generations("t") == [1, 2]
+
+
+def test_nothing_to_drop_is_no_error(tenants: Store) -> None:
+    finalize(tenants)
+
+    assert finalize(tenants).outcome == "nothing"
+
+
+def test_tenant_that_a_run_has_is_left_alone(tenants: Store) -> None:
+    tenants.runs.begin("t", "r", RunPlan("cutover", "carol"), lease_s=60)
+
+    report = finalize(tenants)
+
+    assert (report.ok, report.error["code"], tenants.runs.generations("t")) == (False, "RUN_HELD", [1, 2])
+
+
+def test_fence_that_is_not_in_order_keeps_everything(tenants: Store, desk: Desk) -> None:
+    with desk.plain() as writer:
+        desk.drop_trigger(writer, "fence_update")
+
+    report = finalize(tenants)
+
+    assert (report.outcome, report.error["code"]) == ("refused", "NOT_VERIFIED")
+    assert "fence_update" in report.error["message"]
+    assert (tenants.runs.generations("t"), tenants.gate("t").owner) == ([1, 2], None)

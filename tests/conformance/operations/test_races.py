@@ -1,0 +1,62 @@
+"""Two operators on one tenant: what one has planned is not carried out on what the other has made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cicsc.errors import FenceError, RefusedError
+from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
+from cicsc.operations.live.recovery import recover_tenant
+from cicsc.operations.live.run import LiveRun, Timing
+from cicsc.store.protocol import Store
+from conformance.operations.application import MAPPED, add
+from conformance.store.desk import Desk
+from conformance.store.history import event
+
+TIMING = Timing(lease_s=60, max_pause_s=60)
+ORDER = Order(target=MAPPED, migration="to_2", operator="ann", execute=True, timing=TIMING)
+
+
+@pytest.fixture
+def live(desk: Desk) -> Iterator[Store]:
+    """A store with a tenant whose events are all known to both versions, so that nothing but the look tells them apart."""
+    with desk.initialised() as store:
+        add(store, "t", events=[event("1", 1), event("2", 1)])
+        yield store
+
+
+def test_tenant_that_was_moved_since_the_look_is_not_migrated_again(live: Store) -> None:
+    late = TenantCutover(live, "t", ORDER)
+    late.look()
+    assert cut_over(live, "t", ORDER).ok
+
+    with pytest.raises(RefusedError, match="was moved from version 1 to version 2") as caught:
+        late.execute()
+    late.record_end("{}")
+
+    assert caught.value.code == "TENANT_MOVED"
+    gate = live.gate("t")
+    assert (gate.active_version, gate.active_generation, gate.owner) == (2, 2, None)
+
+
+@pytest.mark.parametrize("comes_to_switch", [True, False], ids=["after a switch that was refused", "at once"])
+def test_run_that_was_taken_over_leaves_the_cleaning_up_to_who_took_it(live: Store, comes_to_switch: bool) -> None:
+    change = TenantCutover(live, "t", ORDER)
+    change.look()
+    change._live = LiveRun.begin(live, "t", change.run_plan(), TIMING)
+    for step in TenantCutover.steps[:-1]:
+        step(change)
+    taken = live.runs.claim("t", change.live.run.run_id, lease_s=60, actor_id="eve", epoch=change.live.run.epoch)
+    if comes_to_switch:
+        with pytest.raises(FenceError):
+            change.live.switch()
+
+    change.live.end("refused")
+    change.record_end('{"of": "who lost it"}')
+
+    assert live.gate("t").owner == taken.run_id
+    assert live.runs.run("t", taken.run_id) == taken
+    assert recover_tenant(live, "t", actor_id="eve", take_over=(taken.run_id, taken.epoch)) is not None
+    assert live.gate("t").owner is None

@@ -1,0 +1,125 @@
+"""Recovery of what runs that died have left behind, and taking over one that is known to be dead."""
+
+from __future__ import annotations
+
+import pytest
+
+from cicsc.errors import FenceError, UsageError
+from cicsc.operations.live.recovery import recover_tenants
+from cicsc.store.protocol import Store
+from conformance.operations.dying import fenced, planned, switched, wait_for_lease
+from e2e.live import orders
+
+
+def empty(store: Store, tenant: str = "empty") -> str:
+    store.create_tenant(tenant, bundle_digest=store.gate("acme").active_bundle, version=0, actor_id="ann")
+    return tenant
+
+
+def test_nothing_to_do_is_ok(store: Store) -> None:
+    report = recover_tenants(store, operator="ann")
+
+    assert (report.ok, report.exit_code, report.tenants) == (True, 0, [])
+
+
+def test_a_pause_by_hand_is_nothing_to_recover(store: Store) -> None:
+    store.pause("acme", owner="ann", seconds=60)
+
+    assert recover_tenants(store, operator="ann").tenants == []
+    assert store.gate("acme").is_paused
+
+
+def test_a_run_that_died_before_its_switch_is_undone(store: Store) -> None:
+    run = fenced(store, "acme", lease_s=0.05)
+    wait_for_lease(store, run)
+
+    (found,) = recover_tenants(store, operator="ann").tenants
+
+    assert (found.tenant_id, found.run_id, found.found_phase, found.outcome) == (
+        "acme",
+        run.run_id,
+        "FENCED",
+        "reopened",
+    )
+    assert (found.resumed_by, found.boundaries.resumed_at) == ("lease", run.lease_until_ms)
+    gate = store.gate("acme")
+    assert (gate.state, gate.owner, gate.active_version, gate.staging_generation) == ("open", None, 0, None)
+
+
+def test_a_run_that_died_after_its_switch_is_completed(store: Store) -> None:
+    run = switched(store, empty(store), lease_s=0.05)
+    wait_for_lease(store, run)
+
+    (found,) = recover_tenants(store, operator="ann").tenants
+
+    assert (found.found_phase, found.outcome) == ("SWITCHED", "finished")
+    assert (store.gate("empty").owner, store.gate("empty").active_version) == (None, 1)
+    assert store.runs.run("empty", run.run_id).phase == "DONE"
+
+
+def test_twice_is_as_once(store: Store) -> None:
+    wait_for_lease(store, fenced(store, "acme", lease_s=0.05))
+    recover_tenants(store, operator="ann")
+    before = store.gate("acme")
+
+    assert recover_tenants(store, operator="ann").tenants == []
+    assert store.gate("acme").epoch == before.epoch
+
+
+def test_a_run_that_may_live_is_held_with_all_that_a_take_over_needs(store: Store) -> None:
+    run = fenced(store, "acme")
+
+    report = recover_tenants(store, operator="ann")
+
+    assert (report.ok, report.exit_code, report.error["code"]) == (False, 1, "RUN_HELD")
+    (held,) = report.tenants
+    assert (held.outcome, held.run_id, held.epoch, held.actor_id) == ("held", run.run_id, run.epoch, "bob")
+    assert (held.started_at, held.lease_until) == (run.started_ms, run.lease_until_ms)
+    assert f"--take-over {run.run_id} {run.epoch}" in held.error["hint"]
+    assert store.gate("acme").is_paused
+
+
+def test_one_that_is_held_stops_no_other(store: Store) -> None:
+    planned(store, "acme")
+    wait_for_lease(store, fenced(store, "bmart", lease_s=0.05))
+
+    report = recover_tenants(store, operator="ann")
+
+    assert [(item.tenant_id, item.outcome) for item in report.tenants] == [("acme", "held"), ("bmart", "reopened")]
+    assert report.exit_code == 1
+
+
+def test_take_over_opens_at_once(store: Store) -> None:
+    run = fenced(store, "acme")
+
+    report = recover_tenants(store, ["acme"], operator="ann", take_over=(run.run_id, run.epoch))
+
+    assert [(item.outcome, item.resumed_by) for item in report.tenants] == [("reopened", "take-over")]
+    store.append("acme", orders("acme", 3)[-3:], generation=1)
+    with pytest.raises(FenceError) as caught:
+        store.runs.verified(run, head_digest="0" * 64, target_count=0, target_digest="0" * 64)
+    assert caught.value.code == "RUN_LOST"
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_take_over_with_another_epoch_changes_nothing(store: Store, by: int) -> None:
+    run = fenced(store, "acme")
+
+    report = recover_tenants(store, ["acme"], operator="ann", take_over=(run.run_id, run.epoch + by))
+
+    assert [(item.outcome, item.error["code"]) for item in report.tenants] == [("held", "RUN_LOST")]
+    assert store.gate("acme").epoch == run.epoch
+
+
+def test_take_over_of_a_run_that_has_ended_is_told(store: Store) -> None:
+    run = fenced(store, "acme")
+    recover_tenants(store, ["acme"], operator="ann", take_over=(run.run_id, run.epoch))
+
+    with pytest.raises(FenceError, match="it has ended"):
+        recover_tenants(store, ["acme"], operator="ann", take_over=(run.run_id, run.epoch))
+
+
+@pytest.mark.parametrize("tenants", [[], ["acme", "bmart"]])
+def test_take_over_needs_its_tenant(store: Store, tenants: list[str]) -> None:
+    with pytest.raises(UsageError, match="expected one"):
+        recover_tenants(store, tenants, operator="ann", take_over=("0" * 32, 1))

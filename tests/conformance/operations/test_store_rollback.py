@@ -1,0 +1,228 @@
+"""Rollback of a live tenant: by reactivation, through the inverse, or refused with every reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cicsc.errors import RefusedError
+from cicsc.operations.live.binding import digest_of
+from cicsc.operations.live.change import Terms
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.finalize import finalize_tenant
+from cicsc.operations.live.rollback import RollbackOrder, TenantRollback, roll_back_tenant
+from cicsc.operations.live.run import LiveRun, Timing
+from cicsc.store.check import check_store
+from cicsc.store.protocol import Store
+from conformance.operations.application import MAPPED, V1, V2, add
+from conformance.store.desk import Desk
+from conformance.store.history import event, stored
+
+TIMING = Timing(lease_s=60, max_pause_s=60)
+
+
+@pytest.fixture
+def tenants(desk: Desk) -> Iterator[Store]:
+    """A store with two tenants on version 1, 't' and the hostile one."""
+    with desk.initialised() as store:
+        add(store, "t")
+        add(store, HOSTILE)
+        yield store
+
+
+HOSTILE = "'; drop table event; --"
+
+
+def forward(store: Store, target=V2, tenant_id: str = "t") -> None:
+    report = cut_over(store, tenant_id, Order(target=target, migration="to_2", operator="ann", execute=True))
+    assert report.ok, report.error
+
+
+def back(store: Store, *, execute: bool = True, tenant_id: str = "t", source=None):
+    order = RollbackOrder(migration="to_2", operator="bob", execute=execute, timing=TIMING, source=source)
+    return roll_back_tenant(store, tenant_id, order)
+
+
+def everything(store: Store, tenant_id: str = "t") -> list[tuple[object, ...]]:
+    """All that is kept of a tenant's events, in every generation, with their places."""
+    rows = []
+    with store.reading(tenant_id) as reading:
+        for generation in store.runs.generations(tenant_id):
+            rows += [(generation, *row) for row in reading.rows(generation)]
+    return rows
+
+
+def active_rows(store: Store, tenant_id: str = "t") -> list[tuple[object, ...]]:
+    with store.reading(tenant_id) as reading:
+        return list(reading.rows())
+
+
+@pytest.mark.parametrize("tenant_id", ["t", HOSTILE])
+@pytest.mark.parametrize("target", [V2, MAPPED], ids=["renamed", "payload mapped"])
+def test_without_new_events_the_old_generation_is_active_again(tenants: Store, target, tenant_id: str) -> None:
+    before = active_rows(tenants, tenant_id)
+    forward(tenants, target, tenant_id)
+
+    report = back(tenants, tenant_id=tenant_id)
+
+    assert (report.ok, report.outcome, report.method) == (True, "switched", "reactivate")
+    assert active_rows(tenants, tenant_id) == before
+    gate = tenants.gate(tenant_id)
+    assert (gate.active_bundle, gate.active_version, gate.owner, gate.is_paused) == (V1.digest, 1, None, False)
+    assert (report.active_version, report.tenant_paused, report.mutated, report.rolled_back_events) == (
+        1,
+        False,
+        True,
+        5,
+    )
+    assert check_store(tenants).ok
+
+
+def test_boundaries_come_in_order(tenants: Store) -> None:
+    forward(tenants)
+
+    found = back(tenants).boundaries
+
+    assert found.paused_at <= found.verified_at <= found.switched_at == found.resumed_at
+
+
+def test_new_events_go_back_through_the_inverse(tenants: Store) -> None:
+    before = active_rows(tenants)
+    forward(tenants)
+    tenants.append("t", [event("2", 2, "settled"), event("9", 1)], generation=2)
+
+    report = back(tenants)
+
+    assert (report.ok, report.method, report.rolled_back_events) == (True, "inverse", 7)
+    rows = active_rows(tenants)
+    assert [row for row in rows if row[:2] in {old[:2] for old in before}] == before  # at the places they always had
+    assert [(found.entity_id, found.seq, found.event_type) for found in stored(tenants)] == [
+        ("1", 1, "created"), ("1", 2, "paid"), ("2", 1, "created"), ("2", 2, "paid"), ("3", 1, "created"),
+        ("3", 2, "paid"), ("9", 1, "created"),
+    ]  # fmt: skip
+    assert tenants.gate("t").active_generation == 3
+    assert check_store(tenants).ok
+    tenants.append("t", [event("9", 2, "paid")], generation=3)
+
+
+def test_digest_of_the_way_back_is_that_of_the_history(tenants: Store) -> None:
+    forward(tenants)
+    tenants.append("t", [event("9", 1)], generation=2)
+    given = digest_of(tenants.streams("t"))
+
+    report = back(tenants)
+
+    assert report.source_digest == given[1]
+    assert report.rolled_back_digest == digest_of(tenants.streams("t"))[1]
+
+
+def test_every_obstacle_is_named_and_nothing_changed(tenants: Store) -> None:
+    forward(tenants)
+    tenants.append("t", [event("2", 2, "audited"), event("2", 3, "audited")], generation=2)
+    before, gate = everything(tenants), tenants.gate("t")
+
+    report = back(tenants)
+
+    assert (report.ok, report.outcome, report.exit_code, report.mutated) == (False, "refused", 1, False)
+    assert report.error["code"] == "ROLLBACK_UNSAFE"
+    assert report.reasons == ["no source event type for 'audited' of entity type 'Order': 2 events have no way back"]
+    assert everything(tenants) == before
+    assert (tenants.gate("t").active_generation, tenants.gate("t").owner) == (gate.active_generation, None)
+    assert report.boundaries.paused_at is None  # what fails with the tenant open never pauses it
+
+
+def test_mapped_payload_with_new_events_has_no_way_back(tenants: Store) -> None:
+    forward(tenants, MAPPED)
+    tenants.append("t", [event("9", 1)], generation=2)
+
+    report = back(tenants)
+
+    assert (report.outcome, report.reasons) == ("refused", ["payload_map on 'created'"])
+
+
+def test_rehearsal_tells_the_method_and_changes_nothing(tenants: Store) -> None:
+    forward(tenants)
+    runs = len(tenants.runs.of_tenant("t"))
+
+    reports = [back(tenants, execute=False)]
+    tenants.append("t", [event("9", 1)], generation=2)
+    before, gate = everything(tenants), tenants.gate("t").epoch
+    reports.append(back(tenants, execute=False))
+
+    assert [(found.outcome, found.method) for found in reports] == [
+        ("rehearsed", "reactivate"),
+        ("rehearsed", "inverse"),
+    ]
+    assert (everything(tenants), tenants.gate("t").epoch, len(tenants.runs.of_tenant("t"))) == (before, gate, runs)
+
+
+def test_tenant_that_an_operator_paused_is_left_alone(tenants: Store) -> None:
+    forward(tenants)
+    tenants.pause("t", owner="carol", seconds=60)
+
+    reports = [back(tenants, execute=execute) for execute in (False, True)]
+
+    assert [found.error["code"] for found in reports] == ["GATE_HELD", "GATE_HELD"]
+    assert (tenants.gate("t").owner, tenants.gate("t").is_paused) == ("carol", True)
+
+
+def test_event_that_comes_before_the_fence_is_not_lost(tenants: Store) -> None:
+    forward(tenants)
+    change = TenantRollback(tenants, "t", RollbackOrder(migration="to_2", operator="bob", execute=True))
+    change.look()
+    change._live = LiveRun.begin(tenants, "t", change.run_plan(), TIMING)
+    change.open_check()
+    tenants.append("t", [event("9", 1)], generation=2)
+    change.pause()
+
+    with pytest.raises(RefusedError, match="while the rollback began"):
+        change.verify_and_write()
+
+    change.live.end("refused")
+    change.live.sweep("{}")
+    assert [found.entity_id for found in stored(tenants)][-1] == "9"
+    assert back(tenants).method == "inverse"
+
+
+def test_dropped_generation_leaves_the_inverse(tenants: Store) -> None:
+    forward(tenants)
+    assert finalize_tenant(tenants, "t", Terms(operator="ann", execute=True)).outcome == "dropped"
+
+    assert back(tenants).method == "inverse"
+
+
+def test_dropped_generation_of_a_mapped_payload_leaves_nothing(tenants: Store) -> None:
+    forward(tenants, MAPPED)
+    finalize_tenant(tenants, "t", Terms(operator="ann", execute=True))
+
+    assert back(tenants).reasons == ["payload_map on 'created'"]
+
+
+def test_tenant_that_was_never_cut_over_needs_its_bundle_before(tenants: Store) -> None:
+    add(tenants, "new", V2, 2, [event("1", 1), event("1", 2, "settled")])
+
+    unknown = back(tenants, tenant_id="new", execute=False)
+    known = back(tenants, tenant_id="new", source=V1)
+
+    assert unknown.reasons == ["the tenant's journal has no cutover by 'to_2', so the bundle before it is not known"]
+    assert (known.ok, known.method, known.active_version) == (True, "inverse", 1)
+
+
+def test_unknown_migration_and_unknown_tenant(tenants: Store) -> None:
+    assert back(tenants).reasons == ["migration 'to_2' is not in the tenant's active bundle"]
+    missing = back(tenants, tenant_id="nobody")
+    assert (missing.error["code"], missing.exit_code) == ("UNKNOWN_TENANT", 1)
+
+
+def test_forward_again_after_a_way_back(tenants: Store) -> None:
+    forward(tenants)
+    back(tenants)
+    tenants.append("t", [event("9", 1)], generation=1)
+
+    forward(tenants)
+
+    assert tenants.gate("t").active_generation == 3  # no number is given twice
+    assert [found.event_type for found in stored(tenants)].count("settled") == 2
+    assert back(tenants).method == "reactivate"
+    assert [found.entity_id for found in stored(tenants)][-1] == "9"

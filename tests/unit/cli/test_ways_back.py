@@ -1,0 +1,74 @@
+"""Rollback and finalize of a live tenant through the command line, and a command that needs a role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cicsc.history.model import Event
+from cicsc.store import open_store
+from e2e.live import CUTOVER, STORE, lay_out_store
+from e2e.shop import event
+from unit.cli.calling import Call
+
+BACK = ("migration-rollback", "--store", STORE, "--tenant", "acme", "--migration", "v0_to_v1")
+
+
+@pytest.fixture
+def moved(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a store whose tenant 'acme' was cut over."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CICSC_STORE", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    url = lay_out_store(tmp_path, "acme")
+    assert call(*CUTOVER, "--tenant", "acme", "--execute").code == 0
+    return url
+
+
+def test_rollback_is_rehearsed_then_carried_out(call: Call, moved: str) -> None:
+    rehearsed, done = call(*BACK, "--summary", "always"), call(*BACK, "--execute", "--summary", "always")
+
+    assert (rehearsed.code, rehearsed.report["outcome"], rehearsed.report["active_version"]) == (0, "rehearsed", 1)
+    assert (done.code, done.report["method"], done.report["active_version"]) == (0, "reactivate", 0)
+    assert "--execute" in rehearsed.err
+    assert "back on version 0" in done.err
+
+
+def test_rollback_takes_new_events_back_too(call: Call, moved: str) -> None:
+    with open_store(moved) as store:
+        new = Event(**event(1, "order_placed", {"total": 3}, tenant="acme", entity="new"))
+        store.append("acme", [new], generation=2)
+
+    done = call(*BACK, "--execute", "--summary", "always")
+
+    assert (done.code, done.report["method"], done.report["rolled_back_events"]) == (0, "inverse", 7)
+    assert "the inverse of the whole history is active: 7 events" in done.err
+
+
+def test_rollback_that_is_unsafe_names_why(call: Call, moved: str) -> None:
+    call("migration-rollback", "--store", STORE, "--tenant", "acme", "--migration", "v0_to_v1", "--execute")
+
+    said = call(*BACK, "--execute", "--summary", "always")
+
+    assert (said.code, said.report["reasons"]) == (1, ["migration 'v0_to_v1' is not in the tenant's active bundle"])
+    assert "refused, 1 obstacle" in said.err
+
+
+def test_finalize_is_rehearsed_then_carried_out(call: Call, moved: str) -> None:
+    finalize = ("migration-finalize", "--store", STORE, "--all", "--summary", "always")
+    rehearsed, done, again = call(*finalize), call(*finalize, "--execute"), call(*finalize, "--execute")
+
+    assert [said.code for said in (rehearsed, done, again)] == [0, 0, 0]
+    assert "may drop 1 old generation" in rehearsed.err
+    assert "dropped 1 old generation" in done.err
+    assert "nothing to drop" in again.err
+    assert done.report["rows_removed"] > 0
+
+
+def test_tenant_that_is_not_there(call: Call, moved: str) -> None:
+    back = call("migration-rollback", "--store", STORE, "--tenant", "nobody", "--migration", "v0_to_v1")
+    drop = call("migration-finalize", "--store", STORE, "--tenant", "nobody")
+
+    assert (back.code, back.report["error"]["code"]) == (1, "UNKNOWN_TENANT")
+    assert (drop.code, drop.report["tenants"][0]["error"]["code"]) == (1, "UNKNOWN_TENANT")
