@@ -176,7 +176,7 @@ def test_lease_that_ran_out_lets_writes_pass_and_stops_the_switch(store: Store) 
 
     append(store, event("2"))
 
-    assert code_of(lambda: store.runs.switch(run)) == "HEAD_MOVED"
+    assert code_of(lambda: store.runs.switch(run)) == "RUN_LOST"
     assert store.gate("t").active_generation == 1
 
 
