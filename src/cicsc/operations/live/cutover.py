@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
 
@@ -20,7 +20,7 @@ from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.live.binding import Approval, Intent, require_approved
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.operations.live.recovery import boundaries_of
-from cicsc.operations.live.reporting import described, gate_now, mutated_by, pause_ms, with_note
+from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.stored import TenantHistory
 from cicsc.report.live.models import Cutover
@@ -61,14 +61,7 @@ class Order(Terms):
 def cut_over(store: Store, tenant_id: str, order: Order) -> Cutover:
     """Cut one tenant over, or rehearse it; whatever happens is told in the report, also a signal."""
     change = TenantCutover(store, tenant_id, order)
-    error: BaseException | None = None
-    outcome: Outcome = "failed"
-    try:
-        outcome = change.carry_out()
-    except RefusedError as refusal:
-        outcome, error = "refused", refusal
-    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - it is told in the report, and the tenant is let go
-        error = failure
+    outcome, error = attempted(change.carry_out)
     report = describe(change, outcome, error)
     return with_note(report, change.record_end(report.to_json().decode()))
 
@@ -83,7 +76,7 @@ class TenantCutover(TenantChange):
         self.assessment: Assessment | None = None
         self.is_bound = False
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> Literal["already", "rehearsed", "switched"]:
         """Do what is ordered; a tenant that is on the target already is left alone."""
         self.look()
         if self.gate.active_bundle == self.order.target.digest:

@@ -17,7 +17,7 @@ from cicsc.migration.plan import compile_judgement
 from cicsc.migration.verdict import REPLAY
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.change import TenantChange, Terms
-from cicsc.operations.live.reporting import described, with_note
+from cicsc.operations.live.reporting import attempted, described, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.stored import TenantHistory, opened_store
 from cicsc.report.live.models import Finalize, Finalizes, GenerationReport
@@ -67,24 +67,7 @@ def is_interrupted(report: Finalize) -> bool:
 def finalize_tenant(store: Store, tenant_id: str, terms: Terms) -> Finalize:
     """Drop every generation of a tenant but the active one, or say which would be dropped."""
     change = TenantFinalize(store, tenant_id, terms)
-    error: BaseException | None = None
-    outcome: Literal["dropped", "nothing", "rehearsed", "refused", "failed"] = "failed"
-    try:
-        change.look()
-        if not change.old:
-            if terms.execute:
-                change.follow()
-            outcome = "nothing"
-        elif terms.execute:
-            change.execute()
-            outcome = "dropped"
-        else:
-            change.rehearse()
-            outcome = "rehearsed"
-    except RefusedError as refusal:
-        outcome, error = "refused", refusal
-    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - it is told in the report, and the tenant is let go
-        error = failure
+    outcome, error = attempted(change.carry_out)
     known, exit_code = (UNSET, 0) if error is None else described(error)
     report = Finalize(
         ok=error is None,
@@ -108,6 +91,19 @@ class TenantFinalize(TenantChange):
         super().__init__(store, tenant_id, terms)
         self.old: list[GenerationReport] = []
         self.removed = 0
+
+    def carry_out(self) -> Literal["dropped", "nothing", "rehearsed"]:
+        """Do what is ordered; where there is nothing to drop, a run that died is still brought to its end."""
+        self.look()
+        if not self.old:
+            if self.terms.execute:
+                self.follow()
+            return "nothing"
+        if not self.terms.execute:
+            self.rehearse()
+            return "rehearsed"
+        self.execute()
+        return "dropped"
 
     def run_plan(self) -> RunPlan:
         """Return what the journal says of the run when it begins."""

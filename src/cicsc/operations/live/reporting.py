@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from cicsc.errors import CicscError
+from cicsc.errors import CicscError, RefusedError
 from cicsc.report.live.models import Cutover, Finalize, StoreRollback
 
 if TYPE_CHECKING:
     from cicsc.operations.live.change import TenantChange
     from cicsc.store.records import Gate, Run
 
+Ended = TypeVar("Ended", bound=str)
+
+NotDone: TypeAlias = Literal["refused", "failed"]
+
 ChangeReport = TypeVar("ChangeReport", Cutover, StoreRollback, Finalize)
 
 NOT_DONE = 3
+
+
+def attempted(work: Callable[[], Ended]) -> tuple[Ended | NotDone, BaseException | None]:
+    """Do some work; return how it ended, and what kept it from its end: whatever that is, it is told in a report."""
+    try:
+        return work(), None
+    except RefusedError as refusal:
+        return "refused", refusal
+    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - also a signal: the tenant was let go on the way here
+        return "failed", failure
 
 
 def with_note(report: ChangeReport, error: BaseException | None) -> ChangeReport:

@@ -24,7 +24,7 @@ from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.operations.live.recovery import boundaries_of
-from cicsc.operations.live.reporting import described, gate_now, mutated_by, pause_ms, with_note
+from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.rollback import UNSAFE_HINT, history_obstacles
@@ -85,19 +85,7 @@ def roll_back_live(
 def roll_back_tenant(store: Store, tenant_id: str, order: RollbackOrder) -> StoreRollback:
     """Take one tenant back, or rehearse it; whatever happens is told in the report, also a signal."""
     change = TenantRollback(store, tenant_id, order)
-    error: BaseException | None = None
-    outcome: Literal["switched", "rehearsed", "refused", "failed"] = "failed"
-    try:
-        change.look()
-        if order.execute:
-            change.execute()
-        else:
-            change.rehearse()
-        outcome = "switched" if order.execute else "rehearsed"
-    except RefusedError as refusal:
-        outcome, error = "refused", refusal
-    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - it is told in the report, and the tenant is let go
-        error = failure
+    outcome, error = attempted(change.carry_out)
     report = _describe(change, outcome, error)
     return with_note(report, change.record_end(report.to_json().decode()))
 
@@ -115,6 +103,15 @@ class TenantRollback(TenantChange):
         self.reasons: list[str] = []
         self.events = 0
         self.digests: Digests | None = None
+
+    def carry_out(self) -> Literal["switched", "rehearsed"]:
+        """Do what is ordered."""
+        self.look()
+        if not self.order.execute:
+            self.rehearse()
+            return "rehearsed"
+        self.execute()
+        return "switched"
 
     def run_plan(self) -> RunPlan:
         """Return what the journal says of the run when it begins."""
