@@ -15,5 +15,5 @@ if __name__ == "__main__":
     budget = int(sys.argv[1])
     assert open_history.__kwdefaults__["memory_bytes_max"]
     open_history.__kwdefaults__["memory_bytes_max"] = budget
-    RowStore.__init__.__defaults__ = (max(2, budget // 10_000),)
+    RowStore.__init__.__defaults__ = (max(2, budget // 10_000), None)
     sys.exit(main(sys.argv[2:]))

@@ -20,6 +20,9 @@ from cicsc.history.texts import TextBatch, too_long
 
 _BATCH_TEXTS_MAX: Final = 4096
 _BATCH_BYTES_MAX: Final = 1024 * 1024
+_FILL_BYTES: Final = 1024 * 1024
+"""What is left of an element in the window is copied when more enters, so as much enters again, up to so many bytes."""
+
 _GUESSES_MAX: Final = 4
 _GUESS_BYTES_MAX: Final = 64 * 1024
 _QUOTE: Final = ord('"')
@@ -169,13 +172,17 @@ class _Splitter:
         self._at += size
 
     def _fill(self) -> bool:
-        """Let the next chunk enter the window, and what was consumed leave it."""
+        """Let the next chunks enter the window, and what was consumed leave it."""
         if len(self._window) - self._at > texts.TEXT_BYTES_MAX:
             raise too_long(self._place())
-        chunk = next(self._chunks, b"")
-        self._window = self._window[self._at :] + chunk
+        rest = self._window[self._at :]
+        pieces, size, wanted = [rest], 0, min(max(len(rest), 1), _FILL_BYTES)
+        while size < wanted and (chunk := next(self._chunks, b"")):
+            pieces.append(chunk)
+            size += len(chunk)
+        self._window = b"".join(pieces)
         self._at = 0
-        return bool(chunk)
+        return size > 0
 
     def _place(self) -> str:
         return f"{self._name} index {self._index} line {self._line}"
