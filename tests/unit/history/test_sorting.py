@@ -306,3 +306,19 @@ def test_no_more_files_are_open_than_runs_may_be(tmp_path: Path) -> None:
         opened = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
         assert 0 < sum(str(tmp_path) in path for path in opened) <= sorting.RUNS_MAX
         passing.close()
+
+
+def test_history_in_memory_is_brought_to_the_disk_for_others() -> None:
+    with open_history([fields(seq=seq, entity_id=entity) for entity in ("a", "b") for seq in (2, 1)]) as history:
+        expected, size = streams(history), history.size
+        found, folder = history.spilled()
+
+        assert size > 0
+        assert [run.path.parent for run in found] == [folder]
+        assert streams(history) == expected
+        with runs.open_run(found[0]) as blocks:
+            assert [(block.key[2], block.seqs) for block in blocks] == [("a", [1, 2]), ("b", [1, 2])]
+        other = sorting.Sorter(sorting.MEMORY_BYTES_MAX, None)
+        other.adopt(found)
+        assert [key[2] for key, stream in other.streams() if list(stream.pieces)] == ["a", "b"]
+    assert not folder.exists()
