@@ -26,7 +26,7 @@ QUERIES: Final = {
     for name, text in read_queries(package, file).items()
 }
 
-FETCH_ROWS_MAX: Final = 256
+FETCH_ROWS_MAX: Final = 2048
 FETCH_BYTES: Final = 2**22
 """How much of a long result is held at once, in rows, and in bytes as far as the rows before tell."""
 

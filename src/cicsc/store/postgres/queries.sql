@@ -272,6 +272,9 @@ copy cicsc.event
     (tenant_id, generation, position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra)
 from stdin;
 
+-- name: stage_snapshots
+copy cicsc.snapshot (tenant_id, generation, entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq) from stdin;
+
 -- name: placed_events
 select position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
 from cicsc.event

@@ -14,11 +14,11 @@ from typing import Final
 from cicsc.errors import StoreError
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
-from cicsc.store.encoding import PlacedRow
+from cicsc.store.encoding import PlacedRow, snapshot_rows
 from cicsc.store.postgres import schema
 from cicsc.store.postgres.address import parse_address
 from cicsc.store.postgres.database import Database
-from cicsc.store.postgres.views import PostgresReading, PostgresTransaction, put_snapshots
+from cicsc.store.postgres.views import PostgresReading, PostgresTransaction
 from cicsc.store.records import Run
 from cicsc.store.views import read_gate
 
@@ -104,7 +104,7 @@ class PostgresStore(SqlStore[Database]):
         return database.copy("stage_events", (target + row for row in rows))
 
     def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
-        put_snapshots(database, target, snapshots)
+        database.copy("stage_snapshots", (target + row for row in snapshot_rows(target[0], snapshots)))
 
     # ------------------------------------------------------------------------------------ connections
 
