@@ -52,7 +52,8 @@ def test_fence_as_installed_has_no_faults(store: PostgresStore) -> None:
             "function clock_ms is not as installed",
         ),
         ("alter function cicsc.fence_insert() security invoker", "function fence_insert is not as installed"),
-        ("alter function cicsc.fence_insert() reset search_path", "function fence_insert is not as installed"),
+        ("alter function cicsc.fence_insert() set search_path = public", "function fence_insert is not as installed"),
+        ("alter function cicsc.fence_delete() reset search_path", "function fence_delete is not as installed"),
         ("alter function cicsc.fence_insert() stable", "function fence_insert is not as installed"),
         ("drop function cicsc.owns(cicsc.gate)", "function owns is missing"),
         ("create function cicsc.lock_key(bytea) returns bigint language sql as 'select 1'", "function lock_key"),
@@ -74,6 +75,18 @@ def test_changed_fence_is_named(store: PostgresStore, connect: Connect, statemen
     connect().execute(statement)
 
     assert [found for found in store.fence_faults() if fault in found] != []
+
+
+def test_upgrade_of_version_2_brings_the_fence_of_today(store: PostgresStore, connect: Connect) -> None:
+    owner = connect()
+    owner.execute(
+        "create or replace function cicsc.fence_insert() returns trigger language plpgsql as 'begin return null; end'"
+    )
+    owner.execute("update cicsc.schema_version set version = 2")
+
+    store.upgrade()
+
+    assert store.fence_faults() == ()
 
 
 def test_triggers_of_others_are_their_business(store: PostgresStore, connect: Connect) -> None:

@@ -12,10 +12,10 @@ from cicsc.store.encoding import event_types, stored_bundle
 from cicsc.store.postgres.database import Database
 from cicsc.store.sql import read_script
 
-VERSION: Final = 2
-"""The version of the schema that this program installs and works with."""
+VERSION: Final = 3
+"""The version of the schema that this program installs and works with; 3 has the tables of 2, and another fence."""
 
-UPGRADES: Final = MappingProxyType({1: ("journal.sql",)})
+UPGRADES: Final = MappingProxyType({1: ("journal.sql",), 2: ()})
 """By the version found: the scripts that bring the tables to `VERSION`. The fence is installed anew after them."""
 
 SERVER_MIN: Final = 150000
@@ -29,7 +29,7 @@ FUNCTIONS: Final = {
     "clock_ms": ("sql", "v", False, _PLAIN),
     "lock_key": ("sql", "i", False, _PLAIN),
     "owns": ("sql", "s", False, _PLAIN),
-    "fence_insert": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off", "jit=off")),
+    "fence_insert": ("plpgsql", "v", True, _PLAIN),  # it pins its path by itself, where it needs one
     "fence_delete": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off", "jit=off")),
     "fence_change": ("plpgsql", "v", True, (_PATH,)),
 }
