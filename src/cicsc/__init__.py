@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from cicsc.operations.live.recovery import recover_tenants
     from cicsc.operations.live.rollback import roll_back_live
     from cicsc.operations.live.status import tenant_status
+    from cicsc.progress import Amount, Progress
     from cicsc.replay.snapshot import Snapshot
     from cicsc.report.live.models import (
         Cutover,
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Amount": "cicsc.progress",
     "Artifact": "cicsc.report.models",
     "Bundle": "cicsc.bundle.model",
     "BundleError": "cicsc.errors",
@@ -102,6 +104,7 @@ _HOMES = {
     "PauseReport": "cicsc.report.live.models",
     "Preflight": "cicsc.report.models",
     "Problem": "cicsc.errors",
+    "Progress": "cicsc.progress",
     "Recovery": "cicsc.report.live.models",
     "Rollback": "cicsc.report.models",
     "Runtime": "cicsc.runtime",
@@ -145,6 +148,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Amount",
     "Artifact",
     "Bundle",
     "BundleError",
@@ -167,6 +171,7 @@ __all__ = [
     "PauseReport",
     "Preflight",
     "Problem",
+    "Progress",
     "Recovery",
     "Rollback",
     "Runtime",

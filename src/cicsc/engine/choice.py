@@ -30,6 +30,15 @@ def is_worker() -> bool:
     return found is not None and bool(found.current_process().daemon)
 
 
+def peak_rss_bytes() -> int:
+    """Return the largest resident set that this process has had, 0 where the system does not tell."""
+    try:
+        import resource  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def worker_count(workers: int | None) -> int:
     """Return how many processes are to work: by default one for each core, where processes can be forked.
 

@@ -13,10 +13,11 @@ import pickle
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from cicsc.engine.choice import forks_safely
+from cicsc.engine.choice import forks_safely, peak_rss_bytes
 from cicsc.errors import CicscError, WorkError
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ _END_S: Final = 10.0
 class Worker(Protocol[Result_co, Last_co]):
     """What a process does; made in it, of what it is told."""
 
-    def run(self, task: int) -> Result_co:
-        """Do one task; the result is handed to the parent."""
+    def run(self, task: int, tell: Callable[[Any], None]) -> Result_co:
+        """Do one task; the result is handed to the parent, and before it whatever is told."""
         ...
 
     def finish(self) -> Last_co:
@@ -66,16 +67,25 @@ def still_wanted(parent: int) -> None:
 class Pool(Generic[Result, Last]):
     """Processes that work through the tasks `0` to `tasks - 1`; a context manager that ends them.
 
-    `make` makes the worker in its process; it and its result types can be pickled.
+    `make` makes the worker in its process; it and its result types can be pickled, and what workers tell
+    on the way to `heard`. When all is done, `peaks` are the largest resident sets of the processes, in bytes.
     """
 
-    def __init__(self, make: Callable[[], Worker[Result, Last]], tasks: int, workers: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Worker[Result, Last]],
+        tasks: int,
+        workers: int,
+        heard: Callable[[Any], None] = lambda _: None,
+    ) -> None:
         self._make = make
+        self._heard = heard
         self._tasks = tasks
         self._next = 0
         self._workers = max(1, min(workers, tasks, WORKERS_MAX))
         self._hands: list[_Hand] = []
         self.last: list[Last] = []
+        self.peaks: list[int] = []
 
     def __enter__(self) -> Pool[Result, Last]:
         context = multiprocessing.get_context("fork" if forks_safely() else "spawn")
@@ -110,7 +120,11 @@ class Pool(Generic[Result, Last]):
             for ready in wait(list(busy)):
                 hand = busy[ready]  # type: ignore[index]  # only connections were waited for
                 kind, task, value = hand.receive()
+                if kind == "told":
+                    self._heard(value)
+                    continue
                 if kind == "last":
+                    self.peaks.append(task)
                     self.last.append(value)
                     del busy[hand.connection]
                     continue
@@ -204,16 +218,25 @@ def _serve(connection: Connection, make: Callable[[], Worker[Any, Any]], parent:
     gc.set_threshold(50_000, 20, 100)
     with suppress(BrokenPipeError):
         worker: Worker[Any, Any] | None = None
+        answer: tuple[str, int, Any]
         while True:
             task = _task(connection, parent)
             try:
                 worker = worker or make()
-                answer = ("last", 0, worker.finish()) if task is None else ("result", task, worker.run(task))
+                if task is None:
+                    last = worker.finish()
+                    answer = ("last", peak_rss_bytes(), last)
+                else:
+                    answer = ("result", task, worker.run(task, partial(_tell, connection, task)))
             except BaseException as error:  # noqa: BLE001 (the parent raises it)
                 answer = ("error", -1 if task is None else task, _portable(error))
             connection.send(answer)
             if answer[0] != "result":
                 return
+
+
+def _tell(connection: Connection, task: int, told: object) -> None:
+    connection.send(("told", task, told))
 
 
 def _task(connection: Connection, parent: int) -> int | None:

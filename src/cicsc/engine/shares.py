@@ -29,6 +29,7 @@ from cicsc.history.rows import LineWriter
 from cicsc.history.runs import KeyRange
 from cicsc.history.sorted import stream_events
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter, merged_runs
+from cicsc.progress import SILENT, Amount, Progress, Relayed, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,17 +52,24 @@ _WANTED_STREAMS: Final = 256
 """Streams between two looks whether the parent is still there."""
 
 
-def read_shared(ranged: RangedFile, tenants: frozenset[str] | None, sorter: Sorter, workers: int) -> RangeSums:
+def read_shared(
+    ranged: RangedFile, tenants: frozenset[str] | None, sorter: Sorter, workers: int, progress: Progress = SILENT
+) -> RangeSums:
     """Read the ranges of a file into runs of the sorter, in so many processes."""
+    progress.begin("reading", Amount(bytes_read=ranged.size))
     make = partial(_Reader, ranged, tenants, sorter.folder(), workers, os.getpid())
     sums: dict[int, RangeSums] = {}
     with Pool(make, len(ranged.ranges), workers) as pool:
         try:
-            sums.update(pool.results())
+            for task, found in pool.results():
+                sums[task] = found
+                start, end = ranged.ranges[task]
+                progress.note(Amount(found.events_count, bytes_read=end - start))
         except TaskError as failed:
             if isinstance(failed.error, InputError):
                 refuse_range(ranged, failed.task, tenants)
             raise failed.error from None
+    progress.worked(pool.peaks)
     sorter.adopt(chain.from_iterable(pool.last))
     return added_up([sums[number] for number in sorted(sums)])
 
@@ -78,7 +86,7 @@ class _Reader:
         self._parent = parent
         self._sorter = Sorter(MEMORY_BYTES_MAX // workers, place=folder)
 
-    def run(self, task: int) -> RangeSums:
+    def run(self, task: int, tell: Callable[[Any], None]) -> RangeSums:  # noqa: ARG002 (a range is soon read)
         still_wanted(self._parent)
         return read_range(self._ranged, task, self._sorter, self._tenants)
 
@@ -97,6 +105,8 @@ def fold_shared(
 ) -> tuple[Verdict, Digests]:
     """Migrate and verify a history of files."""
     runs, folder = history.spilled()
+    progress = history.progress
+    progress.begin("folding", Amount(history.events_count))
     bounds = bounds_of(runs, workers * SHARES_PER_WORKER)
     if events is not None or positions is not None:
         # What the shares are turned into waits until those before are done.
@@ -104,16 +114,18 @@ def fold_shared(
     make = partial(_Folder, plan, runs, bounds, folder, os.getpid())
     waiting: dict[int, _Folded] = {}
     parts: list[Part] = []
-    with Pool(make, len(bounds) + 1, workers) as pool:
+    with Pool(make, len(bounds) + 1, workers, progress.note) as pool:
         try:
             for task, folded in pool.results():
                 waiting[task] = folded
                 while (following := waiting.pop(len(parts), None)) is not None:
-                    _hand_on(following.events, events, events_of_lines)
-                    _hand_on(following.positions, positions, positions_of_lines)
+                    waited = _hand_on(following.events, events, events_of_lines)
+                    waited += _hand_on(following.positions, positions, positions_of_lines)
+                    progress.note(Amount(temporary_bytes=waited))
                     parts.append(following.part)
         except TaskError as failed:
             raise failed.error from None
+    progress.worked(pool.peaks)
     return conclude(plan, parts, history.malformed)
 
 
@@ -123,10 +135,10 @@ def bounds_of(runs: Iterable[Run], shares: int) -> list[StreamKey]:
     return sorted({marks[len(marks) * share // shares] for share in range(1, shares)}) if marks else []
 
 
-def _hand_on(lines: Spool | None, writer: RowWriter[Row] | None, rows: Callable[[bytes], list[Row]]) -> None:
-    """Write what a share was turned into."""
+def _hand_on(lines: Spool | None, writer: RowWriter[Row] | None, rows: Callable[[bytes], list[Row]]) -> int:
+    """Write what a share was turned into, and return how many bytes have waited."""
     if lines is None or writer is None:
-        return
+        return 0
     reader = lines.reader()
     while data := reader.read(_LINES_BYTES):
         data += reader.readline()
@@ -135,6 +147,7 @@ def _hand_on(lines: Spool | None, writer: RowWriter[Row] | None, rows: Callable[
         else:
             writer.write(rows(data))
     lines.close()
+    return lines.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +169,15 @@ class _Folder:
         self._folder = folder
         self._parent = parent
 
-    def run(self, task: int) -> _Folded:
+    def run(self, task: int, tell: Callable[[Amount], None]) -> _Folded:
         events = Spool(self._folder) if self._plan.migrated else None
         positions = Spool(self._folder) if self._plan.positions else None
         writers = Writers(
             None if events is None else _Lines(events, event_lines),
             None if positions is None else _Lines(positions, position_lines),
         )
-        part = run_part(self._plan, self._streams(self._shares[task]), writers, folder=self._folder)
+        streams = noted(self._streams(self._shares[task]), Relayed(tell))
+        part = run_part(self._plan, streams, writers, folder=self._folder)
         return _Folded(part, events, positions)
 
     def _streams(self, share: KeyRange) -> Iterator[tuple[StreamKey, Iterable[Event]]]:

@@ -10,6 +10,7 @@ from cicsc.engine.inprocess import migrate_history
 from cicsc.history.ranges import ranged_file
 from cicsc.history.sorted import SortedHistory, open_history
 from cicsc.history.sorting import Sorter
+from cicsc.progress import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
+    from cicsc.progress import Progress
     from cicsc.replay.snapshot import Snapshot
 
 SHARED_BYTES_MIN: Final = 8 * 1024 * 1024
@@ -27,20 +29,24 @@ SHARED_BYTES_MIN: Final = 8 * 1024 * 1024
 
 
 def open_shared(
-    source: str | Path | Iterable[Event | Mapping[str, object]], *, tenants: frozenset[str] | None, workers: int
+    source: str | Path | Iterable[Event | Mapping[str, object]],
+    *,
+    tenants: frozenset[str] | None,
+    workers: int,
+    progress: Progress = SILENT,
 ) -> SortedHistory:
     """Read a history as `open_history` does, with so many processes where its form and size allow it."""
     ranged = None
     if workers > 1 and isinstance(source, str | Path):
         ranged = ranged_file(source, SHARED_BYTES_MIN)
     if ranged is None:
-        return open_history(source, tenants=tenants)
+        return open_history(source, tenants=tenants, progress=progress)
     from cicsc.engine.shares import read_shared  # noqa: PLC0415 (small calls must not load multiprocessing)
 
-    sorter = Sorter()
+    sorter = Sorter(progress=progress)
     try:
         require_space(sorter.folder(), ranged.size, f"sorting {ranged.name}")
-        return SortedHistory(sorter, read_shared(ranged, tenants, sorter, workers))
+        return SortedHistory(sorter, read_shared(ranged, tenants, sorter, workers, progress), progress)
     except BaseException:
         sorter.close()
         raise

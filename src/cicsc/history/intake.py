@@ -27,6 +27,7 @@ from cicsc.history.plain import plain_value
 from cicsc.history.runs import decode_record, decode_records, encode_record, encode_records
 from cicsc.history.sorting import Sorter
 from cicsc.history.texts import TextBatch
+from cicsc.progress import NOTED_EVENTS, SILENT, Amount, Progress
 
 _HARMLESS_BYTES_MAX: Final = 350
 """A shorter text of an event exceeds no limit of nesting or digits: its own keys take a hundred bytes of it."""
@@ -44,9 +45,11 @@ _UNDECODED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 class Intake:
     """Reads inputs into a sorter, and sums up what it saw: events of the wanted tenants only."""
 
-    def __init__(self, sorter: Sorter, tenants: frozenset[str] | None) -> None:
+    def __init__(self, sorter: Sorter, tenants: frozenset[str] | None, progress: Progress = SILENT) -> None:
         self._sorter = sorter
         self._tenants = tenants
+        self._progress = progress
+        self._noted = 0
         self._patience = _PATIENCE_BATCHES_MAX
         self._pass_over = 0
         self.malformed = FindingsTally()
@@ -64,6 +67,7 @@ class Intake:
         else:
             for batch in array_batches(opened.chunks, opened.name):
                 self._take_texts(batch, opened.name)
+                self._note()
 
     def read_lines(self, chunks: Iterator[bytes], name: str, first: int = 1) -> int:
         """Read lines, the first of which has this number in its file, and return how many they were."""
@@ -71,6 +75,7 @@ class Intake:
         for batch in line_batches(chunks, name, first):
             self._take_batch(batch, name)
             count += len(batch.texts)
+            self._note()
         return count
 
     def read_values(self, values: Iterable[object]) -> None:
@@ -175,6 +180,14 @@ class Intake:
             event = self._event(value, place)
             if event is not None:
                 self._take_event(event)
+                if self.events_count - self._noted == NOTED_EVENTS:
+                    self._note()
+        self._note()
+
+    def _note(self) -> None:
+        """Note the events that were taken in since the last note."""
+        self._progress.note(Amount(self.events_count - self._noted))
+        self._noted = self.events_count
 
     def _take_event(self, event: Event) -> None:
         if self._tenants is not None and event.tenant_id not in self._tenants:

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, Literal
 from cicsc.decoding import WIDE_HINT, looks_wide
 from cicsc.errors import InputError
 from cicsc.history.inflate import CHUNK_BYTES, GZIP_MAGIC, ZSTD_MAGIC, inflate
+from cicsc.progress import SILENT, Amount, Progress
 
 Format = Literal["array", "lines", "parquet"]
 
@@ -51,13 +52,13 @@ class OpenInput:
 
 
 @contextmanager
-def open_input(source: str | Path) -> Iterator[OpenInput]:
-    """Open a path, or standard input for ``-``.
+def open_input(source: str | Path, progress: Progress = SILENT) -> Iterator[OpenInput]:
+    """Open a path, or standard input for ``-``; chunks that are read are noted.
 
     Raises InputError where it cannot be opened, decompressed or recognised.
     """
     if str(source) == STANDARD_INPUT:
-        yield _recognise(sys.stdin.buffer, Path(), "standard input")
+        yield _recognise(sys.stdin.buffer, Path(), "standard input", progress)
         return
     name = repr(str(source))
     try:
@@ -65,12 +66,12 @@ def open_input(source: str | Path) -> Iterator[OpenInput]:
     except (OSError, ValueError) as error:
         raise _unopened(name, error) from error
     with file:
-        yield _recognise(file, Path(source), name)
+        yield _recognise(file, Path(source), name, progress)
 
 
-def _recognise(file: BinaryIO, path: Path, name: str) -> OpenInput:
+def _recognise(file: BinaryIO, path: Path, name: str, progress: Progress) -> OpenInput:
     """Tell compression by the first bytes and format by the path's ending, else by the first bytes too."""
-    first, chunks = _peeked(_read(file, name))
+    first, chunks = _peeked(_read(file, name, progress))
     compression = _COMPRESSIONS.get(path.suffix)
     if compression is not None and not first.startswith(compression[1]):
         raise InputError(
@@ -117,9 +118,10 @@ def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return first, chain((first,), chunks) if first else iter(())
 
 
-def _read(file: BinaryIO, name: str) -> Iterator[bytes]:
+def _read(file: BinaryIO, name: str, progress: Progress) -> Iterator[bytes]:
     try:
         while chunk := file.read(CHUNK_BYTES):
+            progress.note(Amount(bytes_read=len(chunk)))
             yield chunk
     except OSError as error:
         raise _unopened(name, error) from error

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -20,6 +21,7 @@ from cicsc.history.model import Event, StreamKey
 from cicsc.history.opening import open_input
 from cicsc.history.runs import Run, decode_records
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter
+from cicsc.progress import SILENT, Amount, Phase, Progress, noted
 
 
 class Sums(Protocol):
@@ -48,8 +50,9 @@ class SortedHistory:
     `malformed` are the findings about all other values that were read.
     """
 
-    def __init__(self, sorter: Sorter, sums: Sums) -> None:
+    def __init__(self, sorter: Sorter, sums: Sums, progress: Progress = SILENT) -> None:
         self._sorter = sorter
+        self.progress = progress
         self._closed = False
         self.events_count: int = sums.events_count
         self.latest_ts: int | None = sums.latest_ts
@@ -64,16 +67,17 @@ class SortedHistory:
         """Bring all of it to the disk; return its runs, and the folder that is removed when this is closed."""
         return self._sorter.runs(), self._sorter.folder()
 
-    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        """Yield each stream with its events, by key in code-point order; may be called again.
+    def streams(self, phase: Phase = "folding") -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream with its events, by key in code-point order; may be called again, for another phase.
 
         Events come by seq, equal seqs by canonical bytes. A stream of at most 100,000 events and
         32 MiB is a list; a larger one is read as it is iterated, once, before the next is asked for.
         """
         if self._closed:
             raise ValueError("the history is closed")
-        for key, stream in self._sorter.streams():
-            yield key, stream_events(stream)
+        self.progress.begin(phase, Amount(self.events_count))
+        streams = ((key, stream_events(stream)) for key, stream in self._sorter.streams())
+        yield from noted(streams, self.progress)
 
     def close(self) -> None:
         """Remove the temporary files; the history cannot be read any more."""
@@ -95,25 +99,29 @@ def open_history(
     tenants: frozenset[str] | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
     temporary_folder: Path | None = None,
+    progress: Progress = SILENT,
 ) -> SortedHistory:
     """Read a history: a path, ``-`` for standard input, or events (or mappings of their fields) from memory.
 
     With `tenants`, events of others are left out; a malformed event that names no tenant is not.
     `memory_bytes_max` bounds the records in memory, in bytes; the rest goes to `temporary_folder`
-    (by default the system's). Raises InputError for what cannot be opened or decoded, and WorkError
-    where temporary files cannot be written.
+    (by default the system's). `progress` is told of the reading, and of the streams as they are taken.
+    Raises InputError for what cannot be opened or decoded, and WorkError where temporary files cannot be
+    written.
     """
     if isinstance(source, bytes | bytearray | Mapping) or not isinstance(source, str | Path | Iterable):
         raise UsageError(
             "SOURCE_UNKNOWN",
             f"cannot read a history from {type(source).__name__}: expected a path or an iterable of events",
         )
-    sorter = Sorter(memory_bytes_max, temporary_folder)
-    intake = Intake(sorter, tenants)
+    sorter = Sorter(memory_bytes_max, temporary_folder, progress=progress)
+    intake = Intake(sorter, tenants, progress)
+    size = _size_of(source) if isinstance(source, str | Path) else 0
     try:
+        progress.begin("reading", Amount(bytes_read=size))
         if isinstance(source, str | Path):
-            with open_input(source) as opened:
-                if opened.start is not None and (size := _size_of(source)) > memory_bytes_max:
+            with open_input(source, progress) as opened:
+                if opened.start is not None and size > memory_bytes_max:
                     require_space(sorter.folder(), size, f"sorting {opened.name}")
                 intake.read(opened)
         else:
@@ -122,12 +130,14 @@ def open_history(
     except BaseException:
         sorter.close()
         raise
-    return SortedHistory(sorter, intake)
+    return SortedHistory(sorter, intake, progress)
 
 
 def _size_of(source: str | Path) -> int:
     """Return the bytes of a file; standard input, a pipe and the like have none that are known."""
-    return Path(source).stat().st_size if Path(source).is_file() else 0
+    with suppress(OSError):  # which the opening tells
+        return Path(source).stat().st_size if Path(source).is_file() else 0
+    return 0
 
 
 def stream_events(stream: MergedStream) -> Iterable[Event]:

@@ -28,6 +28,7 @@ from cicsc.history.runs import (
     sorted_blocks,
     write_run,
 )
+from cicsc.progress import SILENT, Amount, Progress
 
 MEMORY_BYTES_MAX: Final = 192 * 1024 * 1024
 """Memory that gathered records may take, their share of the tables that hold them included."""
@@ -52,12 +53,14 @@ class Sorter:
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         temporary_folder: Path | None = None,
         place: Path | None = None,
+        progress: Progress = SILENT,
     ) -> None:
         self.groups: Groups = {}
         self._memory_bytes_max = memory_bytes_max
         self._gathered = 0
         self._parent = temporary_folder
         self._place = place
+        self._progress = progress
         self._folder: TemporaryDirectory[str] | None = None
         self._runs: list[Run] = []
 
@@ -97,7 +100,9 @@ class Sorter:
 
     def adopt(self, runs: Iterable[Run]) -> None:
         """Take in runs that others have written into the folder of this one."""
-        self._runs.extend(runs)
+        for run in runs:
+            self._progress.note(Amount(temporary_bytes=run.size))
+            self._runs.append(run)
 
     def streams(self) -> Iterator[tuple[StreamKey, MergedStream]]:
         """Yield the streams by key; each is to be consumed before the next is asked for."""
@@ -122,7 +127,9 @@ class Sorter:
         return Path(self._folder.name)
 
     def _write(self, blocks: Iterator[Block]) -> Run:
-        return write_run(self.folder() / f"run-{secrets.token_hex(8)}", blocks)
+        run = write_run(self.folder() / f"run-{secrets.token_hex(8)}", blocks)
+        self._progress.note(Amount(temporary_bytes=run.size))
+        return run
 
 
 def merged_runs(runs: Iterable[Run], wanted: KeyRange = ALL_STREAMS) -> Iterator[tuple[StreamKey, MergedStream]]:

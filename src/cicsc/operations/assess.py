@@ -25,6 +25,7 @@ from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import StoreSource, require_digest, require_tenants
 from cicsc.operations.stored import StoredHistory, named, opened_history
 from cicsc.operations.verification import verification
+from cicsc.progress import SILENT, Progress
 from cicsc.report.models import (
     Check,
     Checks,
@@ -85,6 +86,7 @@ class Call:
     accept_source_violations: Collection[str] = ()
     workers: int | None = None
     active: Active | None = None
+    progress: Progress = SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,9 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     """
     require_digest(call.expected_hash)
     if isinstance(call.events, StoreSource):
-        with opened_history(call.events, call.tenants, workers=worker_count(call.workers)) as history:
+        with opened_history(
+            call.events, call.tenants, workers=worker_count(call.workers), progress=call.progress
+        ) as history:
             assert isinstance(history, StoredHistory)
             return _assess(_informed(call, history), outputs)
     return _assess(call, outputs)
@@ -178,7 +182,7 @@ def _opened(call: Call) -> AbstractContextManager[History]:
     """Read the history that is named, or take the one that is given."""
     if isinstance(call.events, History):
         return nullcontext(call.events)
-    return opened_history(call.events, call.tenants, workers=worker_count(call.workers))
+    return opened_history(call.events, call.tenants, workers=worker_count(call.workers), progress=call.progress)
 
 
 def _check_documents(call: Call) -> _Static:

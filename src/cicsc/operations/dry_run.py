@@ -18,6 +18,7 @@ from cicsc.engine.inprocess import Head
 from cicsc.history.output import event_writer, position_writer
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.sources import Discard, guard_outputs
+from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.models import Artifact, DryRun, HeadReport
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def dry_run(
     equivalence: Equivalence = "final",
     accept_source_violations: Collection[str] = (),
     workers: int | None = None,
+    progress: Progress = SILENT,
 ) -> DryRun:
     """Check a migration as `preflight` does, and record the outcome.
 
@@ -53,7 +55,7 @@ def dry_run(
     """
     call = Call(
         source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations,
-        workers,
+        workers, progress=progress,
     )  # fmt: skip
     outputs = {"--artifact": artifact, "--out-events": out_events, "--out-positions": out_positions}
     paths = {flag: None if path is None else Path(path) for flag, path in outputs.items()}
@@ -75,6 +77,7 @@ def _assess(call: Call, together: Publication, out_events: Path | None, out_posi
         assessment = assess(call, Outputs(digests=True, events=events, positions=positions))
         if not assessment.report.ok:
             raise Discard
+        call.progress.begin("writing", Amount())
     return assessment
 
 

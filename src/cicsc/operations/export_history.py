@@ -11,6 +11,7 @@ from cicsc.errors import UsageError
 from cicsc.history.output import event_writer
 from cicsc.operations.sources import guard_outputs
 from cicsc.operations.stored import StoredHistory, opened_history
+from cicsc.progress import SILENT, Progress
 from cicsc.report.store_models import HistoryExport, TenantExport
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ _WRITTEN_AT_ONCE: Final = 1_000
 """Events handed to the writer at once."""
 
 
-def export_history(source: StoreSource, out_events: str | Path, *, generation: int | None = None) -> HistoryExport:
+def export_history(
+    source: StoreSource, out_events: str | Path, *, generation: int | None = None, progress: Progress = SILENT
+) -> HistoryExport:
     """Write the histories of tenants to a file, in stream order; it appears whole or not at all.
 
     The format follows the ending. Each tenant is as it was at one moment. `generation` gives an
@@ -32,13 +35,16 @@ def export_history(source: StoreSource, out_events: str | Path, *, generation: i
     """
     path = Path(out_events)
     guard_outputs({"--store": source}, {"--out-events": path})
-    with opened_history(source, generation=generation) as history, event_writer(path) as writer:
+    with (
+        opened_history(source, generation=generation, progress=progress) as history,
+        event_writer(path) as writer,
+    ):
         assert isinstance(history, StoredHistory)
         if generation is not None:
             _require_generation(history, generation)
         root = RootHasher()
         streams = dict.fromkeys(history.tenants, 0)
-        for key, events in history.streams():
+        for key, events in history.streams("writing"):
             leaf = LeafHasher()
             _write(writer, leaf, iter(events))
             root.update(key, leaf.count, leaf.hexdigest())

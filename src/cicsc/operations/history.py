@@ -19,6 +19,7 @@ from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import StoreSource, require_digest, require_tenants
 from cicsc.operations.stored import StoredHistory, opened_history
 from cicsc.operations.verification import side_verification
+from cicsc.progress import SILENT, Progress
 from cicsc.replay.fold import replay_steps
 from cicsc.replay.reducers import compile_types
 from cicsc.report.models import BundleVerify, Check, HistoryVerify
@@ -43,6 +44,7 @@ def verify_history(
     now: int | None = None,
     actor: str | None = None,
     workers: int | None = None,
+    progress: Progress = SILENT,
 ) -> HistoryVerify:
     """Check the integrity of a history, compute its digest and, with a bundle, replay it and check constraints.
 
@@ -52,7 +54,7 @@ def verify_history(
     require_digest(expected_hash)
     loaded, bundle_check = (None, None) if bundle is None else _load(bundle)
     count = worker_count(workers)
-    with opened_history(events, tenants, workers=count) as history:
+    with opened_history(events, tenants, workers=count, progress=progress) as history:
         if bundle is None and isinstance(history, StoredHistory):
             loaded, bundle_check = _load(history.bundle())
         moment = history.latest_ts if now is None else now
@@ -87,6 +89,7 @@ def replay_history(
     tenants: Collection[str] = (),
     entity: tuple[str, str] | None = None,
     steps: bool = False,
+    progress: Progress = SILENT,
 ) -> Iterator[Snapshot]:
     """Yield the snapshot of each entity, or with `steps` the one after each event, in stream order.
 
@@ -101,7 +104,7 @@ def replay_history(
     faults: Tally[str] = Tally()
     seen = False
     found: dict[str, None] = {}
-    with opened_history(events, tenants) as history:
+    with opened_history(events, tenants, progress=progress) as history:
         programs = compile_types(loaded or _active_bundle(history))
         tally.merge(history.malformed)
         for key, stream in history.streams():

@@ -22,6 +22,7 @@ from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.sources import require_tenants
 from cicsc.operations.stored import opened_store
+from cicsc.progress import SILENT, Progress
 from cicsc.replay.fold import Fold
 from cicsc.replay.reducers import compile_types
 from cicsc.report.printable import without_passwords
@@ -44,7 +45,12 @@ SNAPSHOTS_BATCH_BYTES: Final = 4 * 2**20
 
 
 def import_history(
-    store: str | Store, events: EventSource, *, actor_id: str, tenants: Collection[str] = ()
+    store: str | Store,
+    events: EventSource,
+    *,
+    actor_id: str,
+    tenants: Collection[str] = (),
+    progress: Progress = SILENT,
 ) -> HistoryImport:
     """Import the histories of all tenants in `events`, or of those named, into tenants that exist.
 
@@ -55,7 +61,7 @@ def import_history(
     with opened_store(store) as opened:
         for _ in opened.gates():  # a store that cannot be used is told before a long history is read
             break
-        with open_history(events, tenants=frozenset(tenants) or None) as history:
+        with open_history(events, tenants=frozenset(tenants) or None, progress=progress) as history:
             survey = _Survey(history)
             require_tenants(tenants, survey.tenants)
             results = _import_each(opened, history, survey, actor_id)
@@ -123,7 +129,7 @@ def _more(count: int) -> str:
 def _import_each(store: Store, history: SortedHistory, survey: _Survey, actor_id: str) -> list[_Result]:
     """Import tenant after tenant, each on the way through the one order of streams."""
     results: dict[str, _Result] = {}
-    for tenant_id, streams in groupby(history.streams(), lambda item: item[0][0]):
+    for tenant_id, streams in groupby(history.streams("writing"), lambda item: item[0][0]):
         attempt = _Attempt(store, tenant_id, survey.tenants[tenant_id], actor_id)
         results[tenant_id] = attempt.carry_out(survey, (event for _, stream in streams for event in stream))
     for tenant_id, surveyed in survey.tenants.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cicsc.operations.assess import Call, Outputs, assess
+from cicsc.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,6 +28,7 @@ def preflight(
     equivalence: Equivalence = "final",
     accept_source_violations: Collection[str] = (),
     workers: int | None = None,
+    progress: Progress = SILENT,
 ) -> Preflight:
     """Check a migration from `source` to `target` on the whole history `events`.
 
@@ -37,6 +39,7 @@ def preflight(
     `accept_source_violations` names constraints of the source that may be violated by the source.
     `workers` is how many processes share a large file (default: one for each core where processes can be
     forked safely, that is on Linux from a process with one thread); the result is the same for any number.
+    `progress` is told how far the work has come (see `cicsc.progress`), and changes nothing.
 
     A migration that must not go ahead is a report with ok false. Raises UsageError for a call that
     contradicts itself, InputError for an input that cannot be decoded, WorkError where the work
@@ -44,6 +47,6 @@ def preflight(
     """
     call = Call(
         source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations,
-        workers,
+        workers, progress=progress,
     )  # fmt: skip
     return assess(call, Outputs()).report

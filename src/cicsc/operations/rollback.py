@@ -21,6 +21,7 @@ from cicsc.migration.inverse import reversibility
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import Discard, guard_outputs, require_digest, require_tenants
+from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.models import Rollback
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def rollback(
     out_events: str | Path | None = None,
     tenants: Collection[str] = (),
     expected_hash: str | None = None,
+    progress: Progress = SILENT,
 ) -> Rollback:
     """Take the migrated history `events` back to the version before `migration`.
 
@@ -60,7 +62,7 @@ def rollback(
         near = suggestion(migration, after.migrations)
         reason = f"migration {migration!r} is not in the target bundle{near}"
         return _refused(migration, before, [reason], hint="name a migration of the --to bundle in --migration")
-    return _roll_back(found, before, events, path, frozenset(tenants) or None, expected_hash)
+    return _roll_back(found, before, events, path, frozenset(tenants) or None, expected_hash, progress)
 
 
 def _roll_back(
@@ -70,10 +72,11 @@ def _roll_back(
     path: Path | None,
     tenants: frozenset[str] | None,
     expected_hash: str | None,
+    progress: Progress,
 ) -> Rollback:
     obstacles = reversibility(migration, source)
     with suppress(Discard), ExitStack() as stack:
-        history = stack.enter_context(open_history(events, tenants=tenants))
+        history = stack.enter_context(open_history(events, tenants=tenants, progress=progress))
         writer = None if path is None else stack.enter_context(event_writer(path))
         plan = compile_undo(migration, source, only_inspect=not obstacles.reversible)
         verdict, digests = undo_history(plan, history, writer)
@@ -82,6 +85,7 @@ def _roll_back(
         reasons = [*obstacles.reasons, *history_obstacles(verdict), *([] if integrity.ok else [str(integrity.detail)])]
         if reasons:
             raise Discard
+        progress.begin("writing", Amount())
     if reasons:
         return _refused(migration.id, source, reasons, method=obstacles.method)
     return Rollback(

@@ -19,12 +19,14 @@ from cicsc.expression import suggestion
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.sorted import SortedHistory
 from cicsc.operations.sources import StoreSource
+from cicsc.progress import SILENT, Amount, noted
 from cicsc.store import open_store
 
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
     from cicsc.history.model import Event, StreamKey
     from cicsc.operations.sources import HistorySource
+    from cicsc.progress import Phase, Progress
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Gate, StoreHead
 
@@ -54,8 +56,11 @@ class StoredHistory:
     tenants; `malformed` is empty, since a store takes nothing in that is no event.
     """
 
-    def __init__(self, store: Store, tenants: Iterable[str], *, generation: int | None = None) -> None:
+    def __init__(
+        self, store: Store, tenants: Iterable[str], *, generation: int | None = None, progress: Progress = SILENT
+    ) -> None:
         self._store = store
+        self._progress = progress
         self._streams: Generator[tuple[StreamKey, Iterable[Event]]] | None = None
         self.malformed = FindingsTally()
         self.tenants: Mapping[str, Held] = {name: self._look(name, generation) for name in sorted(set(tenants))}
@@ -64,14 +69,15 @@ class StoredHistory:
             (held.latest_ts for held in self.tenants.values() if held.latest_ts is not None), default=None
         )
 
-    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+    def streams(self, phase: Phase = "folding") -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedHistory.streams` does; ends a pass that was begun before.
 
         Raises StoreError STORE_CONFLICT where a tenant does not have any more what was seen of it.
         """
         self.close()
+        self._progress.begin(phase, Amount(self.events_count))
         self._streams = self._all_streams()
-        return self._streams
+        return noted(self._streams, self._progress)
 
     def bundle(self) -> Bundle:
         """Return the bundle that all the tenants are on; raises UsageError where they are on several."""
@@ -158,14 +164,19 @@ def opened_store(store: str | Store) -> Iterator[Store]:
 
 @contextmanager
 def opened_history(
-    events: HistorySource, tenants: Collection[str] = (), *, generation: int | None = None, workers: int = 1
+    events: HistorySource,
+    tenants: Collection[str] = (),
+    *,
+    generation: int | None = None,
+    workers: int = 1,
+    progress: Progress = SILENT,
 ) -> Iterator[SortedHistory | StoredHistory]:
     """Give a history of a file, of memory or of a store; `tenants` restricts one that is not of a store.
 
-    `workers` processes read a large file.
+    `workers` processes read a large file; `progress` is told of the reading, and of streams as they are taken.
     """
     if not isinstance(events, StoreSource):
-        with open_shared(events, tenants=frozenset(tenants) or None, workers=workers) as history:
+        with open_shared(events, tenants=frozenset(tenants) or None, workers=workers, progress=progress) as history:
             yield history
         return
     if tenants:
@@ -174,7 +185,7 @@ def opened_history(
         )
     with opened_store(events.store) as store:
         names = wanted_tenants(store, events.tenants)
-        with StoredHistory(store, names, generation=generation) as stored:
+        with StoredHistory(store, names, generation=generation, progress=progress) as stored:
             yield stored
 
 

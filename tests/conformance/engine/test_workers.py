@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cicsc.engine.pool import Pool, TaskError
 from cicsc.engine.workers import open_shared
 from cicsc.errors import UsageError, WorkError
 from cicsc.history.sorted import open_history
+from cicsc.progress import Amount
 from conformance.engine.conftest import Engine
 from conformance.engine.test_same_bytes import laid_out, paid_orders, text_of
 
@@ -28,7 +30,7 @@ class Tasks:
         self.kind = kind
         self.done: list[int] = []
 
-    def run(self, task: int) -> int:
+    def run(self, task: int, tell: Callable[[object], None]) -> int:
         if self.kind == "killed" and task == 3:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.kind == "ends" and task == 3:
@@ -39,6 +41,7 @@ class Tasks:
         if self.kind == "odd" and task == 1:
             raise ValueError(sys.stdout)  # which cannot be pickled
         self.done.append(task)
+        tell(task)
         return task * task
 
     def finish(self) -> list[int]:
@@ -55,8 +58,11 @@ def started_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("started_by")
 def test_all_tasks_are_done_once() -> None:
-    with Pool(partial(Tasks, "good"), 20, 2) as found:
+    heard: list[int] = []
+    with Pool(partial(Tasks, "good"), 20, 2, heard.append) as found:
         assert dict(found.results()) == {task: task * task for task in range(20)}
+    assert sorted(heard) == list(range(20))
+    assert [peak > 0 for peak in found.peaks] == [True, True]
     assert sorted(task for done in found.last for task in done) == list(range(20))
 
 
@@ -134,3 +140,43 @@ def test_temporary_space_is_asked_for_before_the_work(tmp_path: Path, monkeypatc
     with pytest.raises(WorkError, match="needs about 0 MB for temporary files") as raised:
         open_shared(history, tenants=None, workers=2)
     assert raised.value.code == "DISK_FULL"
+
+
+class Listener:
+    """Adds up what it is told, by phase."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, tuple[Amount, list[Amount]]] = {}
+        self.processes: list[int] = []
+
+    def begin(self, phase: str, whole: Amount) -> None:
+        self.noted: list[Amount] = []
+        self.phases[phase] = whole, self.noted
+
+    def note(self, done: Amount) -> None:
+        self.noted.append(done)
+
+    def worked(self, peaks: Sequence[int]) -> None:
+        self.processes.append(len(peaks))
+
+    def total(self, phase: str) -> Amount:
+        _, done = self.phases[phase]
+        names = ("events", "streams", "bytes_read")
+        return Amount(*(sum(getattr(amount, name) for amount in done) for name in names))
+
+
+def test_progress_adds_up_on_every_engine_and_changes_nothing(engine: Engine, tmp_path: Path) -> None:
+    events = paid_orders(tenants=3, orders=20)
+    history = laid_out(tmp_path, text_of(events))
+    streams = len({(event["tenant_id"], event["entity_id"]) for event in events})
+    listener = Listener()
+
+    assert engine.verify(history, progress=listener) == engine.verify(history)
+    size = history.stat().st_size
+    assert [(phase, whole) for phase, (whole, _) in listener.phases.items()] == [
+        ("reading", Amount(bytes_read=size)),
+        ("folding", Amount(events=len(events))),
+    ]
+    assert listener.total("reading") == Amount(events=len(events), bytes_read=size)
+    assert listener.total("folding") == Amount(events=len(events), streams=streams)
+    assert (listener.processes == []) == (engine.name == "in-process")

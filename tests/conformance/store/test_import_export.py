@@ -255,7 +255,7 @@ def test_import_whose_temporary_files_are_gone(store: Store) -> None:
         add_tenant(store, name)
     events = {name: [event(tenant_id=name), event(tenant_id=name, seq=2)] for name in ("t", "u", "v")}
 
-    def streams(*, broken: bool) -> Any:
+    def streams(_phase: str = "folding", *, broken: bool) -> Any:
         for name, found in events.items():
             yield (name, "Order", "1"), iter(found[:1]) if broken and name == "u" else found
             if broken and name == "u":

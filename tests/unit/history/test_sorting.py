@@ -18,6 +18,7 @@ from cicsc.errors import InputError, UsageError, WorkError
 from cicsc.history import merging, runs, sorting
 from cicsc.history.model import Event, StreamKey
 from cicsc.history.sorted import SortedHistory, open_history
+from cicsc.progress import NOTED_EVENTS, Amount, Relayed
 from unit.history.events import Fields, compact, fields, read
 from unit.limits import file_size_limit
 
@@ -322,3 +323,29 @@ def test_history_in_memory_is_brought_to_the_disk_for_others() -> None:
         other.adopt(found)
         assert [key[2] for key, stream in other.streams() if list(stream.pieces)] == ["a", "b"]
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("count", [0, 1, NOTED_EVENTS, NOTED_EVENTS + 3])
+def test_events_from_memory_are_noted_as_they_come(count):
+    told: list[Amount] = []
+    with open_history(large_stream(count), progress=Relayed(told.append)):
+        pass
+    assert sum(amount.events for amount in told) == count
+    assert max(amount.events for amount in told) <= NOTED_EVENTS
+
+
+def test_what_is_spilled_is_noted(tmp_path):
+    told: list[Amount] = []
+    with open_history(
+        large_stream(400), memory_bytes_max=5_000, temporary_folder=tmp_path, progress=Relayed(told.append)
+    ) as history:
+        assert sum(amount.temporary_bytes for amount in told) > 5_000
+        streams = [len(list(stream)) for _, stream in history.streams()]
+    assert streams == [400]
+    assert sum(amount.streams for amount in told) == 1
+
+
+def test_a_file_whose_size_cannot_be_asked_is_told_when_it_is_opened():
+    with pytest.raises(InputError) as raised:
+        open_history("x" * 5_000)
+    assert raised.value.code == "FILE_UNREADABLE"
