@@ -9,6 +9,7 @@ import click
 from cicsc.cli import options
 from cicsc.cli.history_source import stored_history
 from cicsc.cli.outcome import Outcome, verdict
+from cicsc.cli.progress import metered
 from cicsc.cli.verb import Integer, Verb, invocation
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     type=Integer(1),
     help="An earlier generation of one tenant, which the store still keeps. Default: the active one.",
 )
+@options.metrics_out
 @options.summary
 @click.pass_context
 def history_export(
@@ -50,7 +52,8 @@ def history_export(
 
     from cicsc.operations import export_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = export_history(source, out_events, generation=generation)
+    with metered(ctx) as progress:
+        report = export_history(source, out_events, generation=generation, progress=progress)
     call = invocation(ctx)
 
     def summary() -> RenderableType:

@@ -9,6 +9,7 @@ import click
 from cicsc.cli import options
 from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome
+from cicsc.cli.progress import metered
 from cicsc.cli.verb import Verb, invocation
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @options.events
 @options.tenants
 @options.operator_name
+@options.metrics_out
 @options.summary
 @click.pass_context
 def history_import(
@@ -32,7 +34,8 @@ def history_import(
     """
     from cicsc.operations import import_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = import_history(store, events, tenants=tenants, actor_id=operator_name(operator))
+    with metered(ctx) as progress:
+        report = import_history(store, events, tenants=tenants, actor_id=operator_name(operator), progress=progress)
     call = invocation(ctx)
 
     def summary() -> RenderableType:

@@ -11,6 +11,7 @@ from cicsc.cli import options
 from cicsc.cli.history_source import with_history
 from cicsc.cli.machine import LineOutput
 from cicsc.cli.outcome import OK, Outcome
+from cicsc.cli.progress import metered
 from cicsc.cli.verb import LINES, Alternative, Verb
 from cicsc.errors import UsageError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--type", "entity_type", metavar="TYPE", help="Only the entity of this type; with --id.")
 @click.option("--id", "entity_id", metavar="ID", help="Only the entity with this id; with --type.")
 @click.option("--steps", is_flag=True, help="The snapshot after every event; with --type and --id.")
+@options.metrics_out
 @options.summary
 @click.pass_context
 def history_replay(
@@ -48,8 +50,9 @@ def history_replay(
     from cicsc.operations import replay_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
     output = ctx.find_root().meta[LINES] = LineOutput()
-    snapshots = replay_history(**source, entity=entity, steps=steps)
-    count = _print(snapshots, output)
+    with metered(ctx, prints_lines=True) as progress:
+        snapshots = replay_history(**source, entity=entity, steps=steps, progress=progress)
+        count = _print(snapshots, output)
 
     def summary() -> RenderableType:
         from cicsc.report.text import replay_summary  # noqa: PLC0415 (start-up: rich is slow to load)

@@ -9,6 +9,7 @@ import click
 from cicsc.cli import options
 from cicsc.cli.history_source import with_history
 from cicsc.cli.outcome import Outcome, verdict
+from cicsc.cli.progress import metered
 from cicsc.cli.verb import Verb, invocation
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @options.now
 @options.actor
 @options.workers
+@options.metrics_out
 @options.summary
 @click.pass_context
 def history_verify(ctx: click.Context, /, **given: Any) -> Outcome:
@@ -35,7 +37,8 @@ def history_verify(ctx: click.Context, /, **given: Any) -> Outcome:
     """
     from cicsc.operations import verify_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = verify_history(**with_history(ctx, given))
+    with metered(ctx) as progress:
+        report = verify_history(**with_history(ctx, given), progress=progress)
     call = invocation(ctx)
 
     def summary() -> RenderableType:

@@ -38,7 +38,7 @@ from cicsc.cli.tenant_create import tenant_create
 from cicsc.cli.tenant_execute import tenant_execute
 from cicsc.cli.tenant_list import tenant_list
 from cicsc.cli.tenant_pause import tenant_pause, tenant_resume
-from cicsc.cli.verb import LINES, SUMMARY, Verbs, usage_error
+from cicsc.cli.verb import FIGURES, LINES, SUMMARY, Verbs, usage_error
 from cicsc.errors import WorkError
 
 _EXIT_CODES = """\b
@@ -95,7 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Interrupts() as interrupts:
         outcome = _run(call, list(sys.argv[1:] if arguments is None else arguments), interrupts)
         interrupts.release()
-        return _deliver(outcome, str(call.meta.get(SUMMARY, "auto")))
+        exit_code = _deliver(outcome, str(call.meta.get(SUMMARY, "auto")))
+        if FIGURES in call.meta:
+            say(str(call.meta[FIGURES]))
+        return exit_code
 
 
 def _run(call: click.Context, arguments: list[str], interrupts: Interrupts) -> Outcome:

@@ -9,6 +9,7 @@ import click
 from cicsc.cli import options
 from cicsc.cli.history_source import with_history
 from cicsc.cli.outcome import Outcome, verdict
+from cicsc.cli.progress import metered
 from cicsc.cli.verb import Verb, invocation
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--artifact", metavar="FILE", help="Write the deterministic report here, also when the verdict is no.")
 @options.out_events
 @click.option("--out-positions", metavar="FILE", help="Write the map from old to new positions here.")
+@options.metrics_out
 @options.summary
 @click.pass_context
 def migration_dry_run(ctx: click.Context, /, **given: Any) -> Outcome:
@@ -30,7 +32,8 @@ def migration_dry_run(ctx: click.Context, /, **given: Any) -> Outcome:
     """
     from cicsc.operations import dry_run  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = dry_run(**with_history(ctx, given))
+    with metered(ctx) as progress:
+        report = dry_run(**with_history(ctx, given), progress=progress)
     call = invocation(ctx)
 
     def summary() -> RenderableType:

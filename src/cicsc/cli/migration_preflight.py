@@ -9,6 +9,7 @@ import click
 from cicsc.cli import options
 from cicsc.cli.history_source import with_history
 from cicsc.cli.outcome import Outcome, verdict
+from cicsc.cli.progress import metered
 from cicsc.cli.verb import Verb, invocation
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("migration-preflight", cls=Verb, short_help="Check a migration on the whole history.")
 @options.assessment
+@options.metrics_out
 @options.summary
 @click.pass_context
 def migration_preflight(ctx: click.Context, /, **given: Any) -> Outcome:
@@ -27,7 +29,8 @@ def migration_preflight(ctx: click.Context, /, **given: Any) -> Outcome:
     """
     from cicsc.operations import preflight  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = preflight(**with_history(ctx, given))
+    with metered(ctx) as progress:
+        report = preflight(**with_history(ctx, given), progress=progress)
     call = invocation(ctx)
 
     def summary() -> RenderableType:

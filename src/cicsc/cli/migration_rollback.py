@@ -10,13 +10,20 @@ from click.core import ParameterSource
 from cicsc.cli import options
 from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome, verdict
+from cicsc.cli.progress import metered
 from cicsc.cli.verb import Verb, invocation
 from cicsc.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_OF_FILES = {"events": "--events", "target": "--to", "out_events": "--out-events", "expected_hash": "--expected-hash"}
+_OF_FILES = {
+    "events": "--events",
+    "target": "--to",
+    "out_events": "--out-events",
+    "expected_hash": "--expected-hash",
+    "metrics_out": "--metrics-out",
+}
 _OF_STORES = {"execute": "--execute", "max_pause_s": "--max-pause", "lease_s": "--lease", "operator": "--operator"}
 
 
@@ -33,6 +40,7 @@ _OF_STORES = {"execute": "--execute", "max_pause_s": "--max-pause", "lease_s": "
 @options.lease
 @options.operator_name
 @options.execute
+@options.metrics_out
 @options.summary
 @click.pass_context
 def migration_rollback(ctx: click.Context, /, **given: Any) -> Outcome:
@@ -59,7 +67,8 @@ def _of_file(ctx: click.Context, given: dict[str, Any]) -> Outcome:
         )
     from cicsc.operations import rollback  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = rollback(**given)
+    with metered(ctx) as progress:
+        report = rollback(**given, progress=progress)
     call = invocation(ctx)
 
     def summary() -> RenderableType:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cicsc.cli.verb import SUMMARY, Alternative, Choice, Count, Milliseconds, Seconds
+from cicsc.cli.verb import METRICS, SUMMARY, Alternative, Choice, Count, Milliseconds, Seconds
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 Decorator = Callable[[Callback], Callback]
@@ -19,6 +19,10 @@ STORE_VARIABLE = "CICSC_STORE"
 
 def _keep_summary(ctx: click.Context, _param: click.Parameter, value: str) -> None:
     ctx.find_root().meta[SUMMARY] = value
+
+
+def _keep_metrics(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    ctx.find_root().meta[METRICS] = value
 
 
 source = click.option(
@@ -133,6 +137,13 @@ workers = click.option(
     metavar="N",
     type=Count(1, 64),
     help="How many processes share a large file. Default: one for each core. The result is the same for any number.",
+)
+metrics_out = click.option(
+    "--metrics-out",
+    metavar="FILE",
+    expose_value=False,
+    callback=_keep_metrics,
+    help="Write here what it took, as JSON: events, streams, bytes, seconds by phase, memory.",
 )
 summary = click.option(
     "--summary",

@@ -28,6 +28,11 @@ def shows_summary(mode: str) -> bool:
     return mode == "always" or sys.stderr.isatty()
 
 
+def shows_progress(mode: str) -> bool:
+    """Tell whether people see how far the work is: on a terminal, unless they want nothing said."""
+    return mode != "never" and sys.stderr is not None and sys.stderr.isatty()
+
+
 def say(message: str) -> None:
     """Print a plain message; whatever could control a terminal is made visible."""
     _write("".join(f"{printable(line)}\n" for line in message.split("\n")))

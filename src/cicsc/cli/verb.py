@@ -20,6 +20,12 @@ from cicsc.report.printable import shown_url
 SUMMARY: Final = "cicsc.summary"
 """Where the root context keeps the choice of `--summary`."""
 
+METRICS: Final = "cicsc.metrics"
+"""Where it keeps the path of `--metrics-out`."""
+
+FIGURES: Final = "cicsc.figures"
+"""Where it keeps the line of figures that is said at the end of long work."""
+
 LINES: Final = "cicsc.lines"
 """Where it keeps the `LineOutput` of a verb that has begun to print JSON Lines."""
 
