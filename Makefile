@@ -2,7 +2,7 @@
 # pinned and hashed files of requirements/, and skips that while the stamp is newer than those files.
 #
 #   make PYTHON=/path/to/python3.11 test     another interpreter
-#   make test ARGS="-k rollback"             further arguments for pytest (also for test-fast, coverage, crash, benchmark)
+#   make test ARGS="-k rollback"             further arguments for pytest (also for test-fast, coverage, crash, benchmark, benchmark-compare)
 #   make lock LOCK=--upgrade                 newer pins
 
 ifndef PYTHON
@@ -25,10 +25,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test test-fast coverage check format-check lint types layers dependencies docs fix crash benchmark \
-	mutation writers lock clean
+	benchmark-compare mutation writers lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
 
 demo: $(VENV)/package.stamp ## migrate the example history, from preflight to rollback
 	sh examples/purchase_orders/run.sh
@@ -69,8 +69,12 @@ fix: $(VENV)/check.stamp ## format, and mend what the linter can mend
 crash: $(VENV)/package.stamp $(VENV)/test.stamp ## kill changes of live tenants more than a thousand times, and fail every call
 	CICSC_CRASH_RUNS=$(CRASH_RUNS) $(PYTEST) tests/crash $(ARGS)
 
-benchmark: $(VENV)/package.stamp $(VENV)/test.stamp ## the numbers of the docs
+benchmark: $(VENV)/package.stamp $(VENV)/test.stamp $(VENV)/benchmark.stamp ## the numbers of the docs; ARGS="--growth 10000000" for all of them
 	$(INTERPRETER) benchmarks/run.py $(ARGS)
+
+benchmark-compare: $(VENV)/package.stamp ## two commits against each other: BASE=revision, HEAD=revision or else this checkout
+	@test -n "$(BASE)" || { echo "name a commit: make benchmark-compare BASE=main" >&2; exit 1; }
+	$(INTERPRETER) benchmarks/compare.py "$(BASE)" $(if $(HEAD),"$(HEAD)") $(ARGS)
 
 mutation: $(VENV)/package.stamp $(VENV)/mutation.stamp ## mutants of the expressions and migrations that no test notices
 	$(VENV)/bin/mutmut run $(ARGS)
@@ -85,6 +89,7 @@ lock: $(VENV)/lock.stamp ## pin the dependencies of pyproject.toml again
 	$(COMPILE) -o requirements/test.txt pyproject.toml --all-extras --group build --group test -c requirements/runtime.txt
 	$(COMPILE) -o requirements/check.txt --group check -c requirements/test.txt
 	$(COMPILE) -o requirements/mutation.txt --group mutation -c requirements/test.txt
+	$(COMPILE) -o requirements/benchmark.txt --group benchmark -c requirements/test.txt
 	$(COMPILE) -o requirements/lock.txt --group lock
 
 lock: COMPILE = $(INTERPRETER) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

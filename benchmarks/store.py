@@ -13,7 +13,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from pathlib import Path
 
 import psycopg
 import workload
+from commands import generated
+from measure import Ratio, Target, machine, table
 
 from cicsc.bundle.load import load_bundle
 from cicsc.bundle.model import Bundle
@@ -67,7 +68,7 @@ def fill(store: Store, folder: Path) -> tuple[Bundle, Bundle, int]:
         events = (event for _, stream in history.streams() for event in stream)
         took = time.perf_counter()
         count = store.import_events(TENANT, events, generation=1, actor_id="benchmark")
-        print(f"import: {count / (time.perf_counter() - took):,.0f} events/s\n")
+        print(f"An import writes {count / (time.perf_counter() - took):,.0f} events/s.\n")
     return before, after, count
 
 
@@ -100,15 +101,21 @@ def cutovers(url: str, folder: Path, runs: int, kind: str) -> None:
             go_back(store, before)
     rows = rows[1:] or rows
     copy, whole, pause, predicted = (statistics.median(column) for column in zip(*rows, strict=True))
-    ratio = statistics.median(row[1] / row[0] for row in rows)
-    paused = statistics.median(row[2] / row[0] for row in rows)
-    print(f"cutover of {count:,} events on {kind}, median of {len(rows)} runs in turn")
-    print(f"  COPY out and in, no checks (yardstick)  {copy:8.2f} s")
-    print(
-        f"  cutover, preflight included             {whole:8.2f} s   ratio {ratio:.2f}   {count / whole:,.0f} events/s"
-    )
-    print(f"  of that the tenant is paused            {pause:8.2f} s   ratio {paused:.2f}")
-    print(f"  predicted before it began               {predicted:8.2f} s\n")
+    ratio, paused = (Ratio.of((row[column] for row in rows), (row[0] for row in rows)) for column in (1, 2))
+    cells = [
+        [f"COPY out and COPY in of the same {count:,} rows, no checks (yardstick)", f"{copy:.1f}", "1", ""],
+        [
+            f"`migration-cutover` on {kind}, preflight included",
+            f"{whole:.1f}",
+            str(ratio),
+            Target(2.0, 1.2).judged(ratio.median),
+        ],
+        ["of that the tenant is paused", f"{pause:.1f}", str(paused), ""],
+        ["predicted before the pause began", f"{predicted:.1f}", "", ""],
+    ]
+    if kind != "postgres":
+        cells = [[what, seconds, "", ""] for what, seconds, _, _ in cells[1:]]
+    print(table(("what", "s", "ratio (least to most)", "target"), cells))
 
 
 def go_back(store: Store, before: Bundle) -> None:
@@ -170,10 +177,13 @@ def appends(url: str, writers: int, seconds: float, runs: int) -> None:
         for _ in range(runs + 1)
     ][1:]
     plain, fenced = (statistics.median(column) for column in zip(*rates, strict=True))
-    ratio = statistics.median(row[1] / row[0] for row in rates)
-    print(f"appends, one event a transaction, {writers} writers, fsync on, median of {runs} runs in turn")
-    print(f"  the same table without the fence (yardstick)  {plain:8,.0f} events/s")
-    print(f"  through the fence                             {fenced:8,.0f} events/s   ratio {ratio:.2f}\n")
+    ratio = Ratio.of((row[1] for row in rates), (row[0] for row in rates))
+    cells = [
+        ["the same table without the fence (yardstick)", f"{plain:,.0f}", "1", ""],
+        ["through the fence", f"{fenced:,.0f}", str(ratio), Target(0.8, 0.95, at_least=True).judged(ratio.median)],
+    ]
+    what = f"one event a transaction, {writers} writers, fsync on"
+    print(table((what, "events/s", "ratio (least to most)", "target"), cells))
 
 
 def main() -> None:
@@ -186,12 +196,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--only", choices=("cutover", "appends", "sqlite"))
     arguments = parser.parse_args()
-    folder = Path("build") / f"workload-{arguments.events}"
-    if not (folder / "events.jsonl").exists():
-        workload.write(arguments.events, folder)
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    folder = generated(arguments.events).folder
+    print(f"{machine()}.")
     if arguments.only in {None, "cutover", "appends"}:
-        print(f"PostgreSQL {arguments.version}, fsync on\n")
+        print(f"PostgreSQL {arguments.version}, fsync on, medians of {arguments.runs} runs in turn.\n")
         server = postgres_server.PostgresServer(arguments.version, settings=DURABLE, in_memory=False)
         try:
             if arguments.only in {None, "cutover"}:

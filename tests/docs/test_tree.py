@@ -94,6 +94,7 @@ def test_requirements_agree_with_each_other() -> None:
         ("test", [name for extra in PYPROJECT["project"]["optional-dependencies"].values() for name in extra]),
         ("check", PYPROJECT["dependency-groups"]["check"]),
         ("mutation", PYPROJECT["dependency-groups"]["mutation"]),
+        ("benchmark", PYPROJECT["dependency-groups"]["benchmark"]),
         ("lock", PYPROJECT["dependency-groups"]["lock"]),
     ],
 )
