@@ -36,7 +36,9 @@ class Measured:
     def run(self) -> None:
         """Run the command once and note what it took, its worker processes included."""
         start = time.perf_counter()
-        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, env={**os.environ, **self.environment})
+        environment = {**os.environ, **self.environment}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
+        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, env=environment)
         with TreeMemory(process.pid) as memory:
             _, status, used = os.wait4(process.pid, 0)
         self.wall.append(time.perf_counter() - start)

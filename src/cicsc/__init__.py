@@ -32,28 +32,20 @@ if TYPE_CHECKING:
     from cicsc.history.model import Event
     from cicsc.history.sorted import SortedHistory
     from cicsc.history.sorted import open_history as read_history
-    from cicsc.operations import (
-        StoreSource,
-        check_store,
-        create_tenant,
-        dry_run,
-        export_history,
-        import_history,
-        initialise_store,
-        list_tenants,
-        preflight,
-        replay_history,
-        rollback,
-        upgrade_store,
-        validate_bundle,
-        verify_history,
-    )
+    from cicsc.operations.dry_run import dry_run
+    from cicsc.operations.export_history import export_history
+    from cicsc.operations.history import replay_history, validate_bundle, verify_history
+    from cicsc.operations.import_history import import_history
     from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
     from cicsc.operations.live.finalize import finalize
     from cicsc.operations.live.pausing import pause_tenant, resume_tenant
     from cicsc.operations.live.recovery import recover_tenants
     from cicsc.operations.live.rollback import roll_back_live
     from cicsc.operations.live.status import tenant_status
+    from cicsc.operations.preflight import preflight
+    from cicsc.operations.rollback import rollback
+    from cicsc.operations.sources import StoreSource
+    from cicsc.operations.store_admin import check_store, create_tenant, initialise_store, list_tenants, upgrade_store
     from cicsc.progress import Amount, Progress
     from cicsc.replay.snapshot import Snapshot
     from cicsc.report.live.models import (
@@ -116,35 +108,35 @@ _HOMES = {
     "StoreError": "cicsc.errors",
     "StoreReport": "cicsc.report.store_models",
     "StoreRollback": "cicsc.report.live.models",
-    "StoreSource": "cicsc.operations",
+    "StoreSource": "cicsc.operations.sources",
     "TenantCreated": "cicsc.report.store_models",
     "TenantList": "cicsc.report.store_models",
     "UsageError": "cicsc.errors",
     "Verify": "cicsc.report.models",
     "WorkError": "cicsc.errors",
-    "check_store": "cicsc.operations",
-    "create_tenant": "cicsc.operations",
+    "check_store": "cicsc.operations.store_admin",
+    "create_tenant": "cicsc.operations.store_admin",
     "cutover_pause_migrate_resume": "cicsc.operations.live.cutovers",
-    "dry_run": "cicsc.operations",
-    "export_history": "cicsc.operations",
+    "dry_run": "cicsc.operations.dry_run",
+    "export_history": "cicsc.operations.export_history",
     "finalize": "cicsc.operations.live.finalize",
-    "import_history": "cicsc.operations",
-    "initialise_store": "cicsc.operations",
-    "list_tenants": "cicsc.operations",
+    "import_history": "cicsc.operations.import_history",
+    "initialise_store": "cicsc.operations.store_admin",
+    "list_tenants": "cicsc.operations.store_admin",
     "load_bundle": "cicsc.bundle.load",
     "open_store": "cicsc.store",
     "pause_tenant": "cicsc.operations.live.pausing",
-    "preflight": "cicsc.operations",
+    "preflight": "cicsc.operations.preflight",
     "read_history": "cicsc.history.sorted",
     "recover_tenants": "cicsc.operations.live.recovery",
-    "replay_history": "cicsc.operations",
+    "replay_history": "cicsc.operations.history",
     "resume_tenant": "cicsc.operations.live.pausing",
     "roll_back_live": "cicsc.operations.live.rollback",
-    "rollback": "cicsc.operations",
+    "rollback": "cicsc.operations.rollback",
     "tenant_status": "cicsc.operations.live.status",
-    "upgrade_store": "cicsc.operations",
-    "validate_bundle": "cicsc.operations",
-    "verify_history": "cicsc.operations",
+    "upgrade_store": "cicsc.operations.store_admin",
+    "validate_bundle": "cicsc.operations.history",
+    "verify_history": "cicsc.operations.history",
 }
 
 __all__ = [

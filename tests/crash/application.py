@@ -17,7 +17,7 @@ from cicsc.bundle.load import load_bundle
 from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event, stream_key
 from cicsc.history.sorted import open_history
-from cicsc.operations import dry_run
+from cicsc.operations.dry_run import dry_run
 from cicsc.replay.fold import replay_steps
 from cicsc.replay.reducers import compile_types
 from cicsc.replay.snapshot import Snapshot

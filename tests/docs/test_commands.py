@@ -13,7 +13,8 @@ from cicsc.errors import UsageError
 from docs.documents import CHECKOUT, Shown, markdown_files, name_of, sections, shown_commands
 
 COMMANDS = CHECKOUT / "docs" / "commands.md"
-VERBS = sorted(cli.commands)
+CALL = click.Context(cli)
+VERBS = cli.list_commands(CALL)
 SHOWN = [
     shown for document in markdown_files() for shown in shown_commands(name_of(document), document.read_text("utf-8"))
 ]
@@ -31,7 +32,7 @@ def test_readme_shows_a_command() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_verbs_have_a_summary_and_help_for_each_option(verb: str) -> None:
-    command = cli.commands[verb]
+    command = cli.get_command(CALL, verb)
     silent = [name for name, option in _options(verb).items() if not option.help]
 
     assert command.get_short_help_str(limit=200).endswith(".")
@@ -93,7 +94,7 @@ def _accept(words: tuple[str, ...]) -> None:
 
 def _options(verb: str) -> dict[str, click.Option]:
     """The options of a verb by their long flag, `--help` left out."""
-    command = cli.commands[verb]
+    command = cli.get_command(CALL, verb)
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     return {max(option.opts, key=len): option for option in options}
 

@@ -12,8 +12,9 @@ Mappings keep the order of the document and must not be changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +27,7 @@ CORE_FIELDS: Final = ("entity_type", "entity_id", "state", "updated_ts", "attrs_
 AttributeType: TypeAlias = Literal["string", "int", "float", "bool", "time", "enum", "json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Struct, frozen=True):
     """One version of an application.
 
     `document` is the whole decoded document with the keys that nobody knows, `digest` the SHA-256
@@ -42,8 +42,7 @@ class Bundle:
     migrations: Mapping[str, Migration]
 
 
-@dataclass(frozen=True, slots=True)
-class EntityType:
+class EntityType(Struct, frozen=True):
     """One kind of entity: what it stores, which commands it takes, how events change it."""
 
     name: str
@@ -55,8 +54,7 @@ class EntityType:
     reducer: Mapping[str, tuple[Op, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """A declared attribute or input; without a type it holds any JSON value."""
 
     name: str
@@ -66,8 +64,7 @@ class Attribute:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shadow:
+class Shadow(Struct, frozen=True):
     """A declared shadow; `expr` is kept for hosts that compute it, replay only knows set_shadow."""
 
     name: str
@@ -75,8 +72,7 @@ class Shadow:
     expr: Node | None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """What an application may ask of an entity: allowed by the guard, answered by events."""
 
     name: str
@@ -85,38 +81,33 @@ class Command:
     emits: tuple[CommandEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEvent:
+class CommandEvent(Struct, frozen=True):
     """An event that a command emits; `payload` maps each key to an expression."""
 
     event_type: str
     payload: Mapping[str, Node]
 
 
-@dataclass(frozen=True, slots=True)
-class SetState:
+class SetState(Struct, frozen=True):
     """Move the entity to the state that `expr` names; what is no string leaves it where it is."""
 
     expr: Node
 
 
-@dataclass(frozen=True, slots=True)
-class SetAttr:
+class SetAttr(Struct, frozen=True):
     """Give the attribute `name` the value of `expr`."""
 
     name: str
     expr: Node
 
 
-@dataclass(frozen=True, slots=True)
-class ClearAttr:
+class ClearAttr(Struct, frozen=True):
     """Remove the value of the attribute `name`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetShadow:
+class SetShadow(Struct, frozen=True):
     """Give the shadow `name` the value of `expr`."""
 
     name: str
@@ -126,8 +117,7 @@ class SetShadow:
 Op: TypeAlias = SetState | SetAttr | ClearAttr | SetShadow
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotConstraint:
+class SnapshotConstraint(Struct, frozen=True):
     """An expression that must be true for every entity of `on_type`."""
 
     id: str
@@ -135,8 +125,7 @@ class SnapshotConstraint:
     expr: Node
 
 
-@dataclass(frozen=True, slots=True)
-class QueryConstraint:
+class QueryConstraint(Struct, frozen=True):
     """An expression, `assertion`, that must be true over the rows of `query`."""
 
     id: str
@@ -149,23 +138,20 @@ class QueryConstraint:
 Constraint: TypeAlias = SnapshotConstraint | QueryConstraint
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """Rows of a source, sent through the steps of a pipeline in order."""
 
     source: Source
     pipeline: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Snap:
+class Snap(Struct, frozen=True):
     """The snapshots of one entity type, named by `type`."""
 
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """Pairs of snapshots of the types `left` and `right` whose two fields are equal."""
 
     left: str
@@ -177,51 +163,44 @@ class Join:
 Source: TypeAlias = Snap | Join
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Keep the rows for which `expr` is true."""
 
     expr: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Having:
+class Having(Struct, frozen=True):
     """Keep the rows for which `expr` is true; after a group_by, by custom."""
 
     expr: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """Make rows of exactly the named columns."""
 
     fields: tuple[tuple[str, Node], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GroupBy:
+class GroupBy(Struct, frozen=True):
     """Make one row per combination of the keys, holding these and the aggregates."""
 
     keys: tuple[tuple[str, Node], ...]
     aggs: Mapping[str, Aggregate]
 
 
-@dataclass(frozen=True, slots=True)
-class OrderBy:
+class OrderBy(Struct, frozen=True):
     """Sort the rows, stable; each key is an expression and whether it descends."""
 
     keys: tuple[tuple[Node, bool], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """Keep the first `count` rows."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Offset:
+class Offset(Struct, frozen=True):
     """Leave out the first `count` rows."""
 
     count: int
@@ -230,27 +209,23 @@ class Offset:
 Step: TypeAlias = Filter | Having | Project | GroupBy | OrderBy | Limit | Offset
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """How many rows the group has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(Struct, frozen=True):
     """The sum of the numbers that `expr` gives, null if there is none."""
 
     expr: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Min:
+class Min(Struct, frozen=True):
     """The smallest of the numbers that `expr` gives, null if there is none."""
 
     expr: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Max:
+class Max(Struct, frozen=True):
     """The largest of the numbers that `expr` gives, null if there is none."""
 
     expr: Node
@@ -259,8 +234,7 @@ class Max:
 Aggregate: TypeAlias = Count | Sum | Min | Max
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """How histories of `from_version` become histories of `to_version`; `types` by entity type.
 
     The form `on_type` of a document is a `types` of one entry here, in `inverse` as well.
@@ -273,8 +247,7 @@ class Migration:
     inverse: Mapping[str, TypeMigration] | None
 
 
-@dataclass(frozen=True, slots=True)
-class TypeMigration:
+class TypeMigration(Struct, frozen=True):
     """The migration of one entity type.
 
     `event_transforms` goes by source event type, `state_map` from source to target state,
@@ -286,8 +259,7 @@ class TypeMigration:
     attrs_map: Mapping[str, Node]
 
 
-@dataclass(frozen=True, slots=True)
-class Transform:
+class Transform(Struct, frozen=True):
     """What becomes of one event; `drop` wins over everything, `fan_out` excludes the first two.
 
     `payload_map` is None where the payload is kept, which an empty map in the document means too.
@@ -303,8 +275,7 @@ class Transform:
         return event_type if self.emit_as is None else self.emit_as
 
 
-@dataclass(frozen=True, slots=True)
-class Emission:
+class Emission(Struct, frozen=True):
     """One event of a fan_out, emitted where `condition` is true or absent."""
 
     emit_as: str

@@ -28,7 +28,7 @@ def bundle_validate(bundles: tuple[str, ...]) -> Outcome:
     A bundle that cannot be read or decoded does not keep the others from being validated; the highest
     exit code wins.
     """
-    from cicsc.operations import validate_bundle  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.history import validate_bundle  # noqa: PLC0415 (start-up: help must not load the operations)
 
     found: list[tuple[str, BundleVerify | CicscError]] = []
     for path in bundles:

@@ -50,7 +50,7 @@ def history_export(
     """
     source = stored_history(store, tenants, every=all_tenants)
 
-    from cicsc.operations import export_history  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.export_history import export_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
     with metered(ctx) as progress:
         report = export_history(source, out_events, generation=generation, progress=progress)

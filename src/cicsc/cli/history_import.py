@@ -32,7 +32,7 @@ def history_import(
     Of each tenant all events are written or none; one that fails does not keep the others from being
     imported. A tenant that holds the same history already stays as it is, so that a call can be run again.
     """
-    from cicsc.operations import import_history  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.import_history import import_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
     with metered(ctx) as progress:
         report = import_history(store, events, tenants=tenants, actor_id=operator_name(operator), progress=progress)

@@ -47,7 +47,7 @@ def history_replay(
     entity = _entity(entity_type, entity_id, steps=steps)
     source = with_history(ctx, given)
 
-    from cicsc.operations import replay_history  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.history import replay_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
     output = ctx.find_root().meta[LINES] = LineOutput()
     with metered(ctx, prints_lines=True) as progress:

@@ -35,7 +35,7 @@ def history_verify(ctx: click.Context, /, **given: Any) -> Outcome:
 
     With --bundle or --store the history is also replayed, and the bundle's constraints are checked.
     """
-    from cicsc.operations import verify_history  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.history import verify_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
     with metered(ctx) as progress:
         report = verify_history(**with_history(ctx, given), progress=progress)

@@ -9,35 +9,16 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
 from cicsc import __version__
-from cicsc.cli.bundle_schema import bundle_schema
-from cicsc.cli.bundle_validate import bundle_validate
 from cicsc.cli.failure import failure, interrupted
-from cicsc.cli.history_export import history_export
-from cicsc.cli.history_import import history_import
-from cicsc.cli.history_replay import history_replay
-from cicsc.cli.history_verify import history_verify
 from cicsc.cli.interrupts import Interrupts
 from cicsc.cli.machine import LineOutput, ReaderGoneError, write
-from cicsc.cli.migration_cutover import migration_cutover
-from cicsc.cli.migration_dry_run import migration_dry_run
-from cicsc.cli.migration_finalize import migration_finalize
-from cicsc.cli.migration_preflight import migration_preflight
-from cicsc.cli.migration_recover import migration_recover
-from cicsc.cli.migration_rollback import migration_rollback
-from cicsc.cli.migration_status import migration_status
 from cicsc.cli.outcome import NOT_DONE, Outcome
 from cicsc.cli.people import say, show, shows_summary
-from cicsc.cli.store_check import store_check
-from cicsc.cli.store_init import store_init
-from cicsc.cli.store_upgrade import store_upgrade
-from cicsc.cli.tenant_create import tenant_create
-from cicsc.cli.tenant_execute import tenant_execute
-from cicsc.cli.tenant_list import tenant_list
-from cicsc.cli.tenant_pause import tenant_pause, tenant_resume
 from cicsc.cli.verb import FIGURES, LINES, SUMMARY, Verbs, usage_error
 from cicsc.errors import WorkError
 
@@ -49,8 +30,33 @@ Exit codes:
   3  the work could not be done: disk full, store unreachable, interrupted
 """
 
+_HOMES: Final = {
+    "bundle-validate": "cicsc.cli.bundle_validate",
+    "bundle-schema": "cicsc.cli.bundle_schema",
+    "history-verify": "cicsc.cli.history_verify",
+    "history-replay": "cicsc.cli.history_replay",
+    "migration-preflight": "cicsc.cli.migration_preflight",
+    "migration-dry-run": "cicsc.cli.migration_dry_run",
+    "migration-cutover": "cicsc.cli.migration_cutover",
+    "migration-status": "cicsc.cli.migration_status",
+    "migration-recover": "cicsc.cli.migration_recover",
+    "migration-finalize": "cicsc.cli.migration_finalize",
+    "migration-rollback": "cicsc.cli.migration_rollback",
+    "tenant-execute": "cicsc.cli.tenant_execute",
+    "store-init": "cicsc.cli.store_init",
+    "store-upgrade": "cicsc.cli.store_upgrade",
+    "store-check": "cicsc.cli.store_check",
+    "tenant-create": "cicsc.cli.tenant_create",
+    "tenant-list": "cicsc.cli.tenant_list",
+    "history-import": "cicsc.cli.history_import",
+    "history-export": "cicsc.cli.history_export",
+    "tenant-pause": "cicsc.cli.tenant_pause",
+    "tenant-resume": "cicsc.cli.tenant_pause",
+}
+"""Where each verb is; it is imported when it is called, and all of them for the help."""
 
-@click.group("cicsc", cls=Verbs, epilog=_EXIT_CODES, no_args_is_help=False)
+
+@click.group("cicsc", cls=Verbs, homes=_HOMES, epilog=_EXIT_CODES, no_args_is_help=False)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Move an event history from one version of an application to the next, with proof.
@@ -58,32 +64,6 @@ def cli() -> None:
     Each command prints one JSON object on standard output, and a readable summary on standard error
     when that is a terminal.
     """
-
-
-for _verb in (
-    bundle_validate,
-    bundle_schema,
-    history_verify,
-    history_replay,
-    migration_preflight,
-    migration_dry_run,
-    migration_cutover,
-    migration_status,
-    migration_recover,
-    migration_finalize,
-    migration_rollback,
-    tenant_execute,
-    store_init,
-    store_upgrade,
-    store_check,
-    tenant_create,
-    tenant_list,
-    history_import,
-    history_export,
-    tenant_pause,
-    tenant_resume,
-):
-    cli.add_command(_verb)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

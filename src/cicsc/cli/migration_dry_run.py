@@ -30,7 +30,7 @@ def migration_dry_run(ctx: click.Context, /, **given: Any) -> Outcome:
     The artifact is the same, byte for byte, whenever the inputs are. The migrated history and the
     position map are written only when the verdict is yes. Each file appears whole or not at all.
     """
-    from cicsc.operations import dry_run  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.dry_run import dry_run  # noqa: PLC0415 (start-up: help must not load the operations)
 
     with metered(ctx) as progress:
         report = dry_run(**with_history(ctx, given), progress=progress)

@@ -27,7 +27,7 @@ def migration_preflight(ctx: click.Context, /, **given: Any) -> Outcome:
     Both bundles, the migration, the integrity of the history, the replay and the constraints on both
     sides, and that every entity means the same after as before.
     """
-    from cicsc.operations import preflight  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.preflight import preflight  # noqa: PLC0415 (start-up: help must not load the operations)
 
     with metered(ctx) as progress:
         report = preflight(**with_history(ctx, given), progress=progress)

@@ -65,7 +65,7 @@ def _of_file(ctx: click.Context, given: dict[str, Any]) -> Outcome:
         raise UsageError(
             "MISSING_FLAG", "migration-rollback needs --to with --events", hint="name the bundle with the migration"
         )
-    from cicsc.operations import rollback  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.rollback import rollback  # noqa: PLC0415 (start-up: help must not load the operations)
 
     with metered(ctx) as progress:
         report = rollback(**given, progress=progress)

@@ -24,7 +24,7 @@ def store_check(store: str, tenants: tuple[str, ...]) -> Outcome:
     Whether the fence is as installed, every stream of the active histories is gapless and replays, and
     every snapshot is what its events fold to.
     """
-    from cicsc.operations import check_store  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.store_admin import check_store  # noqa: PLC0415 (start-up: help must not load the operations)
 
     report = check_store(store, tenants)
 

@@ -22,7 +22,7 @@ def store_init(store: str) -> Outcome:
 
     On a store that exists nothing is done.
     """
-    from cicsc.operations import initialise_store  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.store_admin import initialise_store  # noqa: PLC0415 (start-up: help must not load the operations)
 
     report = initialise_store(store)
 

@@ -22,7 +22,7 @@ def store_upgrade(store: str) -> Outcome:
 
     On a store that is of this version nothing is done. Histories are not touched.
     """
-    from cicsc.operations import upgrade_store  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.store_admin import upgrade_store  # noqa: PLC0415 (start-up: help must not load the operations)
 
     report = upgrade_store(store)
 

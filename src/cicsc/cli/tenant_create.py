@@ -35,7 +35,7 @@ def tenant_create(
 
     Its bundle says which events the store takes. --version is needed where the bundle names none.
     """
-    from cicsc.operations import create_tenant  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.store_admin import create_tenant  # noqa: PLC0415 (start-up: help must not load the operations)
 
     report = create_tenant(store, tenant, bundle, version=version, actor_id=operator_name(operator))
     call = invocation(ctx)

@@ -22,7 +22,7 @@ def tenant_list(store: str) -> Outcome:
 
     For each the active version, bundle and generation, and whether it is paused, by whom and until when.
     """
-    from cicsc.operations import list_tenants  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.store_admin import list_tenants  # noqa: PLC0415 (start-up: help must not load the operations)
 
     report = list_tenants(store)
 

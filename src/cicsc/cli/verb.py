@@ -5,7 +5,8 @@ Beyond click, a flag given twice, a flag without a value and all missing flags a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from itertools import pairwise
 from typing import Any, Final
 
@@ -245,27 +246,44 @@ class Verb(click.Command):
 
 
 class Verbs(click.Group):
-    """The group of all verbs."""
+    """The group of all verbs; `homes` names the module of each, which is imported when the verb is asked for."""
 
     command_class = Verb
+
+    def __init__(self, *args: Any, homes: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.homes = homes
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click calls it)
+        """Return the names of the verbs."""
+        return sorted(self.homes)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click calls it)
+        """Import a verb, None where there is no such."""
+        home = self.homes.get(cmd_name)
+        if home is None:
+            return None
+        command = getattr(import_module(home), cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse what stands before the verb; raises UsageError where there is no verb."""
         _refuse_undecodable(args)
         rest = super().parse_args(ctx, args)
         if not args:
-            raise UsageError("MISSING_COMMAND", "no command is given", hint=f"one of: {', '.join(self.commands)}")
+            raise UsageError("MISSING_COMMAND", "no command is given", hint=f"one of: {', '.join(self.homes)}")
         return rest
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb; raises UsageError for an unknown one."""
-        if args[0] not in self.commands:
+        if args[0] not in self.homes:
             raise UsageError(
                 "UNKNOWN_COMMAND",
                 f"there is no command {args[0]!r}",
-                hint=_did_you_mean(args[0], self.commands) or _see(None),
+                hint=_did_you_mean(args[0], self.homes) or _see(None),
             )
         return super().resolve_command(ctx, args)
 
