@@ -1,4 +1,4 @@
-"""The life of a process that carries a scenario out, and dies or stops around one of its commits if it was told to."""
+"""The life of a process that carries a scenario out, and dies or stops around one of its commits, or calls, if it was told to."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ Death = tuple[int, str, int]
 
 
 class Executioner(Watcher):
-    """Sends this process a signal before or after one of its commits."""
+    """Sends this process a signal before or after one of its commits, or at any of its calls."""
 
     def __init__(self, death: Death) -> None:
         self._signal, self._when, self._left = death
 
     def call(self, call: Call, carry_out: Callable[[], Any]) -> Any:
-        self._left -= call.is_commit
-        is_due = call.is_commit and self._left == 0
-        if is_due and self._when == "before":
+        counts = call.is_commit or self._when == "at"
+        self._left -= counts
+        is_due = counts and self._left == 0
+        if is_due and self._when != "after":
             os.kill(os.getpid(), self._signal)
         result = carry_out()
         if is_due and self._when == "after":

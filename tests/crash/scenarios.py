@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from cicsc.errors import CicscError
+from cicsc.operations.import_history import import_history
 from cicsc.operations.live.change import Terms
 from cicsc.operations.live.cutover import Order, cut_over
 from cicsc.operations.live.finalize import finalize_tenant
@@ -15,7 +16,7 @@ from cicsc.operations.live.recovery import recover_tenant
 from cicsc.operations.live.rollback import RollbackOrder, roll_back_tenant
 from cicsc.operations.live.run import Timing
 from cicsc.store.protocol import Store
-from crash.application import OPERATOR, TARGET
+from crash.application import OPERATOR, TARGET, events_of
 
 MAX_PAUSE_S = 60.0
 
@@ -51,7 +52,18 @@ def recover(store: Store, tenant_id: str, *, lease_s: float, take_over: tuple[st
     return recover_tenant(store, tenant_id, actor_id="bob", take_over=named, lease_s=lease_s)
 
 
-SCENARIOS: dict[str, Scenario] = {"cutover": cutover, "recover": recover, "rollback": rollback, "finalize": finalize}
+def bring_in(store: Store, tenant_id: str, *, operator: str = OPERATOR) -> Any:
+    """Import the history of a tenant that has none."""
+    return import_history(store, events_of(tenant_id), actor_id=operator)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "cutover": cutover,
+    "recover": recover,
+    "rollback": rollback,
+    "finalize": finalize,
+    "import": bring_in,
+}
 
 
 def carry_out(name: str, store: Store, tenant_id: str, options: dict[str, Any]) -> dict[str, Any]:

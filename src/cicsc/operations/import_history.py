@@ -20,6 +20,7 @@ from cicsc.history.integrity import FindingsTally, checked_sequence
 from cicsc.history.sorted import open_history
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
+from cicsc.operations.live.recovery import recover_tenant
 from cicsc.operations.sources import require_tenants
 from cicsc.operations.stored import opened_store
 from cicsc.progress import SILENT, Progress
@@ -230,8 +231,18 @@ class _Attempt:
 
 
 def _write(store: Store, gate: Gate, events: Iterable[Event], actor_id: str) -> None:
-    """Write a tenant's events, all or none; the one place where an import writes events."""
-    store.import_events(gate.tenant_id, events, generation=gate.active_generation, actor_id=actor_id)
+    """Write a tenant's events, all or none; the one place where an import writes events.
+
+    A run that has died on the tenant is brought to its end first. Nothing is taken from `events` before
+    the tenant is.
+    """
+    try:
+        store.import_events(gate.tenant_id, events, generation=gate.active_generation, actor_id=actor_id)
+    except FenceError as error:
+        if error.code != "RUN_ABANDONED":
+            raise
+        recover_tenant(store, gate.tenant_id, actor_id=actor_id)
+        store.import_events(gate.tenant_id, events, generation=gate.active_generation, actor_id=actor_id)
 
 
 def _batches(snapshots: Iterable[Snapshot]) -> Iterator[list[Snapshot]]:

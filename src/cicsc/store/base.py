@@ -126,15 +126,25 @@ class SqlStore(Store, Generic[Database]):
             raise paused(gate)
         if gate.active_generation != generation:
             raise stale_generation(gate, generation)
-        run = self.runs.begin(tenant_id, uuid4().hex, RunPlan("import", actor_id), lease_s=IMPORT_LEASE_S)
+        run_id = uuid4().hex
         try:
+            run = self.runs.begin(tenant_id, run_id, RunPlan("import", actor_id), lease_s=IMPORT_LEASE_S)
             return self._import(run, events, gate)
         except BaseException as error:
-            # What the transaction wrote is gone with it; all that is left to do is to give the tenant back.
-            with suppress(CicscError):
-                aborted = self.runs.abort(run, reason=f"{type(error).__name__}: {error}", lease_s=IMPORT_LEASE_S)
-                exhaust(self.runs.sweep(aborted, lease_s=IMPORT_LEASE_S))
+            self._give_back(tenant_id, run_id, f"{type(error).__name__}: {error}")
             raise
+
+    def _give_back(self, tenant_id: str, run_id: str, reason: str) -> None:
+        """End an import that failed, also one that began although a signal kept its beginner from learning of it.
+
+        What its transaction wrote is gone with it; all that is left to do is to give the tenant back.
+        """
+        with suppress(CicscError):  # its lease ends it otherwise
+            self.abandon()
+            run = self.runs.holder(tenant_id)
+            if run is not None and run.run_id == run_id:
+                aborted = self.runs.abort(run, reason=reason, lease_s=IMPORT_LEASE_S)
+                exhaust(self.runs.sweep(aborted, lease_s=IMPORT_LEASE_S))
 
     def _import(self, run: Run, events: Iterable[Event], seen: Gate) -> int:
         with self.transaction(run.tenant_id) as transaction:

@@ -23,16 +23,16 @@ def test_tenant_is_given_back(store: Store, monkeypatch: pytest.MonkeyPatch, rai
 
     monkeypatch.setattr(Runs, "begin", lose_the_answer)
     with pytest.raises(type(raised)):
-        LiveRun.begin(store, "acme", RunPlan("cutover", "ann"), TIMING)
+        LiveRun.begin(store, "acme", RunPlan("cutover", "ann"), TIMING, run_id="r1")
 
     (run,) = [run for run in store.runs.of_tenant("acme") if run.kind == "cutover"]
     assert (run.phase, store.gate("acme").owner) == ("ABORTED", None)
 
 
 def test_run_of_another_is_left_alone(store: Store) -> None:
-    first = LiveRun.begin(store, "acme", RunPlan("cutover", "ann"), TIMING)
+    first = LiveRun.begin(store, "acme", RunPlan("cutover", "ann"), TIMING, run_id="r1")
 
     with pytest.raises(FenceError, match="is taken by cutover"):
-        LiveRun.begin(store, "acme", RunPlan("cutover", "bob"), TIMING)
+        LiveRun.begin(store, "acme", RunPlan("cutover", "bob"), TIMING, run_id="r2")
 
     assert store.gate("acme").owner == first.run.run_id

@@ -45,7 +45,7 @@ def test_tenant_that_was_moved_since_the_look_is_not_migrated_again(live: Store)
 def test_run_that_was_taken_over_leaves_the_cleaning_up_to_who_took_it(live: Store, comes_to_switch: bool) -> None:
     change = TenantCutover(live, "t", ORDER)
     change.look()
-    change._live = LiveRun.begin(live, "t", change.run_plan(), TIMING)
+    change._live = LiveRun.begin(live, "t", change.run_plan(), TIMING, run_id=change._run_id)
     for step in TenantCutover.steps[:-1]:
         step(change)
     taken = live.runs.claim("t", change.live.run.run_id, lease_s=60, actor_id="eve", epoch=change.live.run.epoch)
@@ -60,3 +60,23 @@ def test_run_that_was_taken_over_leaves_the_cleaning_up_to_who_took_it(live: Sto
     assert live.runs.run("t", taken.run_id) == taken
     assert recover_tenant(live, "t", actor_id="eve", take_over=(taken.run_id, taken.epoch)) is not None
     assert live.gate("t").owner is None
+
+
+class _SignalledCutover(TenantCutover):
+    """A signal comes when the tenant has been taken, and before the change has noted that."""
+
+    def _begin(self) -> LiveRun:
+        super()._begin()
+        raise KeyboardInterrupt
+
+
+def test_signal_right_after_the_begin_gives_the_tenant_back(live: Store) -> None:
+    change = _SignalledCutover(live, "t", ORDER)
+
+    with pytest.raises(KeyboardInterrupt):
+        change.carry_out()
+
+    *_, run = live.runs.of_tenant("t")
+    assert (run.phase, run.reason) == ("ABORTED", "INTERRUPTED: a signal came")
+    assert live.gate("t").owner is None
+    assert cut_over(live, "t", ORDER).ok

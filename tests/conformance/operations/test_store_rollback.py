@@ -171,7 +171,7 @@ def test_event_that_comes_before_the_fence_is_not_lost(tenants: Store) -> None:
     forward(tenants)
     change = TenantRollback(tenants, "t", RollbackOrder(migration="to_2", operator="bob", execute=True))
     change.look()
-    change._live = LiveRun.begin(tenants, "t", change.run_plan(), TIMING)
+    change._live = LiveRun.begin(tenants, "t", change.run_plan(), TIMING, run_id=change._run_id)
     change.open_check()
     tenants.append("t", [event("9", 1)], generation=2)
     change.pause()

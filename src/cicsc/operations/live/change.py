@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from cicsc.errors import CicscError, FenceError, RefusedError
 from cicsc.operations.live.recovery import recover_tenant
-from cicsc.operations.live.run import DEFAULT_TIMING, LiveRun, Timing, reason_of
+from cicsc.operations.live.run import DEFAULT_TIMING, LiveRun, Timing, new_run_id, reason_of
 from cicsc.operations.stored import TICK_EVENTS
 from cicsc.store.encoding import RowsHasher
 from cicsc.store.refusals import gate_held, run_lost, staging_differs
@@ -49,6 +49,7 @@ class TenantChange(ABC):
         self.terms = terms
         self._gate: Gate | None = None
         self._live: LiveRun | None = None
+        self._run_id = new_run_id()
         self.recovered: RecoveryReport | None = None
         self.predicted_s: float | None = None
         self.is_lost = False
@@ -108,12 +109,18 @@ class TenantChange(ABC):
 
     def execute(self) -> None:
         """Carry the steps out; whichever fails, the tenant is open afterwards."""
-        self._live = self._begin()
         try:
+            self._live = self._begin()
             self.look_again()
             for step in self.steps:
                 step(self)
         except BaseException as error:
+            if self._live is None:
+                if isinstance(
+                    error, KeyboardInterrupt
+                ):  # perhaps after the tenant was taken, and before that was noted
+                    LiveRun.give_back(self.store, self.tenant_id, self._run_id, self.terms.timing, reason_of(error))
+                raise
             mine = self.live.run
             if self._switched_after_all(error):
                 return
@@ -165,15 +172,17 @@ class TenantChange(ABC):
 
     def _begin(self) -> LiveRun:
         """Take the tenant; a run that has died there is brought to its end first."""
-        timing = self.terms.timing
         try:
-            return LiveRun.begin(self.store, self.tenant_id, self.run_plan(), timing)
+            return self._take()
         except FenceError as error:
             if error.code != "RUN_ABANDONED":
                 raise
         self.follow()
         self.look()
-        return LiveRun.begin(self.store, self.tenant_id, self.run_plan(), timing)
+        return self._take()
+
+    def _take(self) -> LiveRun:
+        return LiveRun.begin(self.store, self.tenant_id, self.run_plan(), self.terms.timing, run_id=self._run_id)
 
     def _switched_after_all(self, error: BaseException) -> bool:
         """Let the tenant go; tell whether the switch was carried out although its answer was lost."""

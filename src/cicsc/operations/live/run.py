@@ -69,20 +69,20 @@ class LiveRun:
         self.run = run
 
     @classmethod
-    def begin(cls, store: Store, tenant_id: str, plan: RunPlan, timing: Timing) -> LiveRun:
+    def begin(cls, store: Store, tenant_id: str, plan: RunPlan, timing: Timing, *, run_id: str) -> LiveRun:
         """Take a tenant; whatever keeps this from returning, the tenant is given back.
 
-        Raises RUN_HELD, RUN_ABANDONED and GATE_HELD.
+        The caller makes the `run_id` (`new_run_id`), and may have to `give_back` where a signal comes
+        before it has stored what this returns. Raises RUN_HELD, RUN_ABANDONED and GATE_HELD.
         """
-        run_id = uuid4().hex
         try:
             return cls(store, store.runs.begin(tenant_id, run_id, plan, lease_s=timing.lease_s), timing)
         except BaseException as error:
-            cls._give_back(store, tenant_id, run_id, timing, reason_of(error))
+            cls.give_back(store, tenant_id, run_id, timing, reason_of(error))
             raise
 
     @classmethod
-    def _give_back(cls, store: Store, tenant_id: str, run_id: str, timing: Timing, reason: str) -> None:
+    def give_back(cls, store: Store, tenant_id: str, run_id: str, timing: Timing, reason: str) -> None:
         """End a run that began although its beginner never learned of it: a signal came, or the answer was lost."""
         with suppress(CicscError):  # its lease ends it otherwise
             store.abandon()
@@ -223,6 +223,11 @@ class LiveRun:
 
     def _next_renewal(self) -> float:
         return time.monotonic() + self._timing.lease_s / RENEWALS_PER_LEASE
+
+
+def new_run_id() -> str:
+    """Make the name of a run, which nobody guesses."""
+    return uuid4().hex
 
 
 def reason_of(error: BaseException) -> str:
