@@ -295,6 +295,10 @@ class Runs(Generic[Database]):
 
         Allowed when its lease is over, or at once with its `epoch`. Raises RUN_HELD while it may
         live, RUN_LOST when the epoch is another by now, UNKNOWN_RUN.
+
+        The tenant's lock is held even for a run that never paused it. Safety does not ask for that, since the epoch is
+        in every condition, but the claim changes the gate's row, which writers under way keep locked: without the
+        lock it would wait for them all the same, without an end while new ones come, and could not say who they are.
         """
         lease = lease_ms(lease_s)
         with self._host.holding_gate("take over", tenant_id) as database:
