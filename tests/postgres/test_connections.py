@@ -6,7 +6,9 @@ import sys
 import time
 import traceback
 from threading import Thread
+from typing import Any
 
+import psycopg
 import pytest
 
 from cicsc.errors import CicscError, FenceError, InputError, StoreError, UsageError
@@ -149,6 +151,34 @@ def test_connection_lost_in_the_commit_leaves_the_outcome_open(store: PostgresSt
 
     assert caught.value.code == "STORE_OUTCOME_UNKNOWN"
     assert stored(store) == []
+
+
+def test_signal_right_after_a_copy_has_begun_ends_it(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = psycopg.Cursor.copy
+
+    class Interrupted:
+        """The driver's own context, which keeps its lock on the connection while it is open."""
+
+        def __init__(self, *given: Any) -> None:
+            self._context = copy(*given)
+
+        def __enter__(self) -> None:
+            self._context.__enter__()
+            raise KeyboardInterrupt
+
+        def __exit__(self, *error: object) -> None:
+            raise AssertionError
+
+    def interrupted(cursor: psycopg.Cursor, statement: bytes) -> Interrupted:
+        return Interrupted(cursor, statement)
+
+    monkeypatch.setattr(psycopg.Cursor, "copy", interrupted)
+    with pytest.raises(KeyboardInterrupt):  # and not a wait for ever
+        store.import_events("t", [event()], generation=1, actor_id="ann")
+    monkeypatch.undo()
+
+    assert (stored(store), store.gate("t").owner) == ([], None)
+    assert store.import_events("t", [event()], generation=1, actor_id="ann") == 1
 
 
 def test_connection_lost_while_reading(store: PostgresStore, connect: Connect) -> None:

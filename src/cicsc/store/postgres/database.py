@@ -132,11 +132,15 @@ class Database:
             self.rollback()
 
     def rollback(self) -> None:
-        """End the transaction that is open; a connection on which that fails is closed."""
+        """End the transaction that is open; a connection on which that fails is closed.
+
+        So is one on which rows were being copied in when a signal came: it would wait for the end of the copy for ever.
+        """
         if self.is_idle:
             return
-        with suppress(psycopg.Error):
-            self._connection.execute(b"rollback")
+        if self._connection.info.transaction_status is not TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):
+                self._connection.execute(b"rollback")
         if not self.is_idle:
             self._connection.close()
 
