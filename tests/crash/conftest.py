@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from conformance.store.conftest import PARAMETERS
 from conformance.store.desk import SqliteDesk
 from conformance.store.postgres_desk import PostgresDesk
 from crash.fork_server import ForkServer
@@ -21,8 +22,6 @@ pytest.register_assert_rewrite("crash.ground")
 from crash.ground import Ground  # noqa: E402 - what it asserts is explained only if it is imported after that
 
 MEMORY = Path("/dev/shm")
-
-KINDS = ("sqlite", "postgres-16", "postgres-18")
 
 RUNS = int(os.environ.get("CICSC_CRASH_RUNS", "0"))
 """How many stories each kind of store goes through, 0 for the few that CI has time for."""
@@ -35,7 +34,7 @@ def forks() -> Iterator[ForkServer]:
         yield server
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=PARAMETERS)
 def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
     """A store of each kind."""
     kind, _, version = request.param.partition("-")

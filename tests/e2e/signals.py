@@ -6,7 +6,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EACH_ENDING = [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in ENDING[1:])]
+"""Each of them, as parameters of a test that takes its time: one is enough for `make test-fast`."""
 
 
 @contextmanager

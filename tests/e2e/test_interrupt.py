@@ -14,7 +14,7 @@ import pytest
 
 from e2e.running import COMMAND, migration
 from e2e.shop import lay_out, long_history
-from e2e.signals import ENDING, heeded
+from e2e.signals import EACH_ENDING, heeded
 
 WAIT_SECONDS_MAX = 60
 OUTPUTS = (
@@ -86,7 +86,7 @@ def left_behind(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in found]
 
 
-@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("number", EACH_ENDING)
 @pytest.mark.parametrize("bytes_written", [0, 1], ids=["while-reading", "while-writing"])
 def test_dry_run_leaves_nothing_behind(folder: Path, number: signal.Signals, bytes_written: int) -> None:
     with start(dry_run(*OUTPUTS), folder) as process:
@@ -157,7 +157,7 @@ def start_workers(folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("number", EACH_ENDING)
 def test_a_signal_to_all_processes_leaves_none_of_them(folder: Path, number: signal.Signals) -> None:
     with start_workers(folder) as process:
         os.killpg(process.pid, number)

@@ -18,7 +18,7 @@ from cicsc.report.live.models import TenantStatus
 from cicsc.store import open_store
 from e2e.live import CUTOVER, STORE, lay_out_store, violate
 from e2e.running import COMMAND, report, run
-from e2e.signals import ENDING, heeded
+from e2e.signals import EACH_ENDING, heeded
 
 WAIT_SECONDS_MAX = 60
 MANY = 12_000
@@ -112,7 +112,7 @@ def test_lines_stay_away_where_none_are_wanted(tmp_path: Path) -> None:
     assert run(*CUTOVER, "--all", "--summary", "never", folder=tmp_path).stderr == b""
 
 
-@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("number", EACH_ENDING)
 def test_a_signal_under_the_fence_opens_the_tenant(tmp_path: Path, number: signal.Signals) -> None:
     url = lay_out_store(tmp_path, "acme", entities=MANY)
     with start((*CUTOVER, "--tenant", "acme", "--execute"), tmp_path) as process:
@@ -131,6 +131,7 @@ def test_a_signal_under_the_fence_opens_the_tenant(tmp_path: Path, number: signa
     assert b"Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_signal_begins_no_further_tenant(tmp_path: Path) -> None:
     url = lay_out_store(tmp_path, "acme", "bmart", "corner", entities=MANY)
     with start((*CUTOVER, "--all", "--execute"), tmp_path) as process:
@@ -148,7 +149,7 @@ def test_a_signal_begins_no_further_tenant(tmp_path: Path) -> None:
     assert [standing(url, tenant).owner for tenant in ("acme", "bmart", "corner")] == [None] * 3
 
 
-@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("number", EACH_ENDING)
 def test_a_signal_reaches_the_workers(tmp_path: Path, number: signal.Signals) -> None:
     url = lay_out_store(tmp_path, "acme", "bmart", "corner", "delta", entities=MANY)
     with start((*CUTOVER, "--all", "--parallel", "2", "--execute"), tmp_path) as process:
@@ -169,6 +170,7 @@ def test_a_signal_reaches_the_workers(tmp_path: Path, number: signal.Signals) ->
     assert b"Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_followed_by_another(tmp_path: Path) -> None:
     url = lay_out_store(tmp_path, "acme", "bmart", "corner", "delta", entities=MANY)
     with start((*CUTOVER, "--all", "--parallel", "2", "--lease", "60", "--execute"), tmp_path) as process:
@@ -198,6 +200,7 @@ def wait_until_open(url: str, tenant: str) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_recovered_after_its_lease(tmp_path: Path) -> None:
     url = lay_out_store(tmp_path, "acme", entities=MANY)
     with start((*CUTOVER, "--tenant", "acme", "--lease", "6", "--execute"), tmp_path) as process:

@@ -47,6 +47,8 @@ ONE_RUN = Bounds(runs=1, events=3)
 TWO_RUNS = Bounds(runs=2, events=2)
 CLOCK_SET_BACK = Bounds(runs=1, events=3, jumps=1)
 
+SLOW = pytest.mark.slow
+
 LOST = {EXACTLY_ONCE, VERIFIED_HEAD}  # the new generation lacks what the old one was still given
 
 
@@ -72,8 +74,8 @@ def explored(rules: Rules, bounds: Bounds) -> Exploration:
     [
         pytest.param(ONE_RUN, id="one_run"),
         pytest.param(TWO_RUNS, id="two_runs"),
-        pytest.param(Bounds(runs=1, events=3, crashes=3, take_overs=2), id="three_crashes_two_take_overs"),
-        pytest.param(Bounds(runs=2, events=3, crashes=2), id="largest", marks=pytest.mark.slow),
+        pytest.param(Bounds(runs=1, events=3, crashes=3, take_overs=2), id="three_crashes_two_take_overs", marks=SLOW),
+        pytest.param(Bounds(runs=2, events=3, crashes=2), id="largest", marks=SLOW),
     ],
 )
 def test_protocol_keeps_every_invariant(bounds):
@@ -100,28 +102,28 @@ def test_bounds_reach_thousands_of_worlds():
     ("rules", "broken"),
     [
         pytest.param(without("drain_at_fence", "drain_at_switch"), {*LOST, STILL}, id="no_drain"),
-        pytest.param(without("drain_at_fence"), {STILL}, id="no_drain_at_fence"),
+        pytest.param(without("drain_at_fence"), {STILL}, id="no_drain_at_fence", marks=SLOW),
         pytest.param(without("fence_knows_generation"), LOST, id="fence_knows_no_generation"),
-        pytest.param(without("owner_at_stage"), {OWNED, UNTOUCHED}, id="no_owner_at_stage"),
+        pytest.param(without("owner_at_stage"), {OWNED, UNTOUCHED}, id="no_owner_at_stage", marks=SLOW),
         pytest.param(without("owner_at_switch"), {OWNED, UNTOUCHED}, id="no_owner_at_switch"),
-        pytest.param(without("lease_at_stage"), {OWNED}, id="no_lease_at_stage"),
+        pytest.param(without("lease_at_stage"), {OWNED}, id="no_lease_at_stage", marks=SLOW),
         pytest.param(without("lease_at_switch"), {OWNED}, id="no_lease_at_switch"),
-        pytest.param(without("lease_at_switch", "head_at_switch"), {*LOST, OWNED}, id="no_lease_and_no_head_at_switch"),
-        pytest.param(without("lease_at_switch", "drain_at_switch"), {*LOST, OWNED}, id="no_lease_and_no_drain_at_switch"),
-        pytest.param(without("drain_at_fence", "head_at_switch"), {*LOST, STILL}, id="no_drain_at_fence_and_no_head"),
+        pytest.param(without("lease_at_switch", "head_at_switch"), {*LOST, OWNED}, id="no_lease_and_no_head_at_switch", marks=SLOW),
+        pytest.param(without("lease_at_switch", "drain_at_switch"), {*LOST, OWNED}, id="no_lease_and_no_drain_at_switch", marks=SLOW),
+        pytest.param(without("drain_at_fence", "head_at_switch"), {*LOST, STILL}, id="no_drain_at_fence_and_no_head", marks=SLOW),
         pytest.param(Rules(switch=ACTIVATE_FIRST), {EXACTLY_ONCE, KEPT, WHOLE}, id="switch_activates_then_opens"),
-        pytest.param(Rules(switch=RECORD_LAST), {EXACTLY_ONCE, KEPT}, id="switch_is_recorded_afterwards"),
-        pytest.param(Rules(switch=OPEN_LAST), {WHOLE}, id="switch_is_recorded_then_opens"),
+        pytest.param(Rules(switch=RECORD_LAST), {EXACTLY_ONCE, KEPT}, id="switch_is_recorded_afterwards", marks=SLOW),
+        pytest.param(Rules(switch=OPEN_LAST), {WHOLE}, id="switch_is_recorded_then_opens", marks=SLOW),
         pytest.param(without("forward_only"), {EXACTLY_ONCE, KEPT}, id="recovery_reopens_the_source"),
         pytest.param(without("claim_reads_phase"), {EXACTLY_ONCE, KEPT}, id="phase_is_read_before_the_claim"),
-        pytest.param(without("claim_waits"), {CLAIM}, id="claim_waits_for_no_lease"),
-        pytest.param(without("renews_while_held"), {STILL, OWNED}, id="renewal_of_what_is_over"),
-        pytest.param(without("renews_while_held", "head_at_switch"), {*LOST, STILL, OWNED}, id="renewal_of_what_is_over_and_no_head"),
+        pytest.param(without("claim_waits"), {CLAIM}, id="claim_waits_for_no_lease", marks=SLOW),
+        pytest.param(without("renews_while_held"), {STILL, OWNED}, id="renewal_of_what_is_over", marks=SLOW),
+        pytest.param(without("renews_while_held", "head_at_switch"), {*LOST, STILL, OWNED}, id="renewal_of_what_is_over_and_no_head", marks=SLOW),
         pytest.param(without("renews_to_deadline"), {WITHIN_DEADLINE}, id="renewal_past_the_deadline"),
         pytest.param(without("lease_ends"), {FINALLY_OPEN, WITHIN_DEADLINE}, id="pause_without_end"),
         pytest.param(without("recovers"), {FINALLY_OPEN}, id="no_recovery"),
-        pytest.param(without("removes_own"), {EXACTLY_ONCE, KEPT, TWICE, UNTOUCHED}, id="removal_of_the_newest_generation"),
-        pytest.param(without("removes_of_tenant"), {NEIGHBOUR}, id="removal_without_the_tenant"),
+        pytest.param(without("removes_own"), {EXACTLY_ONCE, KEPT, TWICE, UNTOUCHED}, id="removal_of_the_newest_generation", marks=SLOW),
+        pytest.param(without("removes_of_tenant"), {NEIGHBOUR}, id="removal_without_the_tenant", marks=SLOW),
         pytest.param(without("verifies"), {VERIFIED_HEAD}, id="no_verification"),
         pytest.param(without("stages_all", "whole_at_switch"), {EXACTLY_ONCE}, id="half_staged_and_not_read_back"),
     ],
@@ -130,6 +132,7 @@ def test_mutant_is_caught(rules, broken):
     assert explored(rules, ONE_RUN).broken.keys() == broken
 
 
+@SLOW
 @pytest.mark.parametrize(
     ("rules", "broken"),
     [
@@ -157,11 +160,13 @@ def test_redundant_check_can_be_missed_while_the_clock_goes_forward(rules):
 # ---------------------------------------------------------------------------------------------- a clock that is set back
 
 
+@SLOW
 def test_clock_set_back_ends_the_stillness_only():
     """Writers passed while the lease was over; then it holds again. No check can undo that, but nothing is lost."""
     assert explored(Rules(), CLOCK_SET_BACK).broken.keys() == {STILL}
 
 
+@SLOW
 @pytest.mark.parametrize("check", ["head_at_switch", "drain_at_switch"])
 def test_clock_set_back_is_survived_by_the_head_under_the_lock(check):
     assert explored(without(check), CLOCK_SET_BACK).broken.keys() == {*LOST, STILL}

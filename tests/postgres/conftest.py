@@ -16,7 +16,7 @@ from postgres_server import VERSIONS, PostgresServer, PostgresServers
 Connect = Callable[..., psycopg.Connection]
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=[pytest.param("16", marks=pytest.mark.slow), *VERSIONS[1:]])
 def server(request: pytest.FixtureRequest, postgres_servers: PostgresServers) -> PostgresServer:
     """A server of each version."""
     return postgres_servers.server(request.param)

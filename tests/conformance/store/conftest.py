@@ -17,9 +17,11 @@ MEMORY = Path("/dev/shm")
 """Where the system has it, a file here costs no time to make durable; that would be most of what SQLite's tests take."""
 
 KINDS = ("sqlite", "postgres-16", "postgres-18")
+PARAMETERS = [pytest.param(kind, marks=pytest.mark.slow) if kind == "postgres-16" else kind for kind in KINDS]
+"""Each kind; one version of PostgreSQL is enough for `make test-fast`."""
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=PARAMETERS)
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     """An empty database of each kind."""
     kind, _, version = request.param.partition("-")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cicsc.errors import FenceError, StoreError, UsageError
+from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.protocol import Store
 from cicsc.store.records import RunPlan
 from conformance.store.desk import Desk
@@ -122,7 +123,7 @@ def test_import_that_is_taken_over_writes_nothing(store: Store, desk: Desk) -> N
         if desk.one_writer:  # nobody can come between there
             raise LookupError
         (run,) = store.runs.of_tenant("t")
-        with desk.open() as other, pytest.raises(StoreError, match="writes under way"):
+        with PostgresStore(desk.url, wait_s=0.2) as other, pytest.raises(StoreError, match="writes under way"):
             other.runs.claim("t", run.run_id, lease_s=60, actor_id="bob", epoch=run.epoch)
         raise LookupError
 

@@ -179,7 +179,7 @@ def test_ending_that_promises_compression_is_held_to_it(tmp_path: Path, ending: 
 
 def noise() -> bytes:
     draw = random.Random(7)
-    return compact(fields(payload={"noise": draw.randbytes(20_000).hex()})).encode() + b"\n"
+    return compact(fields(payload={"noise": draw.randbytes(6_000).hex()})).encode() + b"\n"
 
 
 @pytest.mark.usefixtures("chunk_bytes")
