@@ -9,9 +9,13 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import psycopg
 import pytest
+from msgspec import UNSET
 
+from cicsc.errors import UsageError
 from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
 from cicsc.report.live.models import Cutover
 from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.sqlite.store import SqliteStore
@@ -22,6 +26,8 @@ from conformance.store.history import INSERT
 
 WAIT_S = 0.3
 """How long the stores of these tests wait for others."""
+
+ON_A_SERVER = pytest.mark.parametrize("desk", ["postgres-18"], indirect=True)
 
 NOTED = (1, "Note", "1", 1, "noted", '{"token": "idle"}', 1, "plain")
 
@@ -71,8 +77,8 @@ def idle(plain: Plain) -> None:
     plain.execute(INSERT, "t", *NOTED)
 
 
-def move(store: WatchedSqlite | WatchedPostgres) -> Cutover:
-    return cut_over(store, "t", Order(target=bundle(2), migration=MIGRATION, operator="ann", execute=True))
+def move(store: WatchedSqlite | WatchedPostgres, **more: Any) -> Cutover:
+    return cut_over(store, "t", Order(target=bundle(2), migration=MIGRATION, operator="ann", execute=True, **more))
 
 
 def require_named(desk: Desk, report: Cutover) -> None:
@@ -140,3 +146,49 @@ def test_others_write_on_while_a_cutover_gives_up(desk: Desk, store: WatchedSqli
     ending.join()
     writer.join()
     assert sum(wait for wait in waits if wait > WAIT_S / 3) < 2 * WAIT_S, waits
+
+
+# ------------------------------------------------------------------------------------------ ended by the operator's option
+
+
+@ON_A_SERVER
+@pytest.mark.parametrize("watched", ["begin a run on", "pause"])
+def test_idle_writer_is_ended_where_the_operator_says_so(
+    store: WatchedPostgres, plain: Plain, desk: Desk, watched: str
+) -> None:
+    with desk.plain() as neighbour:
+        create_tenant(store, "u")
+        neighbour.begin()
+        neighbour.execute(INSERT, "u", *NOTED)
+        store.watched, store.act = watched, lambda: idle(plain)
+
+        report = move(store, terminate_idle_writers=True)
+
+        neighbour.commit()  # who idles on another tenant is left alone
+    (writer,) = report.writers_terminated
+    assert (report.outcome, store.head("t").count, store.head("u").count) == ("switched", 0, 1)
+    assert writer.idle_ms >= 1000 * WAIT_S / 2
+    (entry,) = [entry for entry in store.audit("t") if entry.action == "writer-end"]
+    assert (entry.actor_id, entry.detail["pid"]) == ("ann", writer.pid)
+    with pytest.raises(psycopg.OperationalError):
+        plain.commit()
+
+
+@ON_A_SERVER
+def test_writer_that_is_at_work_is_never_ended(store: WatchedPostgres, plain: Plain) -> None:
+    idle(plain)
+    working = Thread(target=lambda: plain.execute(f"select pg_sleep({6 * WAIT_S})"))
+    working.start()
+
+    report = move(store, terminate_idle_writers=True)
+
+    working.join()
+    plain.commit()
+    assert (report.error["code"], report.writers_terminated) == ("STORE_LOCKED", UNSET)
+    assert store.head("t").count == 1
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_option_is_refused_for_a_file(store: WatchedSqlite) -> None:
+    with pytest.raises(UsageError, match="does not know who writes to it"):
+        cutover_pause_migrate_resume(store, ["t"], bundle(2), MIGRATION, terminate_idle_writers=True)

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 @options.max_pause
 @options.lease
 @click.option(
+    "--terminate-idle-writers",
+    is_flag=True,
+    help="End the sessions that idle in a transaction and keep a tenant from being paused; PostgreSQL only.",
+)
+@click.option(
     "--parallel", metavar="N", type=Count(1, 64), default=1, show_default=True, help="Tenants at once, as processes."
 )
 @options.now

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Generic, TypeVar
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from cicsc.store.encoding import PlacedRow, decode_document, encode_text, event_
 from cicsc.store.journal import exhaust, finish_run
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
-from cicsc.store.records import AuditEntry, Gate, Run, RunPlan
+from cicsc.store.records import AuditEntry, EndedWriter, Gate, Run, RunPlan
 from cicsc.store.refusals import gate_held, gate_lost, paused, stale_generation, tenant_exists, unknown_bundle
 from cicsc.store.runs import Runs
 from cicsc.store.session import Session
@@ -55,6 +55,9 @@ class SqlStore(Store, Generic[Database]):
 
         `what` names the purpose, for the message of STORE_LOCKED. Raises UNKNOWN_TENANT.
         """
+
+    def ending_idle_writers(self, actor_id: str) -> AbstractContextManager[list[EndedWriter]]:  # noqa: ARG002 - nobody is known
+        return nullcontext([])
 
     @property
     def runs(self) -> Runs[Database]:

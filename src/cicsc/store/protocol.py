@@ -21,7 +21,7 @@ from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event, StreamKey
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import PlacedRow
-from cicsc.store.records import AuditEntry, Gate, Receipt, StoreHead
+from cicsc.store.records import AuditEntry, EndedWriter, Gate, Receipt, StoreHead
 
 if TYPE_CHECKING:
     from cicsc.store.runs import Runs
@@ -115,6 +115,9 @@ class Store(Protocol):
     batch_s: ClassVar[float]
     """How long a transaction of a run may hold others up, in seconds."""
 
+    has_sessions: ClassVar[bool]
+    """Whether the store knows who is writing, and can end that."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -125,6 +128,15 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give up the connections; the store can be used no more. May be called again."""
+        ...
+
+    def ending_idle_writers(self, actor_id: str) -> AbstractContextManager[list[EndedWriter]]:
+        """Within, whoever idles in a transaction and so keeps a tenant's gate from being held is ended.
+
+        Only who has written to that tenant, and has done nothing for half of the time that was waited. Yields
+        the list of those who were ended, which grows; each is in the audit, as the work of `actor_id`. Where
+        there are no sessions, none is ended.
+        """
         ...
 
     def abandon(self) -> None:

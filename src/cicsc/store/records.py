@@ -130,6 +130,16 @@ class StoreHead:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedWriter:
+    """A session of the database that idled in a transaction, and was ended; `idle_ms` tells for how long."""
+
+    pid: int
+    user: str | None
+    application: str
+    idle_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a command with an id answered when it was carried out."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,7 @@ from cicsc.store.refusals import gate_held, run_lost, staging_differs
 if TYPE_CHECKING:
     from cicsc.report.live.models import RecoveryReport
     from cicsc.store.protocol import Store
-    from cicsc.store.records import Gate, RunPlan
+    from cicsc.store.records import EndedWriter, Gate, RunPlan
 
 PAUSE_TO_LOOK: Final = 3.5
 """How long a pause takes, as a multiple of the look before it: it adds digests, writing and reading back."""
@@ -35,6 +36,7 @@ class Terms:
     operator: str
     execute: bool = False
     timing: Timing = DEFAULT_TIMING
+    terminate_idle_writers: bool = False
 
 
 class TenantChange(ABC):
@@ -55,6 +57,7 @@ class TenantChange(ABC):
         self.is_lost = False
         self.is_interrupted = False
         self.written: RowsHasher | None = None
+        self.ended_writers: list[EndedWriter] = []
 
     @property
     def gate(self) -> Gate:
@@ -109,6 +112,12 @@ class TenantChange(ABC):
 
     def execute(self) -> None:
         """Carry the steps out; whichever fails, the tenant is open afterwards."""
+        with ExitStack() as stack:
+            if self.terms.terminate_idle_writers:
+                self.ended_writers = stack.enter_context(self.store.ending_idle_writers(self.terms.operator))
+            self._carry_out()
+
+    def _carry_out(self) -> None:
         try:
             self._live = self._begin()
             self.look_again()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
@@ -23,7 +23,7 @@ from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.stored import TenantHistory
-from cicsc.report.live.models import Cutover
+from cicsc.report.live.models import Cutover, WriterTerminated
 from cicsc.store.records import RunPlan
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | No
         predicted_pause_ms=UNSET if cutover.predicted_s is None else round(cutover.predicted_s * 1000),
         pause_ms=pause_ms(run),
         resumed_by=UNSET if run is None or run.resumed_by is None else run.resumed_by,
+        writers_terminated=[WriterTerminated(**asdict(writer)) for writer in cutover.ended_writers] or UNSET,
         recovered=UNSET if cutover.recovered is None else cutover.recovered,
         reversibility=UNSET if report is None else report.reversibility,
         checks=report.checks if refused and report is not None else UNSET,

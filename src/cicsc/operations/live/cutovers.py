@@ -53,6 +53,7 @@ def cutover_pause_migrate_resume(
     artifact: str | Path | None = None,
     max_pause_s: float = 60.0,
     lease_s: float = LEASE_S,
+    terminate_idle_writers: bool = False,
     parallel: int = 1,
     now: int | None = None,
     actor: str | None = None,
@@ -65,9 +66,11 @@ def cutover_pause_migrate_resume(
 
     `store` is a URL, or an open store; `tenants` are names, or None for all. `target` is the bundle that
     holds the migration, `artifact` the approved dry run. A tenant is paused for `max_pause_s` seconds at
-    most, and for `lease_s` where this process dies. `parallel` processes need the store by its URL.
-    `on_tenant` is called with each report when it is ready. What happens to a tenant, also a signal, is
-    told in its report. Raises BundleError and InputError for the inputs, UsageError for the call.
+    most, and for `lease_s` where this process dies. With `terminate_idle_writers` the sessions that idle in
+    a transaction and so keep the tenant from being paused are ended (PostgreSQL). `parallel` processes
+    need the store by its URL. `on_tenant` is called with each report when it is ready. What happens to
+    a tenant, also a signal, is told in its report. Raises BundleError and InputError for the inputs,
+    UsageError for the call.
     """
     _require_call(store, parallel, lease_s, max_pause_s)
     order = Order(
@@ -77,6 +80,7 @@ def cutover_pause_migrate_resume(
         execute=execute,
         approval=None if artifact is None else read_approval(artifact),
         timing=Timing(lease_s=lease_s, max_pause_s=max_pause_s),
+        terminate_idle_writers=terminate_idle_writers,
         now=now,
         actor=actor,
         equivalence=equivalence,
@@ -84,6 +88,7 @@ def cutover_pause_migrate_resume(
     )
     opened: AbstractContextManager[Store] = open_store(store) if isinstance(store, str) else nullcontext(store)
     with opened as given:
+        _require_sessions(given, order)
         names = [gate.tenant_id for gate in given.gates()] if tenants is None else list(dict.fromkeys(tenants))
         work = _Several(given, order, names, on_tenant or (lambda _: None))
         if isinstance(store, str) and parallel > 1 and len(names) > 1:
@@ -107,6 +112,15 @@ def _require_call(store: str | Store, parallel: int, lease_s: float, max_pause_s
             "INVALID_VALUE",
             "cannot cut over several tenants at once through an open store: expected its URL",
             hint="each process opens the store for itself",
+        )
+
+
+def _require_sessions(store: Store, order: Order) -> None:
+    if order.terminate_idle_writers and not store.has_sessions:
+        raise UsageError(
+            "INVALID_VALUE",
+            "cannot end idle writers of a store in a file: it does not know who writes to it",
+            hint="leave --terminate-idle-writers out, and end the program that has the file by hand",
         )
 
 

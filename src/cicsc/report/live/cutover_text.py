@@ -110,6 +110,12 @@ def times(boundaries: Boundaries, resumed_by: str | None) -> Iterator[Renderable
 
 
 def _notes(report: Cutover) -> Iterator[RenderableType]:
+    for writer in report.writers_terminated or ():
+        yield Marked(
+            "note",
+            f"process {writer.pid} (application {value_text(writer.application)}) idled in a transaction for "
+            f"{lasting(writer.idle_ms)} and was ended",
+        )
     if report.recovered is not UNSET:
         found = report.recovered
         yield Marked("note", f"{found.kind} {found.run_id} had died in phase {found.found_phase}: {found.outcome}")

@@ -44,6 +44,15 @@ class RecoveryReport(Report, frozen=True, kw_only=True):
     error: dict[str, object] | UnsetType = UNSET
 
 
+class WriterTerminated(Report, frozen=True, kw_only=True, omit_defaults=False):
+    """A session that idled in a transaction on the tenant, for so long, and was ended because the operator said so."""
+
+    pid: int
+    user: str | None
+    application: str
+    idle_ms: int
+
+
 class Cutover(Report, frozen=True, kw_only=True):
     """The cutover of one tenant, carried out or rehearsed.
 
@@ -72,6 +81,7 @@ class Cutover(Report, frozen=True, kw_only=True):
     predicted_pause_ms: int | UnsetType = UNSET
     pause_ms: int | UnsetType = UNSET
     resumed_by: str | UnsetType | None = UNSET
+    writers_terminated: list[WriterTerminated] | UnsetType = UNSET
     recovered: RecoveryReport | UnsetType = UNSET
     reversibility: ReversibilityReport | UnsetType = UNSET
     checks: Checks | UnsetType = UNSET

@@ -41,6 +41,20 @@ where l.locktype = 'advisory' and l.granted and l.pid <> pg_catalog.pg_backend_p
     and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%s) and l.objsubid = 1
 order by a.xact_start;
 
+-- name: end_idle_holders
+-- Who has done nothing in its transaction for so long is not between two statements. Runners hold the lock exclusively.
+select a.pid, a.usename, a.application_name,
+    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - a.state_change) * 1000)::bigint,
+    pg_catalog.pg_terminate_backend(a.pid, %(wait_ms)s)
+from pg_catalog.pg_locks l
+join pg_catalog.pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.granted and l.mode = 'ShareLock' and l.pid <> pg_catalog.pg_backend_pid()
+    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%(tenant_id)s) and l.objsubid = 1
+    and a.state in ('idle in transaction', 'idle in transaction (aborted)')
+    and a.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %(idle_s)s)
+order by a.xact_start;
+
 -- name: put_bundle
 insert into cicsc.bundle (digest, body, version) values (%s, %s, %s) on conflict do nothing;
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from typing import Final
 
 from cicsc.errors import StoreError
@@ -19,17 +20,22 @@ from cicsc.store.postgres import schema
 from cicsc.store.postgres.address import parse_address
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.views import PostgresReading, PostgresTransaction
-from cicsc.store.records import Run
+from cicsc.store.records import EndedWriter, Run
 from cicsc.store.views import read_gate
 
 WAIT_S: Final = 5.0
 """How long a statement waits for the locks of others, in seconds."""
 
 
+END_WAIT_MS: Final = 1_000
+"""How long a session that is told to end may take for it, in milliseconds."""
+
+
 class PostgresStore(SqlStore[Database]):
     """A store in the database that `url` names (``postgresql://...``), which has to be there."""
 
     batch_s = 1.0
+    has_sessions = True
 
     def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
         self._address = parse_address(url)
@@ -37,6 +43,7 @@ class PostgresStore(SqlStore[Database]):
         self._opened: Database | None = None
         self._idle_reader: Database | None = None
         self._readers: set[Database] = set()
+        self._ending: tuple[str, list[EndedWriter]] | None = None
         self._closed = False
 
     def close(self) -> None:
@@ -123,6 +130,37 @@ class PostgresStore(SqlStore[Database]):
 
     @contextmanager
     def holding_gate(self, what: str, tenant_id: str) -> Iterator[Database]:
+        with ExitStack() as stack:
+            try:
+                database = stack.enter_context(self._holding_gate(what, tenant_id))
+            except StoreError as error:
+                if error.code != "STORE_LOCKED" or not self._end_idle_writers(tenant_id):
+                    raise
+                database = stack.enter_context(self._holding_gate(what, tenant_id))
+            yield database
+
+    @contextmanager
+    def ending_idle_writers(self, actor_id: str) -> Iterator[list[EndedWriter]]:
+        before, self._ending = self._ending, (actor_id, [])
+        try:
+            yield self._ending[1]
+        finally:
+            self._ending = before
+
+    def _end_idle_writers(self, tenant_id: str) -> bool:
+        """End the sessions that idle on the tenant, if that was asked for, and record it; tell whether any was."""
+        if self._ending is None:
+            return False
+        actor_id, ended = self._ending
+        names = {"tenant_id": tenant_id, "idle_s": self._wait_s / 2, "wait_ms": END_WAIT_MS}
+        found = [EndedWriter(*row[:-1]) for row in self._connected().all_rows("end_idle_holders", names) if row[-1]]
+        for writer in found:
+            self.record(tenant_id=tenant_id, actor_id=actor_id, action="writer-end", detail=asdict(writer))
+        ended.extend(found)
+        return bool(found)
+
+    @contextmanager
+    def _holding_gate(self, what: str, tenant_id: str) -> Iterator[Database]:
         """Hold the tenant's lock exclusively, once writes under way have ended; STORE_LOCKED names those that go on."""
         with self.writing() as database:
             read_gate(database, tenant_id)
