@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 import psycopg
 import pytest
 from msgspec import UNSET
+from rich.console import Console
 
 from cicsc.errors import UsageError
 from cicsc.operations.live.cutover import Order, cut_over
 from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
+from cicsc.report.invocation import Invocation
+from cicsc.report.live.cutover_text import cutover_summary
 from cicsc.report.live.models import Cutover
 from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.sqlite.store import SqliteStore
@@ -79,6 +83,12 @@ def idle(plain: Plain) -> None:
 
 def move(store: WatchedSqlite | WatchedPostgres, **more: Any) -> Cutover:
     return cut_over(store, "t", Order(target=bundle(2), migration=MIGRATION, operator="ann", execute=True, **more))
+
+
+def summary(report: Cutover) -> str:
+    console = Console(width=200, file=StringIO())
+    console.print(cutover_summary(report, Invocation("migration-cutover", ())))
+    return console.file.getvalue()
 
 
 def require_named(desk: Desk, report: Cutover) -> None:
@@ -168,6 +178,7 @@ def test_idle_writer_is_ended_where_the_operator_says_so(
     (writer,) = report.writers_terminated
     assert (report.outcome, store.head("t").count, store.head("u").count) == ("switched", 0, 1)
     assert writer.idle_ms >= 1000 * WAIT_S / 2
+    assert f"process {writer.pid} (application " in summary(report)
     (entry,) = [entry for entry in store.audit("t") if entry.action == "writer-end"]
     assert (entry.actor_id, entry.detail["pid"]) == ("ann", writer.pid)
     with pytest.raises(psycopg.OperationalError):
