@@ -44,6 +44,7 @@ def report(desk: Desk, *words: str) -> dict[str, Any]:
     return said.report
 
 
+@pytest.mark.slow
 def test_violations_are_all_counted(desk: Desk, tmp_path: Path) -> None:
     """Each order is an event without a reducer and a broken rule in the source, and a broken rule in the target."""
     path = write_lines(tmp_path / "events.jsonl", event(1, "placed", {"total": -1}, entity="@"))

@@ -406,6 +406,7 @@ def test_line_4_resume_when_nobody_ever_comes_back(live: Store, plain: Plain, de
     assert ("after", 1) in plain.execute("select entity_id, seq from {event} where generation = 3")
 
 
+@pytest.mark.slow
 def test_line_4_resume_when_the_memory_is_at_its_end(live: Store, plain: Plain, desk: Desk) -> None:
     large = {"total": 1, "note": "n" * 2**20}
     live.append("t", [event("large", seq, payload=large) for seq in range(1, 65)], generation=1)

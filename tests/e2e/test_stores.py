@@ -90,6 +90,7 @@ def test_psycopg_that_is_not_installed(folder: Path) -> None:
     assert "cicsc[postgres]" in report(done)["error"]["hint"]
 
 
+@pytest.mark.slow
 def test_import_that_is_interrupted_can_be_run_again(folder: Path) -> None:
     store = ("--store", "sqlite:///shop.db")
     run("store-init", *store, folder=folder)

@@ -115,7 +115,7 @@ def test_bounds_reach_thousands_of_worlds():
         pytest.param(Rules(switch=RECORD_LAST), {EXACTLY_ONCE, KEPT}, id="switch_is_recorded_afterwards", marks=SLOW),
         pytest.param(Rules(switch=OPEN_LAST), {WHOLE}, id="switch_is_recorded_then_opens", marks=SLOW),
         pytest.param(without("forward_only"), {EXACTLY_ONCE, KEPT}, id="recovery_reopens_the_source"),
-        pytest.param(without("claim_reads_phase"), {EXACTLY_ONCE, KEPT}, id="phase_is_read_before_the_claim"),
+        pytest.param(without("claim_reads_phase"), {EXACTLY_ONCE, KEPT}, id="phase_is_read_before_the_claim", marks=SLOW),
         pytest.param(without("claim_waits"), {CLAIM}, id="claim_waits_for_no_lease", marks=SLOW),
         pytest.param(without("renews_while_held"), {STILL, OWNED}, id="renewal_of_what_is_over", marks=SLOW),
         pytest.param(without("renews_while_held", "head_at_switch"), {*LOST, STILL, OWNED}, id="renewal_of_what_is_over_and_no_head", marks=SLOW),
@@ -172,6 +172,7 @@ def test_clock_set_back_is_survived_by_the_head_under_the_lock(check):
     assert explored(without(check), CLOCK_SET_BACK).broken.keys() == {*LOST, STILL}
 
 
+@SLOW
 def test_clock_set_back_is_survived_without_the_lease_check():
     assert explored(without("lease_at_switch"), CLOCK_SET_BACK).broken.keys() == {STILL, OWNED}
 

@@ -61,6 +61,7 @@ def test_excerpt_rolls_back_from_the_reversible_version(example: Path, tmp_path:
     assert (back["rolled_back_events"], back["rolled_back_digest"]) == (3_895, EXCERPT_DIGEST)
 
 
+@pytest.mark.slow
 def test_demo_runs_and_leaves_everything_in_its_folder(example: Path, tmp_path: Path) -> None:
     command = tmp_path / "bin" / "cicsc"
     command.parent.mkdir()

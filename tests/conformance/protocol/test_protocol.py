@@ -18,7 +18,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from conformance.protocol.machine import Protocol
 
-FEW = 12
+FEW = 6
 MANY = int(os.environ.get("CICSC_PROTOCOL_EXAMPLES", "60"))
 STEPS = 60
 
