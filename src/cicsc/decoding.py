@@ -16,6 +16,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Iterable
 from typing import Final, NoReturn
 
 import msgspec
@@ -94,6 +95,15 @@ def exceeds_cheap_bounds(data: bytes) -> bool:
     if data.count(b"[") + data.count(b"{") > MAX_NESTING:
         return True
     return len(data) > MAX_INTEGER_DIGITS and _REPEATED_DIGITS in data.translate(_DIGITS_AS_ZERO)
+
+
+def any_exceeds_cheap_bounds(texts: Iterable[str], data: bytes) -> bool:
+    """Tell as `exceeds_cheap_bounds` whether any of some texts does; `data` holds them all, one in a line."""
+    if _REPEATED_DIGITS in data.translate(_DIGITS_AS_ZERO):
+        return True
+    if data.count(b"[") + data.count(b"{") <= MAX_NESTING:
+        return False
+    return any(text.count("[") + text.count("{") > MAX_NESTING for text in texts)
 
 
 def looks_wide(data: bytes) -> bool:

@@ -155,6 +155,9 @@ class KeyRange:
                 yield block
 
 
+EVERY_STREAM: Final = KeyRange()
+
+
 ALL_STREAMS: Final = KeyRange()
 
 

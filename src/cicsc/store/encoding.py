@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Final, TypeAlias
 
 import msgspec
@@ -15,7 +16,7 @@ from msgspec import UNSET
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
-from cicsc.decoding import decode_value, exceeds_cheap_bounds
+from cicsc.decoding import any_exceeds_cheap_bounds, decode_value, exceeds_cheap_bounds
 from cicsc.errors import InputError, StoreError, UsageError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
@@ -26,15 +27,28 @@ EventRow: TypeAlias = tuple[str, str, int, str, str, int, str, str | None]
 PlacedRow: TypeAlias = tuple[int, int, str, str, int, str, str, int, str, str | None]
 """position, ordinal, then the columns of an event."""
 
+EventColumns: TypeAlias = tuple[
+    Sequence[str],
+    Sequence[str],
+    Sequence[int],
+    Sequence[str],
+    Sequence[str],
+    Sequence[int],
+    Sequence[str],
+    Sequence[str | None],
+]
+"""Rows of events, turned on their side."""
+
 SnapshotRow: TypeAlias = tuple[str, str, str, str, str, int | None, int]
 """entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq."""
 
 _HARMLESS_BYTES_MAX: Final = 128
 """A shorter text exceeds no limit of nesting or digits."""
 
-_encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(dict[str, object]).decode
-_encode_row: Final = msgspec.msgpack.Encoder().encode
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(dict[str, object])
+_encode: Final = _encoder.encode
+_decode: Final = _decoder.decode
 
 
 class RowsHasher:
@@ -51,7 +65,7 @@ class RowsHasher:
 
     def update(self, rows: Sequence[PlacedRow]) -> None:
         """Add the next rows."""
-        self._hash.update(b"".join(map(_encode_row, rows)))
+        self._hash.update(_encoder.encode_lines(rows))
         self.count += len(rows)
 
     def hexdigest(self) -> str:
@@ -79,6 +93,33 @@ def event_rows(tenant_id: str, events: Iterable[Event]) -> Iterator[EventRow]:
             event.actor_id,
             None if event.extra is UNSET else _encode(event.extra).decode(),
         )
+
+
+def event_rows_of_stream(events: Sequence[Event]) -> list[EventRow]:
+    """Return the columns of events, all at once."""
+    payloads = _encoder.encode_lines([event.payload for event in events]).decode().split("\n")
+    return [
+        (
+            event.entity_type,
+            event.entity_id,
+            event.seq,
+            event.event_type,
+            payload,
+            event.ts,
+            event.actor_id,
+            None if event.extra is UNSET else _encode(event.extra).decode(),
+        )
+        for event, payload in zip(events, payloads, strict=False)  # after the last line there is an empty one
+    ]
+
+
+def stored_events(tenant_id: str, columns: EventColumns) -> list[Event]:
+    """Return the events that columns hold, as `stored_event` does, but much faster where none is special."""
+    types, ids, seqs, event_types, payloads, times, actors, extras = columns
+    values = _decode_all(payloads) if extras.count(None) == len(extras) else None
+    if values is None:
+        return [stored_event(tenant_id, row) for row in zip(*columns, strict=True)]
+    return list(map(Event, repeat(tenant_id), types, ids, seqs, event_types, values, times, actors))
 
 
 def stored_event(tenant_id: str, row: EventRow) -> Event:
@@ -171,6 +212,19 @@ def _decode_object(text: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError("VALUE_NOT_JSON", "expected an object, found another value")
     return value
+
+
+def _decode_all(texts: Sequence[str]) -> list[dict[str, object]] | None:
+    """Decode objects strictly, where each text is what the encoder would write for it; else return None."""
+    try:
+        data = ("\n".join(texts) + "\n").encode()
+        values = _decoder.decode_lines(data)
+        # As many lines as texts, and just these lines again: so no text was taken for a part of another.
+        if len(values) == len(texts) and _encoder.encode_lines(values) == data:
+            return None if any_exceeds_cheap_bounds(texts, data) else values
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    return None
 
 
 def _other_tenant(what: str, found: str, expected: str) -> UsageError:

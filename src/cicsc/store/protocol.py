@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event, StreamKey
+from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import PlacedRow
 from cicsc.store.records import AuditEntry, EndedWriter, Gate, Receipt, StoreHead
@@ -59,13 +60,23 @@ class TenantReading(TenantView, Protocol):
         ...
 
     def placed_streams(
-        self, generation: int | None = None, *, upto_position: int | None = None
+        self, generation: int | None = None, *, upto_position: int | None = None, within: KeyRange = EVERY_STREAM
     ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
-        """Yield streams as `streams` does, with each event's position; those beyond `upto_position` are left out."""
+        """Yield streams as `streams` does, with each event's position; those beyond `upto_position` are left out.
+
+        `within` names the streams that are wanted, by default all.
+        """
         ...
 
-    def rows(self, generation: int | None = None) -> Iterator[PlacedRow]:
+    def rows(self, generation: int | None = None, *, within: KeyRange = EVERY_STREAM) -> Iterator[PlacedRow]:
         """Yield the rows of a generation as they are kept, in the order of `streams`."""
+        ...
+
+    def cuts(self, shares: int, generation: int | None = None) -> list[StreamKey]:
+        """Return where to cut a generation into about so many shares of about equal size, in the order of keys.
+
+        Each cut is the first stream of a share; there are fewer where the streams are few.
+        """
         ...
 
     def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
@@ -111,6 +122,9 @@ class TenantTransaction(TenantView, Protocol):
 
 class Store(Protocol):
     """A database that holds bundles and the live histories of tenants."""
+
+    shared_url: str | None
+    """Where other processes find the store, to work on it beside this one; None where they would only wait in turn."""
 
     batch_s: ClassVar[float]
     """How long a transaction of a run may hold others up, in seconds."""

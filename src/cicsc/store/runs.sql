@@ -125,9 +125,8 @@ set phase = 'STAGED'
 where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase = 'VERIFIED'
     and lease_until_ms > %(now_ms)s;
 
--- name: touch_run
-update cicsc.cutover
-set lease_until_ms = lease_until_ms
+-- name: run_holds
+select epoch from cicsc.cutover
 where tenant_id = %(tenant_id)s and run_id = %(run_id)s and epoch = %(epoch)s and phase in ('FENCED', 'VERIFIED')
     and lease_until_ms > %(now_ms)s;
 

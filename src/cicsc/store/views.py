@@ -6,19 +6,34 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import chain, groupby, islice, takewhile
 from operator import itemgetter
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from cicsc.history.model import INTEGER_MAX, Event, StreamKey
+from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import EventRow, PlacedRow, decode_document, encode_text, stored_event, stored_snapshot
+from cicsc.store.encoding import (
+    EventRow,
+    PlacedRow,
+    decode_document,
+    encode_text,
+    stored_event,
+    stored_events,
+    stored_snapshot,
+)
 from cicsc.store.protocol import TenantReading, TenantTransaction
 from cicsc.store.records import Gate, Receipt, StoreHead
 from cicsc.store.refusals import command_repeated, unknown_tenant
 from cicsc.store.session import Session, Value
 
 Database = TypeVar("Database", bound=Session)
+
+CUT_PLACES: Final = 256
+"""Places in a history, evenly apart, whose streams tell where to cut it."""
+
+DECODED_ROWS: Final = 256
+"""Rows of a stream that are decoded at once."""
 
 _entity = itemgetter(0, 1)
 _placed_entity = itemgetter(2, 3)
@@ -35,6 +50,17 @@ def read_gate(session: Session, tenant_id: str) -> Gate:
 def record(session: Session, tenant_id: str | None, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
     """Add an entry to the audit."""
     session.run("put_audit", (tenant_id, actor_id, action, encode_text(detail)))
+
+
+def _columns(rows: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
+    """Turn rows on their side, a batch at a time."""
+    while columns := tuple(zip(*islice(rows, DECODED_ROWS), strict=True)):
+        yield columns
+
+
+def _placed_events(tenant_id: str, columns: tuple[Any, ...]) -> Iterator[tuple[int, Event]]:
+    positions, _, *rest = columns
+    return zip(positions, stored_events(tenant_id, tuple(rest)), strict=True)
 
 
 class View(ABC, Generic[Database]):
@@ -80,23 +106,46 @@ class Reading(View[Database], TenantReading):
         tenant_id = self._tenant_id
         rows = self._database.rows("generation_events", self._generation(generation))
         for (entity_type, entity_id), group in groupby(rows, _entity):
-            yield (tenant_id, entity_type, entity_id), (stored_event(tenant_id, row) for row in group)
+            batches = (stored_events(tenant_id, columns) for columns in _columns(group))
+            yield (tenant_id, entity_type, entity_id), chain.from_iterable(batches)
 
     def placed_streams(
-        self, generation: int | None = None, *, upto_position: int | None = None
+        self, generation: int | None = None, *, upto_position: int | None = None, within: KeyRange = EVERY_STREAM
     ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
         tenant_id = self._tenant_id
-        rows = self._rows(generation, INTEGER_MAX if upto_position is None else upto_position)
+        rows = self._rows(generation, INTEGER_MAX if upto_position is None else upto_position, within)
         for (entity_type, entity_id), group in groupby(rows, _placed_entity):
-            yield (tenant_id, entity_type, entity_id), ((row[0], stored_event(tenant_id, row[2:])) for row in group)
+            batches = (_placed_events(tenant_id, columns) for columns in _columns(group))
+            yield (tenant_id, entity_type, entity_id), chain.from_iterable(batches)
 
-    def rows(self, generation: int | None = None) -> Iterator[PlacedRow]:
-        return self._rows(generation, INTEGER_MAX)
+    def rows(self, generation: int | None = None, *, within: KeyRange = EVERY_STREAM) -> Iterator[PlacedRow]:
+        return self._rows(generation, INTEGER_MAX, within)
 
-    def _rows(self, generation: int | None, upto_position: int) -> Iterator[PlacedRow]:
+    def _rows(self, generation: int | None, upto_position: int, within: KeyRange) -> Iterator[PlacedRow]:
         tenant_id, number = self._generation(generation)
-        bindings: dict[str, Value] = {"tenant_id": tenant_id, "generation": number, "position": upto_position}
-        return self._database.rows("placed_events", bindings)
+        first, end = within.first, within.end
+        bindings: dict[str, Value] = {
+            "tenant_id": tenant_id,
+            "generation": number,
+            "position": upto_position,
+            "first_type": "" if first is None else first[1],
+            "first_id": "" if first is None else first[2],
+        }
+        rows = self._database.rows("placed_events", bindings)
+        return rows if end is None else takewhile(lambda row: _placed_entity(row) < end[1:], rows)
+
+    def cuts(self, shares: int, generation: int | None = None) -> list[StreamKey]:
+        tenant_id, number = self._generation(generation)
+        names: dict[str, Value] = {"tenant_id": tenant_id, "generation": number}
+        first = self._database.row("stream_at", names | {"position": 0})
+        if first is None:
+            return []
+        span = self.head(generation).position - first[0]
+        places = (first[0] + span * place // CUT_PLACES for place in range(CUT_PLACES))
+        found = (self._database.row("stream_at", names | {"position": place}) for place in places)
+        keys = sorted((tenant_id, row[1], row[2]) for row in found if row is not None)
+        cuts = {keys[len(keys) * share // shares] for share in range(1, shares)}
+        return sorted(cuts - {keys[0]})
 
     def snapshots(self, generation: int | None = None) -> Iterator[Snapshot]:
         for row in self._database.rows("generation_snapshots", self._generation(generation)):

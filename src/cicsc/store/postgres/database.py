@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import count
+from itertools import chain, count
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -98,12 +98,15 @@ class Database:
 
     def rows(self, name: str, bindings: Bindings = ()) -> Iterator[Any]:
         """Yield the rows of a query as they are asked for; only inside a transaction, with a cursor in the server."""
+        return chain.from_iterable(self._fetched(name, bindings))
+
+    def _fetched(self, name: str, bindings: Bindings) -> Iterator[list[Any]]:
         with self._translated(), self._connection.cursor(f"rows_{next(self._cursors)}", binary=True) as cursor:
             cursor.execute(QUERIES[name], bindings)
             number = 1
             while rows := cursor.fetchmany(number):
-                yield from rows
-                size = sum(len(value) for row in rows for value in row if isinstance(value, str))
+                yield rows
+                size = sum(map(_text_length, zip(*rows, strict=True)))
                 number = max(1, min(FETCH_ROWS_MAX, 4 * number, FETCH_BYTES * len(rows) // (size + 1)))
 
     def copy(self, name: str, rows: Iterable[tuple[object, ...]]) -> int:
@@ -184,3 +187,9 @@ class Database:
             raise our_error(self.name, error) from error
         except UnicodeEncodeError as error:
             raise unstorable_text("a text", "a lone surrogate") from error
+
+
+def _text_length(column: tuple[object, ...]) -> int:
+    """Return how many characters a column of texts holds, 0 for one of numbers."""
+    some = next(filter(None, column), None)
+    return len("".join(filter(None, column))) if isinstance(some, str) else 0  # type: ignore[arg-type]

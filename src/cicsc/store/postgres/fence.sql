@@ -59,8 +59,7 @@ begin
     select w.tenant_id, w.generation, w.entity_type, w.entity_id, w.seq, w.event_type, w.position, w.ordinal,
         exists (select from written offset 1) has_more
     into one
-    from written w
-    limit 1;
+    from written w;
     if not one.has_more
         and one.seq operator(pg_catalog.>=) 1
         and one.ordinal operator(pg_catalog.=) 0

@@ -256,7 +256,8 @@ where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 
 select cicsc.clock_ms();
 
 -- name: own
-select set_config('cicsc.owner', %s, true), set_config('cicsc.epoch', %s, true);
+-- The fence looks through a large batch as a whole; more memory keeps that off the disk.
+select set_config('cicsc.owner', %s, true), set_config('cicsc.epoch', %s, true), set_config('work_mem', '64MB', true);
 
 -- name: remove_events
 delete from cicsc.event
@@ -293,7 +294,15 @@ copy cicsc.snapshot (tenant_id, generation, entity_type, entity_id, state, attrs
 select position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
 from cicsc.event
 where tenant_id = %(tenant_id)s and generation = %(generation)s and position <= %(position)s
+    and (entity_type, entity_id) >= (%(first_type)s, %(first_id)s)
 order by tenant_id, generation, entity_type, entity_id, seq;
+
+-- name: stream_at
+select position, entity_type, entity_id
+from cicsc.event
+where tenant_id = %(tenant_id)s and generation = %(generation)s and position >= %(position)s
+order by tenant_id, generation, position, ordinal
+limit 1;
 
 -- name: set_schema_version
 update cicsc.schema_version set version = %s;

@@ -39,6 +39,7 @@ class PostgresStore(SqlStore[Database]):
 
     def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
         self._address = parse_address(url)
+        self.shared_url = url
         self._wait_s = wait_s
         self._opened: Database | None = None
         self._idle_reader: Database | None = None

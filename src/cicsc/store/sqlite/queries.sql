@@ -197,7 +197,15 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 select position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
 from event
 where tenant_id = :tenant_id and generation = :generation and position <= :position
+    and (entity_type, entity_id) >= (:first_type, :first_id)
 order by entity_type, entity_id, seq;
+
+-- name: stream_at
+select position, entity_type, entity_id
+from event
+where tenant_id = :tenant_id and generation = :generation and position >= :position
+order by position, ordinal
+limit 1;
 
 -- name: set_schema_version
 update schema_version set version = ?;

@@ -33,6 +33,7 @@ class SqliteStore(SqlStore[Database]):
     """A store in the file `path`, which `initialise` creates; its folder has to be there."""
 
     has_sessions = False
+    shared_url = None
     batch_s = 0.04  # one writer at a time, so other tenants wait as long
 
     def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
