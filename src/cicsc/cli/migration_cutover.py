@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--parallel", metavar="N", type=Count(1, 64), default=1, show_default=True, help="Tenants at once, as processes."
 )
+@options.tenant_workers
 @options.now
 @options.actor
 @options.equivalence

@@ -138,6 +138,12 @@ workers = click.option(
     type=Count(1, 64),
     help="How many processes share a large file. Default: one for each core. The result is the same for any number.",
 )
+tenant_workers = click.option(
+    "--workers",
+    metavar="N",
+    type=Count(1, 64),
+    help="How many processes share a large tenant, on PostgreSQL. Default: one for each core; with --parallel, one.",
+)
 metrics_out = click.option(
     "--metrics-out",
     metavar="FILE",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from cicsc.durable import require_space
 from cicsc.engine.inprocess import migrate_history
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 SHARED_BYTES_MIN: Final = 8 * 1024 * 1024
 """Bytes of a history from which on it pays to start processes."""
+
+
+@runtime_checkable
+class FoldsItself(Protocol):
+    """A history that knows by itself how it is shared, and where what it is turned into goes."""
+
+    def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
+        """Migrate and verify it, as `migrate_history` does."""
+        ...
 
 
 def open_shared(
@@ -65,6 +74,8 @@ def migrate_shared(
 
     It does not where snapshots are asked for, and where the history is not one of files.
     """
+    if isinstance(history, FoldsItself):
+        return history.fold(plan, events, positions, snapshots)
     if (
         workers == 1
         or snapshots is not None

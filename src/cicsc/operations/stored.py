@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from cicsc.engine.workers import open_shared
 from cicsc.errors import FenceError, StoreError, UsageError
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from cicsc.progress import Phase, Progress
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Gate, StoreHead
+
+Item = TypeVar("Item")
 
 TICK_EVENTS: Final = 1_000
 """Events read between two looks at the clock."""
@@ -229,36 +233,43 @@ class TenantHistory:
         self._tick = tick
         self._generation = generation
         self._count = 0
-        self.latest_ts = reading.latest_ts(generation)
         self.malformed = FindingsTally()
+
+    @cached_property
+    def latest_ts(self) -> int | None:
+        """The largest ts (ms) in it, None where there is no event."""
+        return self._reading.latest_ts(self._generation)
 
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedStreams` says."""
         for key, events in self._reading.streams(self._generation):
-            yield key, listed(self._counted(events))
+            yield key, self._counted(listed(iter(events)))
 
-    def _counted(self, events: Iterable[Event]) -> Iterator[Event]:
+    def _counted(self, events: Iterable[Event]) -> Iterable[Event]:
+        if not isinstance(events, list):
+            return self._each_counted(events)
+        self._note_progress(len(events))
+        return events
+
+    def _each_counted(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
-            self._note_progress()
+            self._note_progress(1)
             yield event
 
-    def _note_progress(self) -> None:
-        self._count += 1
-        if self._count % TICK_EVENTS == 0:
+    def _note_progress(self, events: int) -> None:
+        self._count += events
+        if self._count >= TICK_EVENTS:
+            self._count = 0
             self._tick()
 
 
-def listed(events: Iterator[Event], most: int = LISTED_EVENTS_MAX) -> Iterable[Event]:
+def listed(events: Iterator[Item], most: int = LISTED_EVENTS_MAX) -> Iterable[Item]:
     """Return the events as a list where they are few, else as they come."""
-    first: list[Event] = []
-    for event in events:
-        first.append(event)
-        if len(first) > most:
-            return _chained(first, events)
-    return first
+    first = list(islice(events, most + 1))
+    return first if len(first) <= most else _chained(first, events)
 
 
-def _chained(first: list[Event], rest: Iterator[Event]) -> Iterator[Event]:
+def _chained(first: list[Item], rest: Iterator[Item]) -> Iterator[Item]:
     yield from first
     first.clear()
     yield from rest

@@ -10,17 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from cicsc.errors import CicscError, FenceError, RefusedError
 from cicsc.operations.live.recovery import recover_tenant
 from cicsc.operations.live.run import DEFAULT_TIMING, LiveRun, Timing, new_run_id, reason_of
-from cicsc.operations.stored import TICK_EVENTS
-from cicsc.store.encoding import RowsHasher
+from cicsc.operations.live.sharing import read_back
 from cicsc.store.refusals import gate_held, run_lost, staging_differs
 
 if TYPE_CHECKING:
+    from cicsc.operations.live.staging import Written
     from cicsc.report.live.models import RecoveryReport
     from cicsc.store.protocol import Store
     from cicsc.store.records import EndedWriter, Gate, RunPlan
@@ -36,6 +35,7 @@ class Terms:
     operator: str
     execute: bool = False
     timing: Timing = DEFAULT_TIMING
+    workers: int | None = None
     terminate_idle_writers: bool = False
 
 
@@ -56,7 +56,7 @@ class TenantChange(ABC):
         self.predicted_s: float | None = None
         self.is_lost = False
         self.is_interrupted = False
-        self.written: RowsHasher | None = None
+        self.written: list[Written] = []
         self.ended_writers: list[EndedWriter] = []
 
     @property
@@ -211,16 +211,11 @@ class TenantChange(ABC):
 
     def read_back(self) -> None:
         """Read what was written, and compare it to the byte with what was handed over; nothing else may be there."""
-        run, written = self.live.run, self.written
-        assert written is not None
-        found = RowsHasher()
-        with self.store.reading(self.tenant_id) as reading:
-            rows = reading.rows(run.target_generation)
-            while batch := list(islice(rows, TICK_EVENTS)):
-                found.update(batch)
-                self.live.tick()
-        if (found.count, found.hexdigest()) != (run.target_count, written.hexdigest()):
-            raise staging_differs(run, f"{found.count}, not all as they were written")
+        run = self.live.run
+        found = read_back(self.store, run, self.written, self.terms.workers, self.live.tick)
+        count = sum(share.count for share in found)
+        if found != self.written or count != run.target_count:
+            raise staging_differs(run, f"{count}, not all as they were written")
         self.live.staged()
 
     def switch(self) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET
 
@@ -21,16 +20,18 @@ from cicsc.operations.live.binding import Approval, Intent, require_approved
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
+from cicsc.operations.live.sharing import ELSEWHERE, SharedHistory, StagedHistory, cut_for
 from cicsc.operations.live.staging import PlacedHistory, Staging
-from cicsc.operations.stored import TenantHistory
 from cicsc.report.live.models import Cutover, WriterTerminated
 from cicsc.store.records import RunPlan
 
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
+    from cicsc.history.rows import RowWriter
     from cicsc.operations.assess import Equivalence
+    from cicsc.operations.stored import TenantHistory
     from cicsc.report.live.models import Outcome
-    from cicsc.store.protocol import Store
+    from cicsc.store.protocol import Store, TenantReading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,8 @@ class TenantCutover(TenantChange):
                 require_approved(self.order.approval, self._intent(), self.tenant_id, reading)
                 self.is_bound = True
             began = time.monotonic()
-            self.assessment = assess(self._call(TenantHistory(reading, tick)), Outputs())
+            cut = cut_for(self.store, reading, self.order.workers)
+            self.assessment = assess(self._call(SharedHistory(reading, tick, cut)), Outputs())
             self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
         self._require_yes(self.assessment, "PREFLIGHT_FAILED")
         self.require_short()
@@ -123,29 +125,40 @@ class TenantCutover(TenantChange):
 
     def verify_and_write(self) -> None:
         """Verify the history as it is now, and write what it becomes beside it."""
-        live = self.live
-        with ExitStack() as stack:
-            reading = stack.enter_context(self.store.reading(self.tenant_id))
-            history = PlacedHistory(reading, live.tick)
-            staging = stack.enter_context(
-                Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
-            )
-            outputs = Outputs(
-                digests=True, events=staging.events, positions=staging.positions, snapshots=staging.snapshots
-            )
-            self.assessment = assess(self._call(history), outputs)
-            self._require_yes(self.assessment, "VERIFICATION_FAILED")
-            staging.finish()
-        self.written = staging.written
-        digests = self.assessment.digests
+        with self.store.reading(self.tenant_id) as reading:
+            cut = cut_for(self.store, reading, self.order.workers)
+            if cut is None:
+                assessment = self._write_here(reading)
+            else:
+                history = StagedHistory(reading, self.live.tick, cut, self.live.run)
+                assessment = self._verify(history, (ELSEWHERE, ELSEWHERE, ELSEWHERE))
+                self.written = history.written
+        digests = assessment.digests
         assert digests.given is not None
         assert digests.made is not None
-        live.verified(digests.given, self.assessment.migrated_events, digests.made)
+        self.live.verified(digests.given, assessment.migrated_events, digests.made)
 
     steps = (open_preflight, TenantChange.pause, verify_and_write, TenantChange.read_back, TenantChange.switch)
     """The runbook's order. Each is recorded in the journal in the transaction of its effect."""
 
     # -------------------------------------------------------------------------------------- the pieces
+
+    def _write_here(self, reading: TenantReading) -> Assessment:
+        history = PlacedHistory(reading, self.live.tick)
+        with Staging(self.tenant_id, history.placed, self.live.stage, batch_s=self.store.batch_s) as staging:
+            assessment = self._verify(history, (staging.events, staging.positions, staging.snapshots))
+            staging.finish()
+        self.written = [staging.written()]
+        return assessment
+
+    def _verify(
+        self, history: TenantHistory, writers: tuple[RowWriter[Any], RowWriter[Any], RowWriter[Any]]
+    ) -> Assessment:
+        events, positions, snapshots = writers
+        outputs = Outputs(digests=True, events=events, positions=positions, snapshots=snapshots)
+        self.assessment = assess(self._call(history), outputs)
+        self._require_yes(self.assessment, "VERIFICATION_FAILED")
+        return self.assessment
 
     def _intent(self) -> Intent:
         assert self.source is not None
@@ -163,6 +176,7 @@ class TenantCutover(TenantChange):
             actor=order.actor,
             equivalence=order.equivalence,
             accept_source_violations=order.accept_source_violations,
+            workers=order.workers,
         )
 
     def _require_version(self) -> None:

@@ -55,6 +55,7 @@ def cutover_pause_migrate_resume(
     lease_s: float = LEASE_S,
     terminate_idle_writers: bool = False,
     parallel: int = 1,
+    workers: int | None = None,
     now: int | None = None,
     actor: str | None = None,
     equivalence: Equivalence = "final",
@@ -68,7 +69,8 @@ def cutover_pause_migrate_resume(
     holds the migration, `artifact` the approved dry run. A tenant is paused for `max_pause_s` seconds at
     most, and for `lease_s` where this process dies. With `terminate_idle_writers` the sessions that idle in
     a transaction and so keep the tenant from being paused are ended (PostgreSQL). `parallel` processes
-    need the store by its URL. `on_tenant` is called with each report when it is ready. What happens to
+    need the store by its URL; where tenants go in turn, `workers` processes share a large one of a store on
+    PostgreSQL, by default one for each core. `on_tenant` is called with each report when it is ready. What happens to
     a tenant, also a signal, is told in its report. Raises BundleError and InputError for the inputs,
     UsageError for the call.
     """
@@ -80,6 +82,7 @@ def cutover_pause_migrate_resume(
         execute=execute,
         approval=None if artifact is None else read_approval(artifact),
         timing=Timing(lease_s=lease_s, max_pause_s=max_pause_s),
+        workers=workers,
         terminate_idle_writers=terminate_idle_writers,
         now=now,
         actor=actor,

@@ -171,7 +171,7 @@ class TenantRollback(TenantChange):
             )
             self._undo(history, staging)
             staging.finish()
-        self.written = staging.written
+        self.written = [staging.written()]
         assert self.digests is not None
         assert self.digests.given is not None
         assert self.digests.made is not None

@@ -10,23 +10,34 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
 from cicsc.history.model import Event, StreamKey
 from cicsc.history.rows import PositionRow
+from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.operations.stored import TenantHistory, listed
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow, RowsHasher, event_rows
+from cicsc.store.encoding import PlacedRow, RowsHasher, event_rows_of_stream
 from cicsc.store.protocol import TenantReading
 
 Row = TypeVar("Row")
 
-Stage = Callable[[list[PlacedRow], list[Snapshot]], None]
+Stage = Callable[[list[PlacedRow], list[Snapshot]], object]
 
 FIRST_BATCH_ROWS: Final = 2_000
 BATCH_ROWS_MAX: Final = 50_000
 """Rows of the first batch, and of any; a batch grows or shrinks until it takes the time it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written into some streams of a generation: how many rows, and their digest."""
+
+    within: KeyRange
+    count: int
+    digest: str
 
 
 class PlacedHistory(TenantHistory):
@@ -35,20 +46,33 @@ class PlacedHistory(TenantHistory):
     `placed` gives the position of each event of the stream at hand by its seq, until it is taken.
     """
 
-    def __init__(self, reading: TenantReading, tick: Callable[[], None]) -> None:
-        super().__init__(reading, tick)
+    def __init__(
+        self,
+        reading: TenantReading,
+        tick: Callable[[], None],
+        generation: int | None = None,
+        upto_position: int | None = None,
+        within: KeyRange = EVERY_STREAM,
+    ) -> None:
+        super().__init__(reading, tick, generation)
+        self._wanted = (generation, upto_position, within)
         self.placed: dict[int, int] = {}
 
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedStreams` says."""
-        for key, events in self._reading.placed_streams():
+        generation, upto_position, within = self._wanted
+        for key, events in self._reading.placed_streams(generation, upto_position=upto_position, within=within):
             self.placed.clear()
-            yield key, listed(self._noted(events))
+            stream = listed(iter(events))
+            if isinstance(stream, list):
+                self.placed.update((event.seq, position) for position, event in stream)
+                yield key, self._counted([event for _, event in stream])
+            else:
+                yield key, self._each_counted(self._each_placed(stream))
 
-    def _noted(self, events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
+    def _each_placed(self, events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
         for position, event in events:
             self.placed[event.seq] = position
-            self._note_progress()
             yield event
 
 
@@ -56,7 +80,7 @@ class Staging:
     """Takes what a migration makes of a tenant's events, and hands it on in batches of about `batch_s` seconds each.
 
     Its three faces are what an engine writes to: events, then their positions, then the snapshot.
-    `written` is the digest of all that was handed on, to compare what is read back with. A batch is
+    `written` sums up all that was handed on, to compare what is read back with. A batch is
     written by a thread while the next is made; on leaving the context none is under way any more.
     """
 
@@ -71,7 +95,7 @@ class Staging:
         self._snapshots: list[Snapshot] = []
         self._last = (-1, 0)
         self._old_seq = 0
-        self.written = RowsHasher()
+        self._hasher = RowsHasher()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="staging")
         self._under_way: Future[None] | None = None
         self.events = _Face(self._take_events)
@@ -91,6 +115,10 @@ class Staging:
         self._hand_on()
         self._wait()
 
+    def written(self, within: KeyRange = EVERY_STREAM) -> Written:
+        """Return what was written in all; it is about the streams of `within`."""
+        return Written(within, self._hasher.count, self._hasher.hexdigest())
+
     def _hand_on(self) -> None:
         self._wait()
         if self._rows or self._snapshots:
@@ -104,7 +132,7 @@ class Staging:
             under_way.result()
 
     def _write(self, rows: list[PlacedRow], snapshots: list[Snapshot]) -> None:
-        self.written.update(rows)
+        self._hasher.update(rows)
         began = time.monotonic()
         self._stage(rows, snapshots)
         self._adapt(len(rows), time.monotonic() - began)
@@ -113,7 +141,7 @@ class Staging:
         self._waiting.extend(events)
 
     def _take_positions(self, rows: Iterable[PositionRow]) -> None:
-        events = event_rows(self._tenant_id, self._waiting)
+        events = iter(event_rows_of_stream(self._waiting))
         for *_, old_seq, new_seq in rows:
             if old_seq > self._old_seq:  # else another stream has begun
                 self._placed.pop(self._old_seq, None)

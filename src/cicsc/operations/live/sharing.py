@@ -1,0 +1,285 @@
+"""One tenant, worked on by several processes at once, each with a store of its own.
+
+The streams are cut into shares by their keys. What a worker reads reaches as far as the
+head that the parent has seen once no write was under way, so that all shares are of one moment although
+writers go on. Under the fence each worker also writes what its share becomes beside the history; whether
+the run that it writes for still has the tenant is checked in each of its transactions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cicsc.durable import make_temporary_folder
+from cicsc.engine.choice import worker_count
+from cicsc.engine.folding import SHARES_PER_WORKER, Folded, Share, Work, fold_work
+from cicsc.engine.inprocess import migrate_history
+from cicsc.engine.parts import Part, Writers, conclude
+from cicsc.engine.pool import Pool, TaskError, still_wanted
+from cicsc.errors import StoreError
+from cicsc.history.runs import KeyRange
+from cicsc.operations.live.staging import PlacedHistory, Staging, Written
+from cicsc.operations.stored import TICK_EVENTS, TenantHistory
+from cicsc.store import open_store
+from cicsc.store.encoding import RowsHasher
+
+if TYPE_CHECKING:
+    from cicsc.engine.leaves import Digests
+    from cicsc.history.model import Event, StreamKey
+    from cicsc.history.rows import RowWriter
+    from cicsc.migration.plan import Plan
+    from cicsc.migration.verdict import Verdict
+    from cicsc.progress import Amount, Phase
+    from cicsc.store.protocol import Store, TenantReading
+    from cicsc.store.records import Run
+
+SHARED_EVENTS_MIN: Final = 50_000
+"""Events of a tenant from which on it pays to start processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A generation of a tenant up to a position, in shares; what a worker needs to open one."""
+
+    url: str
+    tenant_id: str
+    generation: int
+    position: int
+    count: int
+    ranges: tuple[KeyRange, ...]
+    workers: int
+
+
+def cut_for(store: Store, reading: TenantReading, workers: int | None) -> Cut | None:
+    """Cut the active generation for so many processes; None where one process does it best."""
+    url, count = store.shared_url, worker_count(workers)
+    head = reading.head()
+    if url is None or count == 1 or head.count < SHARED_EVENTS_MIN:
+        return None
+    cuts = reading.cuts(count * SHARES_PER_WORKER)
+    ranges = tuple(KeyRange(first, end) for first, end in pairwise([None, *cuts, None]))
+    return Cut(url, reading.gate.tenant_id, head.generation, head.position, head.count, ranges, count)
+
+
+class _Elsewhere:
+    def write(self, rows: Iterable[Any]) -> None:
+        raise AssertionError(rows)
+
+
+ELSEWHERE: Final = _Elsewhere()
+"""Stands for rows that are asked for, and written where they are made."""
+
+
+class SharedHistory(TenantHistory):
+    """The active generation, folded by several processes where `cut` says how; `tick` is called as events pass."""
+
+    def __init__(self, reading: TenantReading, tick: Callable[[], None], cut: Cut | None) -> None:
+        super().__init__(reading, tick)
+        self._cut = cut
+
+    def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
+        """Migrate and verify the history, as `migrate_history` does.
+
+        Raises StoreError STORE_CONFLICT where there is not any more what was seen.
+        """
+        if self._cut is None:
+            return migrate_history(plan, self, *writers)
+        with make_temporary_folder() as folder:
+            return self._fold_shared(plan, self._cut, Path(folder))
+
+    def _work(self, cut: Cut) -> Work[Written]:
+        return _ReadingWork(cut)
+
+    def _note(self, written: Written) -> None:
+        """Take what came of a share."""
+
+    def _fold_shared(self, plan: Plan, cut: Cut, folder: Path) -> tuple[Verdict, Digests]:
+        folded = fold_work(
+            plan,
+            self._work(cut),
+            shares=len(cut.ranges),
+            folder=folder,
+            workers=cut.workers,
+            progress=_Ticking(self._tick),
+        )
+        with closing(folded):  # so that no process goes on when the result has failed
+            verdict, digests = conclude(plan, list(self._parts(folded)), self.malformed)
+        seen = verdict.source_events
+        if seen != cut.count and not verdict.integrity.total:
+            raise StoreError(
+                "STORE_CONFLICT",
+                f"cannot read generation {cut.generation} of tenant {cut.tenant_id!r}: "
+                f"it had {cut.count} events up to position {cut.position}, found {seen}",
+                hint="run store-check",
+            )
+        return verdict, digests
+
+    def _parts(self, folded: Iterator[Folded[Written]]) -> Iterator[Part]:
+        for share in folded:
+            self._note(share.made)
+            yield share.part
+
+
+class StagedHistory(SharedHistory):
+    """The active generation under the fence: what it becomes is written by the processes that fold it.
+
+    `written` is what was written, in the order of the shares.
+    """
+
+    def __init__(self, reading: TenantReading, tick: Callable[[], None], cut: Cut, run: Run) -> None:
+        super().__init__(reading, tick, cut)
+        self._run = run
+        self.written: list[Written] = []
+
+    def _work(self, cut: Cut) -> Work[Written]:
+        return _StagingWork(cut, self._run)
+
+    def _note(self, written: Written) -> None:
+        self.written.append(written)
+
+
+class _Ticking:
+    """Says of every note that there was progress."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        self._tick = tick
+
+    def begin(self, phase: Phase, whole: Amount) -> None:
+        """Take no note: nothing has passed yet."""
+
+    def note(self, done: Amount) -> None:  # noqa: ARG002 - that there is a note is enough
+        self._tick()
+
+    def worked(self, peaks: Sequence[int]) -> None:
+        """Take no note of what the processes took."""
+
+
+# --------------------------------------------------------------------------------------- in a worker's process
+
+
+class _StoreWork:
+    """Shares of a tenant; the store is opened when the first is, and stays open as long as the process lives."""
+
+    def __init__(self, cut: Cut) -> None:
+        self._cut = cut
+        self._opened: Store | None = None
+
+    def _store(self) -> Store:
+        if self._opened is None:
+            self._opened = open_store(self._cut.url)
+        return self._opened
+
+
+class _ReadingWork(_StoreWork):
+    @contextmanager
+    def open(self, share: int) -> Iterator[Share[Written]]:
+        cut = self._cut
+        with self._store().reading(cut.tenant_id) as reading:
+            yield _ReadShare(PlacedHistory(reading, _nothing, cut.generation, cut.position, cut.ranges[share]))
+
+
+class _StagingWork(_StoreWork):
+    def __init__(self, cut: Cut, run: Run) -> None:
+        super().__init__(cut)
+        self._run = run
+
+    @contextmanager
+    def open(self, share: int) -> Iterator[Share[Written]]:
+        cut, store = self._cut, self._store()
+        within = cut.ranges[share]
+        with store.reading(cut.tenant_id) as reading:
+            history = PlacedHistory(reading, _nothing, cut.generation, cut.position, within)
+            stage = partial(store.runs.stage, self._run)
+            with Staging(cut.tenant_id, history.placed, stage, batch_s=store.batch_s) as staging:
+                yield _StagedShare(history, staging, within)
+
+
+class _ReadShare:
+    """A share that is only looked at."""
+
+    def __init__(self, history: PlacedHistory) -> None:
+        self._history = history
+        self.writers = Writers()
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        return self._history.streams()
+
+    def made(self) -> Written:
+        return Written(KeyRange(), 0, "")
+
+
+class _StagedShare(_ReadShare):
+    """A share that is written beside the history."""
+
+    def __init__(self, history: PlacedHistory, staging: Staging, within: KeyRange) -> None:
+        super().__init__(history)
+        self._staging = staging
+        self._within = within
+        self.writers = Writers(staging.events, staging.positions, staging.snapshots)
+
+    def made(self) -> Written:
+        self._staging.finish()
+        return self._staging.written(self._within)
+
+
+def _nothing() -> None:
+    """Progress is told by the engine."""
+
+
+# ------------------------------------------------------------------------------------------- reading back
+
+
+def read_back(
+    store: Store, run: Run, written: Sequence[Written], workers: int | None, tick: Callable[[], None]
+) -> list[Written]:
+    """Read again what a run has written, share by share, and sum it up."""
+    assert run.target_generation is not None
+    url, count = store.shared_url, worker_count(workers)
+    if url is None or count == 1 or len(written) == 1:
+        with store.reading(run.tenant_id) as reading:
+            return [summed(reading, run.target_generation, share.within, tick) for share in written]
+    make = partial(_Reader, url, run.tenant_id, run.target_generation, [share.within for share in written], os.getpid())
+    with Pool(make, len(written), count, lambda _: tick()) as pool:
+        try:
+            found = dict(pool.results())
+        except TaskError as failed:
+            raise failed.error from None
+    return [found[share] for share in sorted(found)]
+
+
+def summed(reading: TenantReading, generation: int, within: KeyRange, tick: Callable[[], None]) -> Written:
+    """Read some streams of a generation and sum them up."""
+    rows, found = reading.rows(generation, within=within), RowsHasher()
+    while batch := list(islice(rows, TICK_EVENTS)):
+        found.update(batch)
+        tick()
+    return Written(within, found.count, found.hexdigest())
+
+
+class _Reader:
+    """Sums up shares of a generation, in a worker."""
+
+    def __init__(self, url: str, tenant_id: str, generation: int, ranges: Sequence[KeyRange], parent: int) -> None:
+        self._parent = parent
+        self._store = open_store(url)
+        self._wanted = (tenant_id, generation, ranges)
+
+    def run(self, task: int, tell: Callable[[object], None]) -> Written:
+        tenant_id, generation, ranges = self._wanted
+
+        def tick() -> None:
+            still_wanted(self._parent)
+            tell(None)
+
+        with self._store.reading(tenant_id) as reading:
+            return summed(reading, generation, ranges[task], tick)
+
+    def finish(self) -> None:
+        self._store.close()
