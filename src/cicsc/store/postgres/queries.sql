@@ -276,11 +276,18 @@ where tenant_id = %(tenant_id)s and generation = %(generation)s
 
 -- name: remove_snapshots
 delete from cicsc.snapshot
-where tenant_id = %(tenant_id)s and generation = %(generation)s and (entity_type, entity_id) in (
-    select s.entity_type, s.entity_id from cicsc.snapshot s
-    where s.tenant_id = %(tenant_id)s and s.generation = %(generation)s
-    limit %(limit)s
-);
+where tenant_id = %(tenant_id)s and generation = %(generation)s
+    and (entity_type, entity_id) <= (
+        select last.entity_type, last.entity_id
+        from (
+            select s.entity_type, s.entity_id from cicsc.snapshot s
+            where s.tenant_id = %(tenant_id)s and s.generation = %(generation)s
+            order by s.tenant_id, s.generation, s.entity_type, s.entity_id
+            limit %(limit)s
+        ) last
+        order by last.entity_type desc, last.entity_id desc
+        limit 1
+    );
 
 -- name: stage_events
 copy cicsc.event
