@@ -62,7 +62,7 @@ class Leaves:
         self.tenants: list[TenantLeaves] = []
         self.first: StreamKey | None = None
         self.last: StreamKey | None = None
-        self._lines = Spool(folder)
+        self.lines = Spool(folder)
 
     def add(self, key: StreamKey, count: int, digest: str) -> None:
         """Add the leaf of the next stream; raises ValueError when its key does not ascend."""
@@ -77,17 +77,17 @@ class Leaves:
         tenant = self.tenants[-1]
         tenant.events += count
         tenant.size += len(line)
-        self._lines.append(line)
+        self.lines.append(line)
 
     def pieces(self) -> Iterator[tuple[TenantLeaves, Iterator[bytes]]]:
         """Yield each tenant with its lines, in pieces, to be read before the next is asked for."""
-        reader = self._lines.reader()
+        reader = self.lines.reader()
         for tenant in self.tenants:
             yield tenant, _read(reader, tenant.size)
 
     def close(self) -> None:
         """Give memory and disk back."""
-        self._lines.close()
+        self.lines.close()
 
 
 class LeavesPair:
@@ -112,26 +112,41 @@ def chained(parts: Iterable[LeavesPair], integrity: FindingsTally) -> Digests:
 
     Raises ValueError where keys do not ascend.
     """
-    roots = RootHasher(), RootHasher()
-    heads = _Heads()
-    last: list[StreamKey | None] = [None, None]
+    chain = Chain()
     for pair in parts:
+        chain.add(pair)
+    return chain.finish(integrity)
+
+
+class Chain:
+    """Chains leaves as they come; of those that have passed nothing is kept."""
+
+    def __init__(self) -> None:
+        self._roots = RootHasher(), RootHasher()
+        self._heads = _Heads()
+        self._last: list[StreamKey | None] = [None, None]
+
+    def add(self, pair: LeavesPair) -> None:
+        """Add the leaves of the next part; raises ValueError where keys do not ascend."""
         for side, leaves in enumerate((pair.given, pair.made)):
-            before = last[side]
+            before = self._last[side]
             if before is not None and leaves.first is not None and leaves.first <= before:
                 raise _descends(leaves.first, before)
-            last[side] = leaves.last or before
+            self._last[side] = leaves.last or before
             for tenant, pieces in leaves.pieces():
                 if side == 0:
-                    heads.enter(tenant)
+                    self._heads.enter(tenant)
                 for lines in pieces:
-                    roots[side].update_lines(lines)
+                    self._roots[side].update_lines(lines)
                     if side == 0:
-                        heads.root.update_lines(lines)
-    if "MALFORMED_EVENT" in integrity.counts:
-        return Digests()
-    made = roots[1].hexdigest() if integrity.total == 0 else None
-    return Digests(roots[0].hexdigest(), made, heads.finish())
+                        self._heads.root.update_lines(lines)
+
+    def finish(self, integrity: FindingsTally) -> Digests:
+        """Return what the findings leave of the digests."""
+        if "MALFORMED_EVENT" in integrity.counts:
+            return Digests()
+        made = self._roots[1].hexdigest() if integrity.total == 0 else None
+        return Digests(self._roots[0].hexdigest(), made, self._heads.finish())
 
 
 class _Heads:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from cicsc.engine.leaves import Digests, LeavesPair, chained
+from cicsc.engine.leaves import Chain, Digests, LeavesPair
 from cicsc.engine.rows import RowStore
 from cicsc.migration.stream import migrate_stream
 from cicsc.migration.verdict import Verdict, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from cicsc.history.integrity import FindingsTally
@@ -160,11 +160,12 @@ class _PartRun:
         store.append(row)
 
 
-def conclude(plan: Plan, parts: Sequence[Part], malformed: FindingsTally) -> tuple[Verdict, Digests]:
-    """Make the result on a whole history of its parts, in the order of their keys, and close them.
+def conclude(plan: Plan, parts: Iterable[Part], malformed: FindingsTally) -> tuple[Verdict, Digests]:
+    """Make the result on a whole history of its parts, in the order of their keys, and close each as it passes.
 
     `malformed` are the findings about values that are no events.
     """
+    chain = Chain()
     verdict = Verdict()
     verdict.integrity.merge(malformed)
     tenants: list[str] = []
@@ -177,12 +178,12 @@ def conclude(plan: Plan, parts: Sequence[Part], malformed: FindingsTally) -> tup
                 _decide(plan, waiting, verdict)
                 waiting = []
             waiting.append(rows)
+        chain.add(part.leaves)
+        part.leaves.close()
     if waiting:
         _decide(plan, waiting, verdict)
-    digests = chained([part.leaves for part in parts], verdict.integrity)
+    digests = chain.finish(verdict.integrity)
     digests.tenants = tenants
-    for part in parts:
-        part.close()
     return verdict, digests
 
 

@@ -61,7 +61,7 @@ class Intake:
         if opened.format == "parquet":
             from cicsc.history.parquet import parquet_rows  # noqa: PLC0415 - takes long to import, rarely needed
 
-            self._take_values(parquet_rows(opened))
+            self.take_values(parquet_rows(opened))
         elif opened.format == "lines":
             self.read_lines(opened.chunks, opened.name)
         else:
@@ -80,7 +80,17 @@ class Intake:
 
     def read_values(self, values: Iterable[object]) -> None:
         """Read events, or mappings of their fields, from memory; raises InputError for what JSON cannot say."""
-        self._take_values((f"index {index}", _value(item, f"index {index}")) for index, item in enumerate(values))
+        self.take_values((f"index {index}", _value(item, f"index {index}")) for index, item in enumerate(values))
+
+    def take_values(self, values: Iterator[tuple[str, object]]) -> None:
+        """Take in decoded values, each with its place; what is no event is a finding."""
+        for place, value in values:
+            event = self._event(value, place)
+            if event is not None:
+                self._take_event(event)
+                if self.events_count - self._noted == NOTED_EVENTS:
+                    self._note()
+        self._note()
 
     def _take_batch(self, batch: TextBatch, name: str) -> None:
         """Take in a batch as a whole if all its texts are records, which is usual, else text by text."""
@@ -173,16 +183,6 @@ class Intake:
         if self._tenants is None or finding.tenant_id is None or finding.tenant_id in self._tenants:
             self.malformed.include(finding)
         return None
-
-    def _take_values(self, values: Iterator[tuple[str, object]]) -> None:
-        """Take in decoded values, each with its place."""
-        for place, value in values:
-            event = self._event(value, place)
-            if event is not None:
-                self._take_event(event)
-                if self.events_count - self._noted == NOTED_EVENTS:
-                    self._note()
-        self._note()
 
     def _note(self) -> None:
         """Note the events that were taken in since the last note."""

@@ -34,7 +34,7 @@ def parquet_rows(opened: OpenInput) -> Iterator[tuple[str, object]]:
     with _random_access(opened) as file:
         try:
             table = parquet.ParquetFile(file)
-            _check_columns(table.schema_arrow, opened.name)
+            check_columns(table.schema_arrow, opened.name)
             yield from _rows(table, opened.name)
         except errors as error:
             reason = str(error).partition("\n")[0].strip("'\".").lower()
@@ -65,7 +65,8 @@ def _random_access(opened: OpenInput) -> Iterator[BinaryIO]:
         yield copy
 
 
-def _check_columns(schema: pa.Schema, name: str) -> None:
+def check_columns(schema: pa.Schema, name: str) -> None:
+    """Raise InputError, naming every fault, where columns cannot hold events."""
     faults = [fault for field in EVENT_FIELDS if (fault := _column_fault(schema, field))]
     names = schema.names
     faults += [f"column {field!r} occurs more than once" for field in sorted(set(names)) if names.count(field) > 1]
@@ -101,11 +102,12 @@ def _rows(table: Any, name: str) -> Iterator[tuple[str, object]]:
     for batch in table.iter_batches(batch_size=_ROWS_PER_BATCH):
         for row in cast("list[dict[str, object]]", batch.to_pylist(maps_as_pydicts="strict")):
             origin = f"{name} row {index}"
-            yield origin, _event_value(row, origin)
+            yield origin, event_value(row, origin)
             index += 1
 
 
-def _event_value(row: dict[str, object], origin: str) -> object:
+def event_value(row: dict[str, object], origin: str) -> object:
+    """Return what a row says, as decoding JSON would give it; raises InputError for what JSON cannot say."""
     payload = row["payload"]
     fields = {field: value for field, value in row.items() if field in _FIELDS or value is not None}
     if isinstance(payload, str):

@@ -73,8 +73,11 @@ decode_record: Final = _event_decoder.decode
 decode_records: Final = _event_decoder.decode_lines
 """Decodes the lines of several records at once."""
 
-_encode_block: Final = msgspec.msgpack.Encoder().encode
-_decode_block: Final = msgspec.msgpack.Decoder(Block).decode
+encode_block: Final = msgspec.msgpack.Encoder().encode
+"""Encodes a block as bytes, as runs hold it."""
+
+decode_block: Final = msgspec.msgpack.Decoder(Block).decode
+"""Decodes what `encode_block` gives."""
 
 
 def ordered(seqs: list[int], records: list[bytes]) -> tuple[list[int], list[bytes]]:
@@ -171,7 +174,7 @@ def write_run(path: Path, blocks: Iterable[Block]) -> Run:
                 if place >= next_mark:
                     marks.append((block.key, place))
                     next_mark = place + MARK_BYTES
-                data = _encode_block(block)
+                data = encode_block(block)
                 file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
                 file.write(data)
                 place += _LENGTH_BYTES + len(data)
@@ -199,4 +202,4 @@ def open_run(run: Run, wanted: KeyRange = ALL_STREAMS) -> Iterator[Iterator[Bloc
 
 def _read_blocks(file: BinaryIO) -> Iterator[Block]:
     while length := file.read(_LENGTH_BYTES):
-        yield _decode_block(file.read(int.from_bytes(length, "big")))
+        yield decode_block(file.read(int.from_bytes(length, "big")))

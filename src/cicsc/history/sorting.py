@@ -82,6 +82,19 @@ class Sorter:
         self.groups.clear()
         self._gathered = 0
 
+    def drain(self) -> Iterator[Block]:
+        """Yield what is in memory as blocks, for others to sort further, and forget it."""
+        yield from sorted_blocks(self.groups)
+        self.groups.clear()
+        self._gathered = 0
+
+    def take(self, block: Block) -> None:
+        """Gather the records of a block that was drained elsewhere."""
+        seqs, records = self.groups.setdefault(block.key, ([], []))
+        seqs.extend(block.seqs)
+        records.extend(block.text.split(b"\n"))
+        self.account(len(block.seqs), len(block.text))
+
     def finish(self, shared_by: int = 1) -> None:
         """Bring the number of runs down to what can be merged at once, with those of as many others as share."""
         runs_max = max(2, RUNS_MAX // shared_by)
