@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 @options.now
 @options.actor
 @options.workers
+@options.engine
+@options.spark_master
 @options.metrics_out
 @options.summary
 @click.pass_context

@@ -144,6 +144,19 @@ tenant_workers = click.option(
     type=Count(1, 64),
     help="How many processes share a large tenant, on PostgreSQL. Default: one for each core; with --parallel, one.",
 )
+engine = click.option(
+    "--engine",
+    type=Choice("local", "spark"),
+    default="local",
+    show_default=True,
+    help="What does the work: processes of this machine, or Apache Spark; then --events may be a folder or a glob. The "
+    "result is the same.",
+)
+spark_master = click.option(
+    "--spark-master",
+    metavar="URL",
+    help="Where Spark runs: local[N], spark://HOST:PORT, yarn, ... Default: what spark-submit says, else this machine.",
+)
 metrics_out = click.option(
     "--metrics-out",
     metavar="FILE",
@@ -187,5 +200,7 @@ assessment = together(
     equivalence,
     accept_source_violations,
     workers,
+    engine,
+    spark_master,
 )
 """What preflight and dry run are told, with the same meaning."""

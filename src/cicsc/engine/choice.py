@@ -1,13 +1,47 @@
-"""How many processes are to work, and whether they can be had; loads nothing that small calls would pay for."""
+"""Which engine is to work, and with how many processes; loads nothing that small calls would pay for."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cicsc.errors import UsageError
+
+EngineName = Literal["local", "spark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What is to work: so many processes of this machine, or a Spark, on `master` or on what there is."""
+
+    workers: int = 1
+    spark: bool = False
+    master: str | None = None
+
+
+def chosen_engine(name: EngineName, *, workers: int | None, spark_master: str | None) -> Engine:
+    """Return the engine that a call asks for; raises UsageError where it contradicts itself."""
+    if name == "local":
+        if spark_master is not None:
+            raise UsageError(
+                "CONFLICTING_FLAGS",
+                f"--spark-master is given ({spark_master!r}), but the engine is not spark",
+                hint="add --engine spark",
+            )
+        return Engine(worker_count(workers))
+    if name != "spark":
+        raise UsageError("INVALID_VALUE", f"engine is {name!r}, expected local or spark")
+    if workers is not None:
+        raise UsageError(
+            "CONFLICTING_FLAGS",
+            "--engine spark and --workers exclude each other",
+            hint="--spark-master says how many cores there are, for example local[4]",
+        )
+    return Engine(spark=True, master=spark_master)
 
 
 def cores() -> int:

@@ -141,13 +141,17 @@ def _hand_on(lines: Spool | None, writer: RowWriter[Row] | None, rows: Callable[
         return 0
     reader = lines.reader()
     while data := reader.read(_LINES_BYTES):
-        data += reader.readline()
-        if isinstance(writer, LineWriter):
-            writer.write_lines(data)
-        else:
-            writer.write(rows(data))
+        hand_on_lines(data + reader.readline(), writer, rows)
     lines.close()
     return lines.size
+
+
+def hand_on_lines(lines: bytes, writer: RowWriter[Row], rows: Callable[[bytes], list[Row]]) -> None:
+    """Write rows that come as lines; a writer of other things gets the rows."""
+    if isinstance(writer, LineWriter):
+        writer.write_lines(lines)
+    else:
+        writer.write(rows(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +177,8 @@ class _Folder:
         events = Spool(self._folder) if self._plan.migrated else None
         positions = Spool(self._folder) if self._plan.positions else None
         writers = Writers(
-            None if events is None else _Lines(events, event_lines),
-            None if positions is None else _Lines(positions, position_lines),
+            None if events is None else Lines(events, event_lines),
+            None if positions is None else Lines(positions, position_lines),
         )
         streams = noted(self._streams(self._shares[task]), Relayed(tell))
         part = run_part(self._plan, streams, writers, folder=self._folder)
@@ -190,7 +194,7 @@ class _Folder:
         """There is nothing left to say."""
 
 
-class _Lines:
+class Lines:
     """Writes rows as lines into a spool."""
 
     def __init__(self, spool: Spool, encode: Callable[[Iterable[Any]], bytes]) -> None:
@@ -198,4 +202,5 @@ class _Lines:
         self._encode = encode
 
     def write(self, rows: Iterable[Any]) -> None:
+        """Add rows to the lines."""
         self._spool.append(self._encode(rows))

@@ -63,7 +63,7 @@ def open_shared(
 
 def migrate_shared(
     plan: Plan,
-    history: SortedStreams,
+    history: SortedStreams | FoldsItself,
     events: RowWriter[Event] | None = None,
     positions: RowWriter[PositionRow] | None = None,
     snapshots: RowWriter[Snapshot] | None = None,
@@ -72,7 +72,8 @@ def migrate_shared(
 ) -> tuple[Verdict, Digests]:
     """Migrate and verify as `migrate_history` does, with so many processes where it pays.
 
-    It does not where snapshots are asked for, and where the history is not one of files.
+    It does not where snapshots are asked for, and where the history is not one of files. One that
+    folds itself does it in its own way.
     """
     if isinstance(history, FoldsItself):
         return history.fold(plan, events, positions, snapshots)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from msgspec import UNSET, UnsetType
 
 from cicsc.bundle.load import load_bundle
-from cicsc.engine.choice import worker_count
+from cicsc.engine.choice import Engine, EngineName, chosen_engine
 from cicsc.engine.inprocess import SortedStreams
 from cicsc.engine.workers import migrate_shared
 from cicsc.errors import BundleError, UsageError
@@ -23,7 +23,7 @@ from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.totality import holes, warnings
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import StoreSource, require_digest, require_tenants
-from cicsc.operations.stored import StoredHistory, named, opened_history
+from cicsc.operations.stored import StoredHistory, named, opened_with
 from cicsc.operations.verification import verification
 from cicsc.progress import SILENT, Progress
 from cicsc.report.models import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from cicsc.bundle.model import Bundle, Migration
     from cicsc.engine.inprocess import Digests
+    from cicsc.engine.spark.history import SparkHistory
     from cicsc.errors import Problem
     from cicsc.history.model import Event
     from cicsc.history.rows import PositionRow, RowWriter
@@ -70,7 +71,7 @@ class Call:
     """What an operator asks to be assessed.
 
     `now` is in milliseconds and defaults to the history's largest ts. An empty `tenants` means all.
-    `workers` is the number of processes, by default one for each core.
+    `workers` is the number of processes, by default one for each core; `engine` may also be "spark", on `spark_master`.
     `source` may be None for a history of a store, which holds the bundle.
     """
 
@@ -85,8 +86,14 @@ class Call:
     equivalence: Equivalence = "final"
     accept_source_violations: Collection[str] = ()
     workers: int | None = None
+    engine: EngineName = "local"
+    spark_master: str | None = None
     active: Active | None = None
     progress: Progress = SILENT
+
+    def chosen_engine(self) -> Engine:
+        """Return what is to work; raises UsageError where the call contradicts itself."""
+        return chosen_engine(self.engine, workers=self.workers, spark_master=self.spark_master)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +144,9 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     decoded and WorkError where the work could not be done.
     """
     require_digest(call.expected_hash)
+    engine = call.chosen_engine()
     if isinstance(call.events, StoreSource):
-        with opened_history(
-            call.events, call.tenants, workers=worker_count(call.workers), progress=call.progress
-        ) as history:
+        with opened_with(engine, call.events, call.tenants, progress=call.progress) as history:
             assert isinstance(history, StoredHistory)
             return _assess(_informed(call, history), outputs)
     return _assess(call, outputs)
@@ -178,11 +184,11 @@ def _assess(call: Call, outputs: Outputs) -> Assessment:
     )
 
 
-def _opened(call: Call) -> AbstractContextManager[History]:
+def _opened(call: Call) -> AbstractContextManager[History | SparkHistory]:
     """Read the history that is named, or take the one that is given."""
     if isinstance(call.events, History):
         return nullcontext(call.events)
-    return opened_history(call.events, call.tenants, workers=worker_count(call.workers), progress=call.progress)
+    return opened_with(call.chosen_engine(), call.events, call.tenants, progress=call.progress)
 
 
 def _check_documents(call: Call) -> _Static:
@@ -286,7 +292,7 @@ def _check_accepted(source: Bundle | None, accepted: Collection[str]) -> None:
             )
 
 
-def _plan(static: _Static, call: Call, history: History) -> Plan | None:
+def _plan(static: _Static, call: Call, history: History | SparkHistory) -> Plan | None:
     """Compile what can be run: the migration, else the source's own judgement, else nothing."""
     now = history.latest_ts if call.now is None else call.now
     if static.source is None:
@@ -297,7 +303,9 @@ def _plan(static: _Static, call: Call, history: History) -> Plan | None:
     return replace(plan, every_event=call.equivalence == "every-event")
 
 
-def _run(plan: Plan | None, static: _Static, history: History, call: Call, outputs: Outputs) -> tuple[Verdict, Digests]:
+def _run(
+    plan: Plan | None, static: _Static, history: History | SparkHistory, call: Call, outputs: Outputs
+) -> tuple[Verdict, Digests]:
     chosen = replace(
         plan or NOTHING,
         digests=outputs.digests or call.expected_hash is not None,
@@ -306,7 +314,7 @@ def _run(plan: Plan | None, static: _Static, history: History, call: Call, outpu
         snapshots=outputs.snapshots is not None and static.migration is not None,
     )
     writers = (outputs.events, outputs.positions, outputs.snapshots)
-    return migrate_shared(chosen, history, *writers, workers=worker_count(call.workers))
+    return migrate_shared(chosen, history, *writers, workers=call.chosen_engine().workers)
 
 
 def _verify(static: _Static, verdict: Verdict, call: Call) -> Verify | None:

@@ -24,6 +24,7 @@ from cicsc.report.models import Artifact, DryRun, HeadReport
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from cicsc.engine.choice import EngineName
     from cicsc.operations.assess import Equivalence
     from cicsc.operations.sources import BundleSource, HistorySource
 
@@ -44,6 +45,8 @@ def dry_run(
     equivalence: Equivalence = "final",
     accept_source_violations: Collection[str] = (),
     workers: int | None = None,
+    engine: EngineName = "local",
+    spark_master: str | None = None,
     progress: Progress = SILENT,
 ) -> DryRun:
     """Check a migration as `preflight` does, and record the outcome.
@@ -55,7 +58,7 @@ def dry_run(
     """
     call = Call(
         source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations,
-        workers, progress=progress,
+        workers, engine, spark_master, progress=progress,
     )  # fmt: skip
     outputs = {"--artifact": artifact, "--out-events": out_events, "--out-positions": out_positions}
     paths = {flag: None if path is None else Path(path) for flag, path in outputs.items()}

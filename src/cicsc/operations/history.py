@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from cicsc.bundle.load import load_bundle
-from cicsc.engine.choice import worker_count
+from cicsc.engine.choice import chosen_engine
 from cicsc.engine.workers import migrate_shared
 from cicsc.errors import BundleError, HistoryError, UsageError
 from cicsc.history.integrity import FindingsTally, checked_sequence
@@ -17,7 +17,7 @@ from cicsc.migration.tally import Tally
 from cicsc.operations.assess import problem_check
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import StoreSource, require_digest, require_tenants
-from cicsc.operations.stored import StoredHistory, opened_history
+from cicsc.operations.stored import StoredHistory, opened_history, opened_with
 from cicsc.operations.verification import side_verification
 from cicsc.progress import SILENT, Progress
 from cicsc.replay.fold import replay_steps
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from cicsc.bundle.model import Bundle
+    from cicsc.engine.choice import EngineName
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.sorted import SortedHistory
     from cicsc.operations.sources import BundleSource, HistorySource
@@ -44,6 +45,8 @@ def verify_history(
     now: int | None = None,
     actor: str | None = None,
     workers: int | None = None,
+    engine: EngineName = "local",
+    spark_master: str | None = None,
     progress: Progress = SILENT,
 ) -> HistoryVerify:
     """Check the integrity of a history, compute its digest and, with a bundle, replay it and check constraints.
@@ -52,14 +55,14 @@ def verify_history(
     unless another is given. Raises InputError for an input that cannot be decoded.
     """
     require_digest(expected_hash)
+    chosen = chosen_engine(engine, workers=workers, spark_master=spark_master)
     loaded, bundle_check = (None, None) if bundle is None else _load(bundle)
-    count = worker_count(workers)
-    with opened_history(events, tenants, workers=count, progress=progress) as history:
+    with opened_with(chosen, events, tenants, progress=progress) as history:
         if bundle is None and isinstance(history, StoredHistory):
             loaded, bundle_check = _load(history.bundle())
         moment = history.latest_ts if now is None else now
         plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
-        verdict, digests = migrate_shared(replace(plan, digests=True), history, workers=count)
+        verdict, digests = migrate_shared(replace(plan, digests=True), history, workers=chosen.workers)
     require_tenants(tenants, digests.tenants)
     integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
     side = None if loaded is None else side_verification(loaded, verdict.source, frozenset())

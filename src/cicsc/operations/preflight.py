@@ -10,6 +10,7 @@ from cicsc.progress import SILENT, Progress
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from cicsc.engine.choice import EngineName
     from cicsc.operations.assess import Equivalence
     from cicsc.operations.sources import BundleSource, HistorySource
     from cicsc.report.models import Preflight
@@ -28,6 +29,8 @@ def preflight(
     equivalence: Equivalence = "final",
     accept_source_violations: Collection[str] = (),
     workers: int | None = None,
+    engine: EngineName = "local",
+    spark_master: str | None = None,
     progress: Progress = SILENT,
 ) -> Preflight:
     """Check a migration from `source` to `target` on the whole history `events`.
@@ -39,6 +42,8 @@ def preflight(
     `accept_source_violations` names constraints of the source that may be violated by the source.
     `workers` is how many processes share a large file (default: one for each core where processes can be
     forked safely, that is on Linux from a process with one thread); the result is the same for any number.
+    With `engine` "spark" a Spark does the work, on `spark_master` (default: a Spark that runs or that spark-submit
+    has made, else all cores of this machine); `events` is then a path, a folder or a glob, as Spark reads them.
     `progress` is told how far the work has come (see `cicsc.progress`), and changes nothing.
 
     A migration that must not go ahead is a report with ok false. Raises UsageError for a call that
@@ -47,6 +52,6 @@ def preflight(
     """
     call = Call(
         source, target, events, migration, now, actor, tenants, expected_hash, equivalence, accept_source_violations,
-        workers, progress=progress,
+        workers, engine, spark_master, progress=progress,
     )  # fmt: skip
     return assess(call, Outputs()).report

@@ -26,6 +26,8 @@ from cicsc.store import open_store
 
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
+    from cicsc.engine.choice import Engine
+    from cicsc.engine.spark.history import SparkHistory
     from cicsc.history.model import Event, StreamKey
     from cicsc.operations.sources import HistorySource
     from cicsc.progress import Phase, Progress
@@ -191,6 +193,28 @@ def opened_history(
         names = wanted_tenants(store, events.tenants)
         with StoredHistory(store, names, generation=generation, progress=progress) as stored:
             yield stored
+
+
+@contextmanager
+def opened_with(
+    engine: Engine, events: HistorySource, tenants: Collection[str] = (), *, progress: Progress = SILENT
+) -> Iterator[SortedHistory | StoredHistory | SparkHistory]:
+    """Give a history as `opened_history` does, for an engine; Spark reads files only, and those by itself."""
+    if not engine.spark:
+        with opened_history(events, tenants, workers=engine.workers, progress=progress) as history:
+            yield history
+        return
+    if isinstance(events, StoreSource):
+        raise UsageError(
+            "CONFLICTING_FLAGS",
+            "--engine spark and --store exclude each other: Spark reads files",
+            hint="leave the engine out, or export the history first with history-export",
+        )
+    from cicsc.engine.spark.history import open_spark  # noqa: PLC0415 (rarely needed)
+
+    wanted = frozenset(tenants) or None
+    with open_spark(events, tenants=wanted, master=engine.master, progress=progress) as distributed:
+        yield distributed
 
 
 def wanted_tenants(store: Store, tenants: Collection[str] | None) -> list[str]:

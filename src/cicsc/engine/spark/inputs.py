@@ -1,0 +1,156 @@
+"""What Spark is to read: one path, folder or glob, in which form, and what messages call its files.
+
+Spark finds the files, wherever its file systems are; which form they have is told by their names.
+Files count as ordered by their path, which matters only for which of several faults is named.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
+
+from cicsc.engine.spark.session import reason_of
+from cicsc.errors import InputError, UsageError, WorkError
+from cicsc.history.opening import STANDARD_INPUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import DataFrame, SparkSession
+
+Form = Literal["lines", "parquet"]
+
+ORIGIN = "cicsc origin"
+ROW = "cicsc row"
+"""Columns that are added to what is read; no field of events has such a name."""
+
+_PARQUET = ".parquet"
+_DAMAGE = ("EOFException", "ZipException", "DataFormatException", "incorrect data check", "incorrect header check")
+
+
+@dataclass(frozen=True, slots=True)
+class SparkInput:
+    """A history as Spark reads it: a row for each line or event, with where it comes from.
+
+    `single` is what messages call the only file; several are called by their own paths.
+    """
+
+    frame: DataFrame
+    form: Form
+    single: str | None
+
+
+def spark_input(session: SparkSession, source: object) -> SparkInput:
+    """Find the files of a source; raises UsageError for what is no path, and InputError where there is none."""
+    if not isinstance(source, str | Path) or str(source) == STANDARD_INPUT:
+        raise UsageError(
+            "SOURCE_UNKNOWN",
+            "the spark engine reads files: expected a path, a folder or a glob, found "
+            + ("standard input" if source == STANDARD_INPUT else type(source).__name__),
+            hint="write the history to a file that every executor can read, or leave the engine out",
+        )
+    name = repr(str(source))
+    path = _located(session, str(source))
+    lines = session.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
+    with spark_errors(name):
+        frame = lines.text(path)
+        files = frame.inputFiles()
+    if not files:
+        raise InputError("FILE_NOT_FOUND", f"cannot open {name}: there is no file in it", hint="check the path")
+    single = name if len(files) == 1 and Path(source).is_file() else None
+    if _form(files, name) == "lines":
+        return SparkInput(_lines_with_origin(frame), "lines", single)
+    with spark_errors(name):
+        rows = session.read.option("recursiveFileLookup", "true").option("mergeSchema", "true").parquet(path)
+        return SparkInput(_rows_with_origin(rows, name), "parquet", single)
+
+
+def _located(session: SparkSession, source: str) -> str:
+    """Return a path so that Spark looks where this process stands, unless its paths lie elsewhere by default."""
+    default = session.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")  # noqa: SLF001 - not offered otherwise
+    if "://" in source or source.startswith("file:") or not (default or "file:").startswith("file:"):
+        return source
+    path = os.path.abspath(source)  # noqa: PTH100 - a glob is no path, and links are Spark's to follow
+    if os.path.exists(path):  # noqa: PTH110 - as above
+        return "".join(f"\\{character}" if character in "{}[]*?\\" else character for character in path)
+    return path
+
+
+def _form(files: list[str], name: str) -> Form:
+    parquet = sum(PurePosixPath(file).suffix == _PARQUET for file in files)
+    if parquet not in {0, len(files)}:
+        raise InputError(
+            "FORMATS_DIFFER",
+            f"cannot read {name}: {parquet} of its {len(files)} files are Parquet, expected all or none",
+            hint="name the files of one form with a glob, for example 'FOLDER/*.parquet'",
+        )
+    return "parquet" if parquet else "lines"
+
+
+def _lines_with_origin(frame: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as sql  # noqa: PLC0415 - optional, and takes long to import
+
+    origin = sql.concat_ws(" ", sql.col("_metadata.file_block_start"), sql.col("_metadata.file_path"))
+    return frame.select(sql.col("value").cast("binary").alias("value"), origin.alias(ORIGIN))
+
+
+def _rows_with_origin(frame: DataFrame, name: str) -> DataFrame:
+    from pyspark.sql import functions as sql  # noqa: PLC0415 - optional, and takes long to import
+    from pyspark.sql.pandas.types import to_arrow_schema  # noqa: PLC0415
+
+    from cicsc.history.parquet import check_columns  # noqa: PLC0415 - as above
+
+    check_columns(to_arrow_schema(frame.schema), name)
+    origin = sql.concat_ws(" ", sql.lit("0"), sql.col("_metadata.file_path"))
+    return frame.select("*", origin.alias(ORIGIN), sql.col("_metadata.row_index").alias(ROW))
+
+
+def shown(path: str) -> str:
+    """Name one of several files as messages do, from what Spark calls it: a path of this machine, or a URL."""
+    plain = unquote(path)
+    for scheme in ("file://", "file:"):
+        if plain.startswith(scheme):
+            return repr(plain.removeprefix(scheme))
+    return repr(plain)
+
+
+@contextmanager
+def spark_errors(name: str) -> Iterator[None]:
+    """Turn what Spark raises into errors of ours; `name` is what messages call the input."""
+    from py4j.protocol import Py4JError, Py4JNetworkError  # noqa: PLC0415 - optional, comes with pyspark
+    from pyspark.errors import PySparkException  # noqa: PLC0415 - optional, and takes long to import
+
+    try:
+        yield
+    except (Py4JNetworkError, ConnectionError) as error:
+        raise WorkError(
+            "SPARK_FAILED",
+            "the Spark driver ended while it worked",
+            hint="give it more memory (spark.driver.memory); nothing was written",
+        ) from error
+    except (Py4JError, PySparkException) as error:
+        raise _translated(name, str(error)) from error
+
+
+def _translated(name: str, text: str) -> InputError | WorkError:
+    reason = reason_of(text)
+    lowered = reason[:1].lower() + reason[1:]
+    if "PATH_NOT_FOUND" in text or "Path does not exist" in text:
+        return InputError("FILE_NOT_FOUND", f"cannot open {name}: there is no such file", hint="check the path")
+    if "AccessControlException" in text or "Permission denied" in text:
+        return InputError(
+            "FILE_UNREADABLE", f"cannot read {name}: {lowered}", hint="check the file and its permissions"
+        )
+    if any(word in text for word in ("is not a Parquet file", "UNABLE_TO_INFER_SCHEMA", "parquet")):
+        return InputError("PARQUET_INVALID", f"cannot read {name} as parquet: {lowered}")
+    if any(word in reason for word in _DAMAGE):
+        return InputError(
+            "COMPRESSION_INVALID",
+            f"cannot decompress {name}: {lowered}",
+            hint="the file is incomplete or damaged; copy it again from where it came",
+        )
+    return WorkError("SPARK_FAILED", f"Spark could not do the work: {lowered}", hint="nothing was written")
