@@ -87,6 +87,7 @@ writers: $(VENV)/package.stamp $(VENV)/test.stamp ## 32 writers against 200 cuto
 lock: $(VENV)/lock.stamp ## pin the dependencies of pyproject.toml again
 	$(COMPILE) -o requirements/runtime.txt pyproject.toml --group build
 	$(COMPILE) -o requirements/test.txt pyproject.toml --all-extras --group build --group test -c requirements/runtime.txt
+	$(COMPILE) -o requirements/sdist.txt --group sdist -c requirements/test.txt
 	$(COMPILE) -o requirements/check.txt --group check -c requirements/test.txt
 	$(COMPILE) -o requirements/mutation.txt --group mutation -c requirements/test.txt
 	$(COMPILE) -o requirements/benchmark.txt --group benchmark -c requirements/test.txt
@@ -113,6 +114,11 @@ $(VENV)/runtime.stamp: requirements/runtime.txt $(VENV)/python.stamp
 
 $(VENV)/package.stamp: pyproject.toml $(VENV)/runtime.stamp
 	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Building pyspark copies files into a wheel, with the pinned tool and nothing that is fetched meanwhile.
+$(VENV)/test.stamp: requirements/test.txt $(VENV)/sdist.stamp
+	$(INSTALL_PINNED) $< --no-binary pyspark --no-build-isolation
 	@touch $@
 
 $(VENV)/%.stamp: requirements/%.txt $(VENV)/python.stamp

@@ -12,6 +12,7 @@ import pytest
 import cicsc
 from cicsc.engine import choice, pool, shares, workers
 from cicsc.engine.parts import RowStore
+from cicsc.engine.spark import folding, session
 from cicsc.history import ranges, runs, sorting
 
 OUTPUTS = ("artifact.json", "events.jsonl", "positions.jsonl")
@@ -61,12 +62,42 @@ def _cut_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cicsc.engine.spool.Spool.__init__.__defaults__", (None, 50))
 
 
-@pytest.fixture(params=["workers-1", "workers-2", "workers-3", "workers-2-cut-everywhere"])
+def _many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Spark cut files after every few lines, and streams into more parts than there are."""
+    monkeypatch.setattr(session, "READ_BYTES", 3_000)
+    monkeypatch.setattr(folding, "SLICE_BYTES", 1)
+    monkeypatch.setattr("cicsc.engine.spark.history.PART_EVENTS", 1)
+    monkeypatch.setattr("cicsc.engine.spark.history.PARTS_MAX", 30)
+
+
+PYSPARK_WARNS = pytest.mark.filterwarnings(
+    "ignore:unclosed <socket.socket:ResourceWarning",  # it leaves those of its results to the garbage collector
+    "ignore:distutils Version classes are deprecated:DeprecationWarning",  # it compares versions with them
+)
+ON_SPARK = [pytest.param(name, marks=PYSPARK_WARNS) for name in ("spark", "spark-cut-everywhere")]
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[None]:
+    """A Spark of two cores that all tests of this process share."""
+    with session.spark_session("local[2]"):
+        yield
+
+
+@pytest.fixture(params=["workers-1", "workers-2", "workers-3", "workers-2-cut-everywhere", *ON_SPARK])
 def engine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     """An engine other than the in-process one; it leaves no temporary file behind."""
     temporary = tmp_path_factory.mktemp("temporary")
+    if request.param.startswith("spark"):
+        request.getfixturevalue("spark")
+        monkeypatch.setattr("tempfile.tempdir", str(temporary))
+        if request.param.endswith("cut-everywhere"):
+            _many_parts(monkeypatch)
+        yield Engine(request.param, {"engine": "spark"})
+        assert list(temporary.iterdir()) == []
+        return
     _everything_shared(monkeypatch, temporary)
     if request.param == "workers-1":
         monkeypatch.setattr(pool, "WORKERS_MAX", 1)  # the same way with one process, which is not taken otherwise

@@ -133,6 +133,10 @@ def test_inputs_that_one_process_reads(tmp_path: Path, engine: Engine, name: str
         cicsc.dry_run(source(), source_again(), history, MIGRATION, out_events=tmp_path / name, workers=1)
         history = tmp_path / name
     inputs = (source(), target(), history, MIGRATION)
+    if name.endswith(".json") and engine.name.startswith("spark"):
+        with pytest.raises(InputError, match="found the beginning of an array"):
+            engine.dry_run(tmp_path, *inputs)
+        return
     assert engine.dry_run(tmp_path, *inputs) == IN_PROCESS.dry_run(tmp_path, *inputs)
 
 

@@ -61,6 +61,7 @@ class StreamFolder:
     """Folds the streams whose blocks a task is given, in any order, and no other task."""
 
     plan: Plan
+    slice_bytes: int
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Fold, and yield the part in rows; an error of ours becomes a row too, since Spark would repeat the task."""
@@ -70,7 +71,7 @@ class StreamFolder:
         assert context is not None, "folding is done by tasks"
         size = 0
         for kind, data in self._rows(batches):
-            number = size // SLICE_BYTES
+            number = size // self.slice_bytes
             size += len(data)
             values = [[context.partitionId()], [number], [kind], [data]]
             columns = [pa.array(value, field.type) for value, field in zip(values, _ARROW, strict=True)]

@@ -58,7 +58,7 @@ class SparkHistory:
 
     def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
         """Migrate and verify as `migrate_history` does."""
-        from cicsc.engine.spark.folding import PARTS_SCHEMA, StreamFolder, assembled  # noqa: PLC0415 - loads pyarrow
+        from cicsc.engine.spark import folding  # noqa: PLC0415 - loads pyarrow
 
         events, positions, snapshots = writers
         assert snapshots is None, "only a store takes snapshots"
@@ -66,8 +66,9 @@ class SparkHistory:
         with ExitStack() as stack:
             stack.enter_context(spark_errors(self._name))
             blocks = self._blocks.where("key is not null").repartitionByRange(self._parts_count(), "key").select("data")
-            parts = stack.enter_context(_on_disk(blocks.mapInArrow(StreamFolder(plan), PARTS_SCHEMA)))
-            came = assembled(_in_slices(parts), events, positions)
+            folder = folding.StreamFolder(plan, folding.SLICE_BYTES)
+            parts = stack.enter_context(_on_disk(blocks.mapInArrow(folder, folding.PARTS_SCHEMA)))
+            came = folding.assembled(_in_slices(parts), events, positions)
             return conclude(plan, self._noted(came), self.malformed)
 
     def _noted(self, parts: Iterable[Part]) -> Iterator[Part]:
