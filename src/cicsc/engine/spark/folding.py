@@ -69,9 +69,10 @@ class StreamFolder:
 
         context = TaskContext.get()
         assert context is not None, "folding is done by tasks"
-        size = 0
+        number = size = 0
         for kind, data in self._rows(batches):
-            number = size // self.slice_bytes
+            if size >= self.slice_bytes:
+                number, size = number + 1, 0
             size += len(data)
             values = [[context.partitionId()], [number], [kind], [data]]
             columns = [pa.array(value, field.type) for value, field in zip(values, _ARROW, strict=True)]
