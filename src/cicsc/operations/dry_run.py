@@ -17,7 +17,7 @@ from cicsc.durable import Publication, whole_file
 from cicsc.engine.inprocess import Head
 from cicsc.history.output import event_writer, position_writer
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
-from cicsc.operations.sources import Discard, guard_outputs
+from cicsc.operations.sources import Discard, guard_outputs, guard_spark_inputs
 from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.models import Artifact, DryRun, HeadReport
 
@@ -63,6 +63,8 @@ def dry_run(
     outputs = {"--artifact": artifact, "--out-events": out_events, "--out-positions": out_positions}
     paths = {flag: None if path is None else Path(path) for flag, path in outputs.items()}
     guard_outputs({"--from": source, "--to": target, "--events": events}, paths)
+    if engine == "spark":
+        guard_spark_inputs(events, paths)
     with Publication() as together, ExitStack() as stack:
         # Opened first, so that a path that cannot be written is found before the work and not after it.
         file = None if artifact is None else stack.enter_context(whole_file(Path(artifact), together))

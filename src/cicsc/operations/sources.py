@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -77,6 +79,26 @@ def store_files(store: str | Store) -> dict[str, Path]:
         return {}
     path = store.removeprefix("sqlite:///")
     return {"--store": Path(path)} | {f"the {end} of --store": Path(path + end) for end in ("-wal", "-shm")}
+
+
+def guard_spark_inputs(events: object, outputs: Mapping[str, Path | None]) -> None:
+    """Raise UsageError where an output would overwrite a file of the folder or glob that Spark is to read."""
+    if not isinstance(events, str | Path):
+        return
+    pattern = re.sub(r"\{[^}]*\}", "*", str(events).removeprefix("file://"))
+    found = {os.path.realpath(path) for path in (str(events), *glob.glob(pattern, recursive=True))}  # noqa: PTH207 - a path of its own
+    for flag, path in outputs.items():
+        if path is not None and path.exists() and not found.isdisjoint(map(str, _with_parents(path))):
+            raise UsageError(
+                "OUTPUT_IS_INPUT",
+                f"{flag} would overwrite a file of --events: {str(path)!r} belongs to {str(events)!r}",
+                hint=f"give {flag} another path; nothing was written",
+            )
+
+
+def _with_parents(path: Path) -> list[Path]:
+    real = Path(os.path.realpath(path))
+    return [real, *real.parents]
 
 
 def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | None]) -> None:

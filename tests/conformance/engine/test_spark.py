@@ -145,6 +145,14 @@ def test_a_damaged_compressed_file(tmp_path: Path, cut: int) -> None:
     assert (code, repr(str(history)) in text) == ("COMPRESSION_INVALID", True)
 
 
+@pytest.mark.parametrize("events", [".", "*.jsonl", "{b,a}*"])
+def test_outputs_never_overwrite_a_file_that_is_read(tmp_path: Path, events: str) -> None:
+    history = laid_out(tmp_path, text_of(EVENTS), "a.jsonl")
+    inputs = (source(), target(), f"{tmp_path}/{events}", MIGRATION)
+    code, _ = refused(UsageError, lambda: cicsc.dry_run(*inputs, out_events=history, engine="spark"))
+    assert (code, history.read_bytes()) == ("OUTPUT_IS_INPUT", text_of(EVENTS))
+
+
 def test_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "_MODULES", ("pyspark", "spark_that_nobody_has"))
     code, text = refused(UsageError, lambda: cicsc.verify_history("events.jsonl", engine="spark"))

@@ -41,6 +41,7 @@ _OWN: Final = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
+_MASTER: Final = re.compile(r"local(-cluster)?(\[.+\])?|yarn|\w+://.+")
 _STANDALONE: Final = re.compile(r"spark://(.+)")
 
 
@@ -185,7 +186,9 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _require_reachable(master: str | None) -> None:
-    """Raise WorkError where none of the named standalone masters accepts a connection."""
+    """Raise UsageError for what names no master, WorkError where no standalone master accepts a connection."""
+    if master is not None and not _MASTER.fullmatch(master):
+        raise _no_master(master)
     named = _STANDALONE.fullmatch(master or "")
     if named is None:
         return
@@ -193,11 +196,7 @@ def _require_reachable(master: str | None) -> None:
     for address in named[1].split(","):
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal():
-            raise UsageError(
-                "INVALID_VALUE",
-                f"the Spark master is {master!r}, expected spark://HOST:PORT",
-                hint="the master's log and its page name its URL",
-            )
+            raise _no_master(master)
         try:
             with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S):
                 return
@@ -210,14 +209,16 @@ def _require_reachable(master: str | None) -> None:
     )
 
 
-def _not_started(master: str | None, error: Exception, printed: str) -> UsageError | WorkError:
+def _no_master(master: str | None) -> UsageError:
+    return UsageError(
+        "INVALID_VALUE",
+        f"the Spark master is {master!r}, which is no URL of one",
+        hint="for example local[4], spark://HOST:PORT or yarn",
+    )
+
+
+def _not_started(master: str | None, error: Exception, printed: str) -> WorkError:
     text = f"{printed}\n{error}"
-    if "Could not parse Master URL" in text or "Master must either be" in text:
-        return UsageError(
-            "INVALID_VALUE",
-            f"the Spark master is {master!r}, which is no URL of one",
-            hint="for example local[4], spark://HOST:PORT or yarn",
-        )
     return WorkError(
         "SPARK_FAILED",
         f"cannot start Spark{'' if master is None else f' on {master!r}'}: {reason_of(text)}",
