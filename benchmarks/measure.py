@@ -23,12 +23,15 @@ _SAMPLE_S = 0.1
 class Measured:
     """One command with what its runs took: wall seconds, CPU seconds, peak memory in MiB.
 
-    `environment` is what its process has beside that of this one.
+    `environment` is what its process has beside that of this one. Only wall seconds count for one that is not
+    `watched`: the Java of a Spark is never waited for, so the system does not add up what it used, and its
+    workers are children of that.
     """
 
     name: str
     command: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    watched: bool = True
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
@@ -157,11 +160,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def median_row(one: Measured, yardstick: Measured, target: Target | None = None) -> list[str]:
     """Return a row of medians, with the ratio of wall times to the yardstick."""
     ratio = Ratio.of(one.wall, yardstick.wall)
-    medians = (f"{statistics.median(values):.2f}" for values in (one.wall, one.cpu))
+    cpu, memory = f"{statistics.median(one.cpu):.2f}", f"{statistics.median(one.memory):.0f}"
     return [
         one.name,
-        *medians,
-        f"{statistics.median(one.memory):.0f}",
+        f"{statistics.median(one.wall):.2f}",
+        *((cpu, memory) if one.watched else ("", "")),
         "1" if one is yardstick else str(ratio),
         "" if target is None else target.judged(ratio.median),
     ]

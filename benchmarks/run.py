@@ -6,24 +6,25 @@ Prints tables in Markdown, with the date and the machine, to be pasted into docs
 folder with from.json, to.json and events.jsonl; without it a synthetic one is generated under build/. Medians of K
 runs after one warm-up. Nothing here passes or fails, and targets are meant for 1,000,000 events. A second yardstick
 runs where DuckDB is installed. Memory is that of all processes of a command together. `--growth` also measures a
-history of N events, at most twice, which takes minutes for 10,000,000. The parts are files, start, growth and store,
-the last in a process of its own (benchmarks/store.py).
+history of N events, at most twice, which takes minutes for 10,000,000. The parts are files, spark (where pyspark is
+installed), start, growth and store, the last in a process of its own (benchmarks/store.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import filecmp
 import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from commands import DRY_RUN_OUT, PREFLIGHT, Workload, at_start, generated, on_history
+from commands import DRY_RUN_OUT, PREFLIGHT, Workload, at_start, cicsc, generated, on_history
 from measure import HEADS, Measured, Ratio, Target, in_turn, machine, median_row, table
 from workload import MIGRATION
 
-PARTS = ("files", "start", "growth", "store")
+PARTS = ("files", "spark", "start", "growth", "store")
 YARDSTICK = "import json, sys\nfor line in open(sys.argv[1], 'rb'): json.loads(line)\n"
 DUCKDB = """
 import duckdb, sys
@@ -74,6 +75,22 @@ def files(load: Workload, runs: int) -> None:
         print(table(("what", "ratio (least to most)", "target"), ratios))
 
 
+def spark(load: Workload, runs: int) -> None:
+    """Measure Spark on two cores against two worker processes, and compare all that they write."""
+    engines = {"2 workers": ["--workers", "2"], "Spark": ["--engine", "spark", "--spark-master", "local[2]"]}
+    measured, written = [], []
+    for number, (name, engine) in enumerate(engines.items()):
+        outputs = [load.folder / f"engine-{number}.{ending}" for ending in ("json", "jsonl")]
+        words = ["--artifact", str(outputs[0]), "--out-events", str(outputs[1]), *engine]
+        command = cicsc("migration-dry-run", *load.words(), *words)
+        measured.append(Measured(f"`{DRY_RUN_OUT}`, {name}", command, watched=name != "Spark"))
+        written.append(outputs)
+    in_turn(measured, runs)
+    print(table(HEADS, [median_row(one, measured[0]) for one in measured]))
+    same = all(filecmp.cmp(*files, shallow=False) for files in zip(*written, strict=True))
+    print(f"Artifact and migrated history of both are {'the same bytes' if same else '**not the same**'}.\n")
+
+
 def start(load: Workload, runs: int) -> None:
     """Measure what starting costs."""
     yardstick = Measured("`python -c pass` (yardstick)", [sys.executable, "-c", "pass"])
@@ -116,11 +133,16 @@ def main() -> None:
     wanted = given.only or PARTS
     if "growth" in (given.only or ()) and given.growth is None:
         parser.error("--only growth needs --growth N")
+    has_spark = importlib.util.find_spec("pyspark") is not None
+    if "spark" in (given.only or ()) and not has_spark:
+        parser.error("--only spark needs pyspark")
     load = Workload(given.workload, given.migration) if given.workload else generated(given.events)
     print(f"{machine()}.")
     print(f"{load.events}: {load.events.stat().st_size / 1e6:,.1f} MB; medians of {given.runs} runs in turn.\n")
     if "files" in wanted:
         files(load, given.runs)
+    if "spark" in wanted and has_spark:
+        spark(load, given.runs)
     if "start" in wanted:
         start(load, given.runs)
     if "growth" in wanted and given.growth:
