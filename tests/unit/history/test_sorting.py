@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from cicsc.canonical import LeafHasher, canonical_event, history_root
 from cicsc.errors import InputError, UsageError, WorkError
 from cicsc.history import merging, runs, sorting
-from cicsc.history.model import Event, StreamKey
-from cicsc.history.sorted import SortedHistory, open_history
+from cicsc.history.model import Event, StreamKey, stream_key
+from cicsc.history.sorted import SortedHistory, open_history, stream_events
+from cicsc.history.sorting import Sorter
 from cicsc.progress import NOTED_EVENTS, Amount, Relayed
 from unit.history.events import Fields, compact, fields, read
 from unit.limits import file_size_limit
@@ -349,3 +350,18 @@ def test_a_file_whose_size_cannot_be_asked_is_told_when_it_is_opened():
     with pytest.raises(InputError) as raised:
         open_history("x" * 5_000)
     assert raised.value.code == "FILE_UNREADABLE"
+
+
+def test_blocks_that_are_handed_on_give_the_same_streams() -> None:
+    events = [Event("t", "Order", str(seq % 3), seq, "paid", {}, 0, "me") for seq in range(9, 0, -1)]
+    drained, taking = Sorter(), Sorter()
+    for event in events:
+        seqs, records = drained.groups.setdefault(stream_key(event), ([], []))
+        seqs.append(event.seq), records.append(runs.encode_record(event))
+    for block in drained.drain():
+        taking.take(runs.decode_block(runs.encode_block(block)))
+    assert (drained.size, drained.groups) == (0, {})
+    found = [(key, [event.seq for event in stream_events(stream)]) for key, stream in taking.streams()]
+    assert found == [
+        (("t", "Order", name), seqs) for name, seqs in (("0", [3, 6, 9]), ("1", [1, 4, 7]), ("2", [2, 5, 8]))
+    ]
