@@ -78,6 +78,13 @@ def test_the_suite_prints_its_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_spark_is_measured_by_the_clock_alone(tmp_path: Path) -> None:
+    found = printed(tmp_path, "run.py", "--events", "200", "--runs", "1", "--only", "spark")
+    assert rows(found)["`migration-dry-run --out-events`, Spark"][1:3] == ["", ""]
+    assert "Artifact and migrated history of both are the same bytes." in found
+
+
+@pytest.mark.slow
 def test_two_commits_are_compared(tmp_path: Path) -> None:
     if subprocess.run(["git", "-C", CHECKOUT, "rev-parse", "HEAD"], capture_output=True, check=False).returncode != 0:
         pytest.skip("this is no checkout of git")
