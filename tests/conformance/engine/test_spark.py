@@ -20,8 +20,10 @@ from cicsc.engine.spark import folding, session
 from cicsc.engine.spark.history import open_spark
 from cicsc.engine.spark.reading import sort_key
 from cicsc.errors import CicscError, InputError, UsageError, WorkError
+from cicsc.progress import Amount
 from conformance.engine.conftest import IN_PROCESS, PYSPARK_WARNS, Engine
 from conformance.engine.test_same_bytes import MIGRATION, laid_out, paid_orders, source, source_again, target, text_of
+from conformance.engine.test_workers import Listener
 from e2e.shop import event as shop_event
 
 pytestmark = [pytest.mark.usefixtures("spark"), PYSPARK_WARNS]
@@ -78,6 +80,20 @@ def test_parts_are_fetched_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(folding, "SLICE_BYTES", 1)
     inputs = (source(), target(), laid_out(tmp_path, text_of(EVENTS[:6])), MIGRATION)
     assert SPARK.dry_run(tmp_path, *inputs) == IN_PROCESS.dry_run(tmp_path, *inputs)
+
+
+def test_progress_adds_up_and_changes_nothing(tmp_path: Path) -> None:
+    history = laid_out(tmp_path, text_of(EVENTS))
+    streams = len({(event["tenant_id"], event["entity_id"]) for event in EVENTS})
+    listener = Listener()
+    told = cicsc.verify_history(history, bundle=source(), engine="spark", progress=listener)
+    assert told.to_json() == IN_PROCESS.verify(history, bundle=source())
+    assert [(phase, whole) for phase, (whole, _) in listener.phases.items()] == [
+        ("reading", Amount()),
+        ("folding", Amount(events=len(EVENTS))),
+    ]
+    assert listener.total("reading") == Amount(events=len(EVENTS))
+    assert listener.total("folding") == Amount(events=len(EVENTS), streams=streams)
 
 
 def test_the_first_fault_by_path_and_line_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
