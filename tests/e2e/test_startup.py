@@ -12,8 +12,8 @@ from e2e.running import run
 HEAVY = ("cicsc.operations", "cicsc.history", "cicsc.expression", "rich", "msgspec", "pyarrow", "duckdb")
 
 OF_OTHERS = (
-    "apsw", "multiprocessing", "psycopg", "pyarrow", "rich", "zstandard",
-    "cicsc.cli.migration_dry_run", "cicsc.cli.tenant_execute", "cicsc.engine.shares",
+    "apsw", "multiprocessing", "psycopg", "pyarrow", "pyspark", "rich", "zstandard",
+    "cicsc.cli.migration_dry_run", "cicsc.cli.tenant_execute", "cicsc.engine.shares", "cicsc.engine.spark",
     "cicsc.operations.dry_run", "cicsc.operations.import_history", "cicsc.operations.live",
     "cicsc.operations.store_admin", "cicsc.runtime", "cicsc.store.protocol",
 )  # fmt: skip
