@@ -76,14 +76,31 @@ PYSPARK_WARNS = pytest.mark.filterwarnings(
 ON_SPARK = [pytest.param(name, marks=PYSPARK_WARNS) for name in ("spark", "spark-cut-everywhere")]
 
 
+QUICK_ON_SPARK = {
+    "test_generated_applications": {"spark-0"},
+    "test_tenants_that_are_cut": {"spark-cut-everywhere-target-final-2"},
+    "test_texts": {"spark-empty", "spark-CR LF", "spark-extra fields"},
+    "test_outputs": {"spark-e.jsonl.gz-p.json"},
+    "test_errors_name_the_same_line": {"spark-the beginning of an array-1", "spark-cut-everywhere-not a number-30"},
+}
+"""Cases that are not left to the slow tests; of tests that have no entry, those that are not cut everywhere."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spark takes a second where others take a hundredth, so it goes through a choice of the cases."""
+    """Spark takes a second where others take a hundredth: it goes through a choice of the cases, most of them as slow."""
     items[:] = [item for item in items if _is_chosen(item, getattr(item, "callspec", None))]
+    for item in items:
+        spec = getattr(item, "callspec", None)
+        if _on_spark(spec) and not _is_quick(item.name.partition("[")[0], spec.id):
+            item.add_marker(pytest.mark.slow)
+
+
+def _on_spark(spec: Any) -> bool:
+    return spec is not None and str(spec.params.get("engine", "")).startswith("spark")
 
 
 def _is_chosen(item: pytest.Item, spec: Any) -> bool:
-    name = "" if spec is None else str(spec.params.get("engine", ""))
-    if not name.startswith("spark"):
+    if not _on_spark(spec):
         return True
     test = item.name.partition("[")[0]
     if test == "test_errors_name_the_same_line":
@@ -94,7 +111,13 @@ def _is_chosen(item: pytest.Item, spec: Any) -> bool:
         return spec.params["seed"] < 3
     if item.path.stem != "test_same_bytes":
         return False
-    return not name.endswith("cut-everywhere") or test in {"test_findings", "test_errors_name_the_same_line"}
+    return not spec.id.startswith("spark-cut-everywhere") or test == "test_findings"
+
+
+def _is_quick(test: str, case: str) -> bool:
+    if test in QUICK_ON_SPARK:
+        return case in QUICK_ON_SPARK[test]
+    return not case.startswith("spark-cut-everywhere")
 
 
 @pytest.fixture(scope="session")
