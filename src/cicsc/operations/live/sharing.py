@@ -110,7 +110,7 @@ class SharedHistory(TenantHistory):
             progress=_Ticking(self._tick),
         )
         with closing(folded):  # so that no process goes on when the result has failed
-            verdict, digests = conclude(plan, list(self._parts(folded)), self.malformed)
+            verdict, digests = conclude(plan, self._parts(folded), self.malformed)
         seen = verdict.source_events
         if seen != cut.count and not verdict.integrity.total:
             raise StoreError(
