@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cicsc.progress import Amount, Phase
 
 _BAR_COLUMNS: Final = 20
+_CURSOR_SHOWN: Final = "\x1b[?25h"
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 
@@ -35,11 +36,13 @@ class Display:
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._is_shown = False
         self._phase: Phase | None = None
         self._line = TaskID(0)
 
     def update(self, phase: Phase, done: Amount, whole: Amount, seconds: float) -> None:
         """Show how far a phase has come in so many seconds; the line of the phase before stays as it is."""
+        self._is_shown = True
         self._lines.start()  # once; whoever made this object can close it by now
         if phase != self._phase:
             if self._phase is not None:
@@ -53,8 +56,12 @@ class Display:
 
     def close(self) -> None:
         """Remove the lines and show the cursor again."""
-        with suppress(OSError):
+        with suppress(Exception):  # an interrupt in the midst of drawing leaves them half begun
             self._lines.stop()
+        if self._is_shown:
+            with suppress(OSError):
+                sys.stderr.write(_CURSOR_SHOWN)
+                sys.stderr.flush()
 
 
 def _share(done: Amount, whole: Amount) -> float | None:
