@@ -48,7 +48,19 @@ _HARMLESS_BYTES_MAX: Final = 128
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(dict[str, object])
 _encode: Final = _encoder.encode
+_encode_rows: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = _decoder.decode
+
+
+_FIXED_MAX: Final = 15
+_SHORT_MAX: Final = 2**16 - 1
+
+
+def _array_header_bytes(count: int) -> int:
+    """Return how many bytes say in MessagePack that an array of so many values follows."""
+    if count <= _FIXED_MAX:
+        return 1
+    return 3 if count <= _SHORT_MAX else 5
 
 
 class RowsHasher:
@@ -65,7 +77,8 @@ class RowsHasher:
 
     def update(self, rows: Sequence[PlacedRow]) -> None:
         """Add the next rows."""
-        self._hash.update(_encoder.encode_lines(rows))
+        data = _encode_rows(rows)
+        self._hash.update(memoryview(data)[_array_header_bytes(len(rows)) :])
         self.count += len(rows)
 
     def hexdigest(self) -> str:

@@ -1,94 +1,99 @@
+"""Rows and events as columns: digests that do not depend on batches, and decoding many at once as strictly as one."""
+
 from __future__ import annotations
 
 import pytest
-from msgspec import UNSET
 
-from cicsc.errors import InputError, StoreError, UsageError
-from cicsc.history.model import Event
-from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import (
-    decode_document,
-    event_rows,
-    snapshot_rows,
-    stored_event,
-    stored_snapshot,
-)
+from cicsc.errors import InputError
+from cicsc.store.encoding import EventRow, RowsHasher, event_rows, event_rows_of_stream, stored_event, stored_events
+from conformance.store.history import event
 
-EVENT = Event("t", "Order", "1", 1, "created", {"b": 10**40, "a": "é"}, -1, "ann", {"x": None})
-ROW = ("Order", "1", 1, "created", '{"b":1' + "0" * 40 + ',"a":"é"}', -1, "ann", '{"x":null}')
-SNAPSHOT = Snapshot("t", "Order", "1", "new", {"a": 10**40}, {}, None, 3)
-SNAPSHOT_ROW = ("Order", "1", "new", '{"a":1' + "0" * 40 + "}", "{}", None, 3)
+ROWS = [(number, 0, "Order", f"{number}", 1, "created", "{}", number, "ann", None) for number in range(66_000)]
 
 
-def test_event_becomes_columns_and_back() -> None:
-    assert list(event_rows("t", [EVENT])) == [ROW]
-    assert stored_event("t", ROW) == EVENT
+def digest(*sizes: int) -> tuple[int, str]:
+    hasher, start = RowsHasher(), 0
+    for size in sizes:
+        hasher.update(ROWS[start : start + size])
+        start += size
+    hasher.update(ROWS[start:])
+    return hasher.count, hasher.hexdigest()
 
 
-def test_event_without_extra_fields() -> None:
-    row = (*ROW[:-1], None)
-
-    assert stored_event("t", row).extra is UNSET
-    assert list(event_rows("t", [stored_event("t", row)])) == [row]
+def test_digest_of_rows_does_not_depend_on_batches() -> None:
+    assert digest() == digest(1, 15, 16, 17, 0, 65_000) == digest(65_535) == digest(65_536)
+    assert digest()[0] == len(ROWS)
 
 
-def test_snapshot_becomes_columns_and_back() -> None:
-    assert list(snapshot_rows("t", [SNAPSHOT])) == [SNAPSHOT_ROW]
-    assert stored_snapshot("t", SNAPSHOT_ROW) == SNAPSHOT
+def test_every_column_counts() -> None:
+    row = ROWS[0]
+    digests = set()
+    for place, value in enumerate(row):
+        changed = list(row)
+        changed[place] = "other" if isinstance(value, str) or value is None else value + 1
+        hasher = RowsHasher()
+        hasher.update([tuple(changed)])  # type: ignore[list-item]
+        digests.add(hasher.hexdigest())
+    assert len(digests) == len(row)
 
 
-def test_other_tenants_are_refused() -> None:
-    with pytest.raises(UsageError, match="an event of tenant 't' to tenant 'u'"):
-        list(event_rows("u", [EVENT]))
-    with pytest.raises(UsageError, match="a snapshot of tenant 't' to tenant 'u'"):
-        list(snapshot_rows("u", [SNAPSHOT]))
+PLAIN: EventRow = ("Order", "1", 1, "created", '{"a":[1,"x"]}', 5, "ann", None)
 
 
-@pytest.mark.parametrize("column", [4, 7], ids=["payload", "extra"])
+def with_payload(text: str, extra: str | None = None) -> EventRow:
+    return (*PLAIN[:4], text, *PLAIN[5:7], extra)
+
+
 @pytest.mark.parametrize(
-    "text",
+    "rows",
     [
-        "",
-        "[]",
-        "{",
-        "null",
-        '{"a":NaN}',
-        '{"a":1,"a":1}',
-        '{"a":"\\ud800"}',
-        '{"a":1e999}',
-        '{"a":' + 130 * "[" + 130 * "]" + "}",
-        '{"a":1' + 1000 * "0" + "}",
+        [PLAIN],
+        [PLAIN] * 300,
+        [PLAIN, with_payload('{ "a" : 1 }')],
+        [PLAIN, with_payload('{"a":\n1}')],
+        [with_payload('{"a":1}', '{"b":2}'), PLAIN],
+        [with_payload('{"a":' + "9" * 400 + "}")],
+        [with_payload('{"a":' + "[" * 100 + "]" * 100 + "}"), PLAIN],
+        [with_payload('{"a":1.50}'), with_payload('{"a":1e2}')],
+        [with_payload('{"é":"\\u00e9 \\ud83e\\uddea"}')],
     ],
-    ids=lambda text: text[:16],
 )
-def test_text_that_is_no_strict_object(column: int, text: str) -> None:
-    row = (*ROW[:column], text, *ROW[column + 1 :])
+def test_many_are_decoded_as_each_by_itself(rows: list[EventRow]) -> None:
+    columns = tuple(zip(*rows, strict=True))
+
+    assert stored_events("t", columns) == [stored_event("t", row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ['{"a":1,"a":2}'],
+        ["[1]", "{}"],
+        ['{"a":1},{"b":2}', "{}"],
+        ['{"a":1}\n{"b":2}', ""],
+        ['{"a":[1', "2]}", '{"b":1}\n{"c":1}'],
+        ['{"a":"\\ud800"}'],
+        ['{"a":' + "[" * 200 + "]" * 200 + "}"],
+        ['{"a":NaN}'],
+        ['{"a":1e999}'],
+    ],
+)
+def test_what_is_no_strict_object_is_found_among_many(texts: list[str]) -> None:
+    rows = [PLAIN, *map(with_payload, texts)]
+    columns = tuple(zip(*rows, strict=True))
 
     with pytest.raises(InputError) as caught:
-        stored_event("t", row)
+        stored_events("t", columns)
 
     assert caught.value.code == "EVENT_UNREADABLE"
-    assert "('t', 'Order', '1') at seq 1" in caught.value.message
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ('{ "a": 1 }', 1),
-        ('{"a":1.50}', 1.5),
-        ('{"a":"\\u00e9"}', "é"),
-        ('{"a":' + 999 * "7" + "}", int(999 * "7")),
-        ('{"a":"' + 200 * "[" + '"}', 200 * "["),
-    ],
-    ids=["spaces", "number", "escape", "digits", "brackets in a string"],
-)
-def test_strict_text_of_other_writers(text: str, value: object) -> None:
-    assert stored_event("t", (*ROW[:4], text, *ROW[5:])).payload == {"a": value}
+def test_rows_of_a_stream_are_those_of_each_event() -> None:
+    events = [
+        event("1", 1, payload={"note": 'a\n"b"\\'}),
+        event("1", 2, "paid", extra={"source": "web"}),
+        event("1", 3),
+    ]
 
-
-def test_own_document_that_cannot_be_read_is_damage() -> None:
-    with pytest.raises(StoreError) as caught:
-        decode_document("[1]", "receipt 'c1'")
-
-    assert caught.value.code == "STORE_DAMAGED"
-    assert "receipt 'c1'" in caught.value.message
+    assert event_rows_of_stream(events) == list(event_rows("t", events))
+    assert event_rows_of_stream([]) == []
