@@ -17,7 +17,7 @@ import pytest
 
 from cicsc.canonical import canonical_bytes
 from cicsc.operations.live.recovery import recover_tenant
-from cicsc.operations.live.sharing import SHARED_EVENTS_MIN
+from cicsc.operations.stored import SHARED_EVENTS_MIN
 from cicsc.store.check import check_store
 from cicsc.store.postgres.store import PostgresStore
 from conformance.operations.application import V1, V2

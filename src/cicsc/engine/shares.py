@@ -12,27 +12,26 @@ that all bytes are those of the in-process engine, which small histories are lef
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain, pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from cicsc.durable import require_space
-from cicsc.engine.parts import Part, Writers, conclude, run_part
+from cicsc.engine.folding import SHARES_PER_WORKER, Share, fold_work
+from cicsc.engine.lines import WaitingRows, handed_on
+from cicsc.engine.parts import conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
-from cicsc.engine.spool import Spool
 from cicsc.errors import InputError
-from cicsc.history.output import event_lines, events_of_lines, position_lines, positions_of_lines
 from cicsc.history.ranges import RangedFile, RangeSums, added_up, read_range, refuse_range
-from cicsc.history.rows import LineWriter
 from cicsc.history.runs import KeyRange
 from cicsc.history.sorted import stream_events
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter, merged_runs
-from cicsc.progress import SILENT, Amount, Progress, Relayed, noted
+from cicsc.progress import SILENT, Amount, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from cicsc.engine.leaves import Digests
     from cicsc.history.model import Event, StreamKey
@@ -41,15 +40,6 @@ if TYPE_CHECKING:
     from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
-
-Row = TypeVar("Row")
-
-SHARES_PER_WORKER: Final = 4
-"""Ranges of streams for each worker, so that none waits long for the last."""
-
-_LINES_BYTES: Final = 1024 * 1024
-_WANTED_STREAMS: Final = 256
-"""Streams between two looks whether the parent is still there."""
 
 
 def read_shared(
@@ -108,25 +98,14 @@ def fold_shared(
     progress = history.progress
     progress.begin("folding", Amount(history.events_count))
     bounds = bounds_of(runs, workers * SHARES_PER_WORKER)
+    shares = [KeyRange(first, end) for first, end in pairwise([None, *bounds, None])]
     if events is not None or positions is not None:
         # What the shares are turned into waits until those before are done.
-        require_space(folder, history.size * (workers + 1) // (len(bounds) + 1), "migrating")
-    make = partial(_Folder, plan, runs, bounds, folder, os.getpid())
-    waiting: dict[int, _Folded] = {}
-    parts: list[Part] = []
-    with Pool(make, len(bounds) + 1, workers, progress.note) as pool:
-        try:
-            for task, folded in pool.results():
-                waiting[task] = folded
-                while (following := waiting.pop(len(parts), None)) is not None:
-                    waited = _hand_on(following.events, events, events_of_lines)
-                    waited += _hand_on(following.positions, positions, positions_of_lines)
-                    progress.note(Amount(temporary_bytes=waited))
-                    parts.append(following.part)
-        except TaskError as failed:
-            raise failed.error from None
-    progress.worked(pool.peaks)
-    return conclude(plan, parts, history.malformed)
+        require_space(folder, history.size * (workers + 1) // len(shares), "migrating")
+    work = _RunsWork(plan, runs, shares, folder)
+    folded = fold_work(plan, work, shares=len(shares), folder=folder, workers=workers, progress=progress)
+    with closing(folded):  # so that no process goes on when writing has failed
+        return conclude(plan, handed_on(folded, events, positions, progress), history.malformed)
 
 
 def bounds_of(runs: Iterable[Run], shares: int) -> list[StreamKey]:
@@ -135,72 +114,29 @@ def bounds_of(runs: Iterable[Run], shares: int) -> list[StreamKey]:
     return sorted({marks[len(marks) * share // shares] for share in range(1, shares)}) if marks else []
 
 
-def _hand_on(lines: Spool | None, writer: RowWriter[Row] | None, rows: Callable[[bytes], list[Row]]) -> int:
-    """Write what a share was turned into, and return how many bytes have waited."""
-    if lines is None or writer is None:
-        return 0
-    reader = lines.reader()
-    while data := reader.read(_LINES_BYTES):
-        hand_on_lines(data + reader.readline(), writer, rows)
-    lines.close()
-    return lines.size
+class _RunsWork:
+    """Shares of the streams of some runs."""
 
-
-def hand_on_lines(lines: bytes, writer: RowWriter[Row], rows: Callable[[bytes], list[Row]]) -> None:
-    """Write rows that come as lines; a writer of other things gets the rows."""
-    if isinstance(writer, LineWriter):
-        writer.write_lines(lines)
-    else:
-        writer.write(rows(lines))
-
-
-@dataclass(frozen=True, slots=True)
-class _Folded:
-    """A part, and what its streams are turned into, as lines."""
-
-    part: Part
-    events: Spool | None
-    positions: Spool | None
-
-
-class _Folder:
-    """Folds shares of the streams."""
-
-    def __init__(self, plan: Plan, runs: Sequence[Run], bounds: Sequence[StreamKey], folder: Path, parent: int) -> None:
+    def __init__(self, plan: Plan, runs: Sequence[Run], shares: Sequence[KeyRange], folder: Path) -> None:
         self._plan = plan
         self._runs = runs
-        self._shares = [KeyRange(first, end) for first, end in pairwise([None, *bounds, None])]
+        self._shares = shares
         self._folder = folder
-        self._parent = parent
 
-    def run(self, task: int, tell: Callable[[Amount], None]) -> _Folded:
-        events = Spool(self._folder) if self._plan.migrated else None
-        positions = Spool(self._folder) if self._plan.positions else None
-        writers = Writers(
-            None if events is None else Lines(events, event_lines),
-            None if positions is None else Lines(positions, position_lines),
-        )
-        streams = noted(self._streams(self._shares[task]), Relayed(tell))
-        part = run_part(self._plan, streams, writers, folder=self._folder)
-        return _Folded(part, events, positions)
-
-    def _streams(self, share: KeyRange) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        for number, (key, stream) in enumerate(merged_runs(self._runs, share)):
-            if number % _WANTED_STREAMS == 0:
-                still_wanted(self._parent)
-            yield key, stream_events(stream)
-
-    def finish(self) -> None:
-        """There is nothing left to say."""
+    @contextmanager
+    def open(self, share: int) -> Iterator[Share[WaitingRows]]:
+        yield _RunsShare(self._runs, self._shares[share], WaitingRows(self._plan, self._folder))
 
 
-class Lines:
-    """Writes rows as lines into a spool."""
+class _RunsShare:
+    def __init__(self, runs: Sequence[Run], wanted: KeyRange, rows: WaitingRows) -> None:
+        self._runs = runs
+        self._wanted = wanted
+        self._rows = rows
+        self.writers = rows.writers()
 
-    def __init__(self, spool: Spool, encode: Callable[[Iterable[Any]], bytes]) -> None:
-        self._spool = spool
-        self._encode = encode
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        return ((key, stream_events(stream)) for key, stream in merged_runs(self._runs, self._wanted))
 
-    def write(self, rows: Iterable[Any]) -> None:
-        """Add rows to the lines."""
-        self._spool.append(self._encode(rows))
+    def made(self) -> WaitingRows:
+        return self._rows

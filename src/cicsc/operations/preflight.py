@@ -40,8 +40,9 @@ def preflight(
     then be None, since the store holds the active bundle. `expected_hash` is the digest that the
     history must have. `equivalence` compares each entity at its end, or after every event.
     `accept_source_violations` names constraints of the source that may be violated by the source.
-    `workers` is how many processes share a large file (default: one for each core where processes can be
-    forked safely, that is on Linux from a process with one thread); the result is the same for any number.
+    `workers` is how many processes share a large file, or a large history of a store on PostgreSQL (default: one
+    for each core where processes can be forked safely, that is on Linux from a process with one thread); the
+    result is the same for any number.
     With `engine` "spark" a Spark does the work, on `spark_master` (default: a Spark that runs or that spark-submit
     has made, else all cores of this machine); `events` is then a path, a folder or a glob, as Spark reads them.
     `progress` is told how far the work has come (see `cicsc.progress`), and changes nothing.

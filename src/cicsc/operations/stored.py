@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.workers import open_shared
 from cicsc.errors import FenceError, StoreError, UsageError
 from cicsc.expression import suggestion
 from cicsc.history.integrity import FindingsTally
+from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.history.sorted import SortedHistory
 from cicsc.operations.sources import StoreSource
 from cicsc.progress import SILENT, Amount, noted
@@ -27,14 +29,21 @@ from cicsc.store import open_store
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
     from cicsc.engine.choice import Engine
+    from cicsc.engine.leaves import Digests
     from cicsc.engine.spark.history import SparkHistory
     from cicsc.history.model import Event, StreamKey
+    from cicsc.history.rows import RowWriter
+    from cicsc.migration.plan import Plan
+    from cicsc.migration.verdict import Verdict
     from cicsc.operations.sources import HistorySource
     from cicsc.progress import Phase, Progress
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Gate, StoreHead
 
 Item = TypeVar("Item")
+
+SHARED_EVENTS_MIN: Final = 50_000
+"""Events from which on it pays to start processes."""
 
 TICK_EVENTS: Final = 1_000
 """Events read between two looks at the clock."""
@@ -59,13 +68,21 @@ class StoredHistory:
     """The histories of some tenants in a store, in code-point order of their names; a context manager.
 
     Without `generation` the active one of each is read. `events_count` and `latest_ts` are of all
-    tenants; `malformed` is empty, since a store takes nothing in that is no event.
+    tenants; `malformed` is empty, since a store takes nothing in that is no event. So many `workers` fold it
+    where they can read the store at once.
     """
 
     def __init__(
-        self, store: Store, tenants: Iterable[str], *, generation: int | None = None, progress: Progress = SILENT
+        self,
+        store: Store,
+        tenants: Iterable[str],
+        *,
+        generation: int | None = None,
+        workers: int = 1,
+        progress: Progress = SILENT,
     ) -> None:
         self._store = store
+        self._workers = workers
         self._progress = progress
         self._streams: Generator[tuple[StreamKey, Iterable[Event]]] | None = None
         self.malformed = FindingsTally()
@@ -84,6 +101,22 @@ class StoredHistory:
         self._progress.begin(phase, Amount(self.events_count))
         self._streams = self._all_streams()
         return noted(self._streams, self._progress)
+
+    def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
+        """Migrate and verify the history as `migrate_history` does, with several processes where that pays.
+
+        Raises what `streams` raises, and WorkError where a process died.
+        """
+        url = self._store.shared_url
+        if url is None or self._workers == 1 or self.events_count < SHARED_EVENTS_MIN:
+            return migrate_history(plan, self, *writers)
+        from cicsc.operations.stored_shares import cut_tenants, fold_store  # noqa: PLC0415 (loads multiprocessing)
+
+        self.close()
+        self._progress.begin("folding", Amount(self.events_count))
+        heads = {tenant_id: held.head for tenant_id, held in self.tenants.items()}
+        cut = cut_tenants(self._store, url, heads, self._workers)
+        return fold_store(plan, cut, *writers, progress=self._progress)
 
     def bundle(self) -> Bundle:
         """Return the bundle that all the tenants are on; raises UsageError where they are on several."""
@@ -129,30 +162,53 @@ class StoredHistory:
                 yield from _streams_up_to(reading, held.head)
 
 
+class HeadStreams:
+    """The streams of a generation as they were at `head`, or some of them; `seen` counts their events."""
+
+    def __init__(self, reading: TenantReading, head: StoreHead, within: KeyRange = EVERY_STREAM) -> None:
+        self._reading = reading
+        self._head = head
+        self._within = within
+        self.seen = 0
+
+    def __iter__(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield each stream to its end."""
+        head = self._head
+        streams = self._reading.placed_streams(head.generation, upto_position=head.position, within=self._within)
+        for key, placed in streams:
+            some = listed(iter(placed))
+            if isinstance(some, list):
+                self.seen += len(some)
+                yield key, [event for _, event in some]
+            else:
+                rest = self._counted(some)
+                yield key, rest
+                for _ in rest:  # what the reader left out counts too
+                    pass
+
+    def _counted(self, placed: Iterable[tuple[int, Event]]) -> Iterator[Event]:
+        for _, event in placed:
+            self.seen += 1
+            yield event
+
+
 def _streams_up_to(reading: TenantReading, head: StoreHead) -> Generator[tuple[StreamKey, Iterable[Event]]]:
     """Yield the streams of a generation as they were at `head`, each to its end."""
     if reading.head(head.generation) == head:
         for key, events in reading.streams(head.generation):
             yield key, listed(iter(events))
         return
-    seen = 0
+    streams = HeadStreams(reading, head)
+    yield from streams
+    require_seen(reading.gate.tenant_id, head, streams.seen)
 
-    def counted(placed: Iterable[tuple[int, Event]]) -> Iterator[Event]:
-        nonlocal seen
-        for _, event in placed:
-            seen += 1
-            yield event
 
-    for key, placed in reading.placed_streams(head.generation, upto_position=head.position):
-        rest = listed(counted(placed))
-        yield key, rest
-        if not isinstance(rest, list):
-            for _ in rest:  # what the reader left out counts too
-                pass
+def require_seen(tenant_id: str, head: StoreHead, seen: int) -> None:
+    """Raise StoreError STORE_CONFLICT unless as many events were read as there were up to `head`."""
     if seen != head.count:
         raise StoreError(
             "STORE_CONFLICT",
-            f"cannot read generation {head.generation} of tenant {reading.gate.tenant_id!r}: "
+            f"cannot read generation {head.generation} of tenant {tenant_id!r}: "
             f"it had {head.count} events up to position {head.position}, now it has {seen}",
             hint="a generation was removed meanwhile, so try again; if that does not help, run store-check",
         )
@@ -179,7 +235,8 @@ def opened_history(
 ) -> Iterator[SortedHistory | StoredHistory]:
     """Give a history of a file, of memory or of a store; `tenants` restricts one that is not of a store.
 
-    `workers` processes read a large file; `progress` is told of the reading, and of streams as they are taken.
+    `workers` processes read a large file, or fold a large history of a store; `progress` is told of the reading,
+    and of streams as they are taken.
     """
     if not isinstance(events, StoreSource):
         with open_shared(events, tenants=frozenset(tenants) or None, workers=workers, progress=progress) as history:
@@ -191,7 +248,7 @@ def opened_history(
         )
     with opened_store(events.store) as store:
         names = wanted_tenants(store, events.tenants)
-        with StoredHistory(store, names, generation=generation, progress=progress) as stored:
+        with StoredHistory(store, names, generation=generation, workers=workers, progress=progress) as stored:
             yield stored
 
 

@@ -18,12 +18,12 @@ import msgspec
 import pyarrow as pa
 
 from cicsc.engine.leaves import Leaves, LeavesPair
-from cicsc.engine.parts import Part, TenantRows, Writers, run_part
+from cicsc.engine.lines import WaitingRows, hand_on_lines
+from cicsc.engine.parts import Part, TenantRows, run_part
 from cicsc.engine.rows import RowStore
-from cicsc.engine.shares import Lines, hand_on_lines
 from cicsc.engine.spool import Spool
 from cicsc.errors import CicscError
-from cicsc.history.output import event_lines, events_of_lines, position_lines, positions_of_lines
+from cicsc.history.output import events_of_lines, positions_of_lines
 from cicsc.history.runs import decode_block
 from cicsc.history.sorted import stream_events
 from cicsc.history.sorting import Sorter
@@ -85,16 +85,11 @@ class StreamFolder:
                     for data in batch.column(0).to_pylist():
                         sorter.take(decode_block(data))
                 sorter.finish()
-                events = Spool() if self.plan.migrated else None
-                positions = Spool() if self.plan.positions else None
-                writers = Writers(
-                    None if events is None else Lines(events, event_lines),
-                    None if positions is None else Lines(positions, position_lines),
-                )
+                rows = WaitingRows(self.plan)
                 streams = ((key, stream_events(stream)) for key, stream in sorter.streams())
-                part = run_part(self.plan, streams, writers)
-            yield from _spooled("events", events)
-            yield from _spooled("positions", positions)
+                part = run_part(self.plan, streams, rows.writers())
+            yield from _spooled("events", rows.events)
+            yield from _spooled("positions", rows.positions)
             yield from _disassembled(part)
         except CicscError as error:
             yield "error", pickle.dumps(error)

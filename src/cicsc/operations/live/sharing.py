@@ -11,22 +11,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cicsc.durable import make_temporary_folder
 from cicsc.engine.choice import worker_count
-from cicsc.engine.folding import SHARES_PER_WORKER, Folded, Share, Work, fold_work
+from cicsc.engine.folding import SHARES_PER_WORKER, Folded, Share, fold_work
 from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.parts import Part, Writers, conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
-from cicsc.errors import StoreError
 from cicsc.history.runs import KeyRange
 from cicsc.operations.live.staging import PlacedHistory, Staging, Written
-from cicsc.operations.stored import TICK_EVENTS, TenantHistory
+from cicsc.operations.stored import SHARED_EVENTS_MIN, TICK_EVENTS, TenantHistory, require_seen
+from cicsc.operations.stored_shares import CutStore, StoreWork, cut_tenant, fold_store
 from cicsc.store import open_store
 from cicsc.store.encoding import RowsHasher
 
@@ -40,32 +39,15 @@ if TYPE_CHECKING:
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Run
 
-SHARED_EVENTS_MIN: Final = 50_000
-"""Events of a tenant from which on it pays to start processes."""
 
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A generation of a tenant up to a position, in shares; what a worker needs to open one."""
-
-    url: str
-    tenant_id: str
-    generation: int
-    position: int
-    count: int
-    ranges: tuple[KeyRange, ...]
-    workers: int
-
-
-def cut_for(store: Store, reading: TenantReading, workers: int | None) -> Cut | None:
+def cut_for(store: Store, reading: TenantReading, workers: int | None) -> CutStore | None:
     """Cut the active generation for so many processes; None where one process does it best."""
     url, count = store.shared_url, worker_count(workers)
     head = reading.head()
     if url is None or count == 1 or head.count < SHARED_EVENTS_MIN:
         return None
-    cuts = reading.cuts(count * SHARES_PER_WORKER)
-    ranges = tuple(KeyRange(first, end) for first, end in pairwise([None, *cuts, None]))
-    return Cut(url, reading.gate.tenant_id, head.generation, head.position, head.count, ranges, count)
+    pieces = cut_tenant(reading, head, count * SHARES_PER_WORKER)
+    return CutStore(url, [[piece] for piece in pieces], count)
 
 
 class _Elsewhere:
@@ -80,7 +62,7 @@ ELSEWHERE: Final = _Elsewhere()
 class SharedHistory(TenantHistory):
     """The active generation, folded by several processes where `cut` says how; `tick` is called as events pass."""
 
-    def __init__(self, reading: TenantReading, tick: Callable[[], None], cut: Cut | None) -> None:
+    def __init__(self, reading: TenantReading, tick: Callable[[], None], cut: CutStore | None) -> None:
         super().__init__(reading, tick)
         self._cut = cut
 
@@ -91,58 +73,49 @@ class SharedHistory(TenantHistory):
         """
         if self._cut is None:
             return migrate_history(plan, self, *writers)
-        with make_temporary_folder() as folder:
-            return self._fold_shared(plan, self._cut, Path(folder))
-
-    def _work(self, cut: Cut) -> Work[Written]:
-        return _ReadingWork(cut)
-
-    def _note(self, written: Written) -> None:
-        """Take what came of a share."""
-
-    def _fold_shared(self, plan: Plan, cut: Cut, folder: Path) -> tuple[Verdict, Digests]:
-        folded = fold_work(
-            plan,
-            self._work(cut),
-            shares=len(cut.ranges),
-            folder=folder,
-            workers=cut.workers,
-            progress=_Ticking(self._tick),
-        )
-        with closing(folded):  # so that no process goes on when the result has failed
-            verdict, digests = conclude(plan, self._parts(folded), self.malformed)
-        seen = verdict.source_events
-        if seen != cut.count and not verdict.integrity.total:
-            raise StoreError(
-                "STORE_CONFLICT",
-                f"cannot read generation {cut.generation} of tenant {cut.tenant_id!r}: "
-                f"it had {cut.count} events up to position {cut.position}, found {seen}",
-                hint="run store-check",
-            )
-        return verdict, digests
-
-    def _parts(self, folded: Iterator[Folded[Written]]) -> Iterator[Part]:
-        for share in folded:
-            self._note(share.made)
-            yield share.part
+        return fold_store(plan, self._cut, *writers, progress=_Ticking(self._tick))
 
 
-class StagedHistory(SharedHistory):
+class StagedHistory(TenantHistory):
     """The active generation under the fence: what it becomes is written by the processes that fold it.
 
     `written` is what was written, in the order of the shares.
     """
 
-    def __init__(self, reading: TenantReading, tick: Callable[[], None], cut: Cut, run: Run) -> None:
-        super().__init__(reading, tick, cut)
+    def __init__(self, reading: TenantReading, tick: Callable[[], None], cut: CutStore, run: Run) -> None:
+        super().__init__(reading, tick)
+        self._cut = cut
         self._run = run
         self.written: list[Written] = []
 
-    def _work(self, cut: Cut) -> Work[Written]:
-        return _StagingWork(cut, self._run)
+    def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
+        """Migrate and verify the history, as `migrate_history` does; the writers are `ELSEWHERE`.
 
-    def _note(self, written: Written) -> None:
-        self.written.append(written)
+        Raises StoreError STORE_CONFLICT where there is not any more what was seen.
+        """
+        assert set(writers) == {ELSEWHERE}
+        cut = self._cut
+        with make_temporary_folder() as name:
+            work, folder = _StagingWork(cut, self._run), Path(name)
+            folded = fold_work(
+                plan,
+                work,
+                shares=len(cut.shares),
+                folder=folder,
+                workers=cut.workers,
+                progress=_Ticking(self._tick),
+            )
+            with closing(folded):  # so that no process goes on when the result has failed
+                verdict, digests = conclude(plan, self._parts(folded), self.malformed)
+        ((piece, *_), *_) = cut.shares
+        if not verdict.integrity.total:
+            require_seen(piece.tenant_id, piece.head, verdict.source_events)
+        return verdict, digests
+
+    def _parts(self, folded: Iterator[Folded[Written]]) -> Iterator[Part]:
+        for share in folded:
+            self.written.append(share.made)
+            yield share.part
 
 
 class _Ticking:
@@ -164,65 +137,35 @@ class _Ticking:
 # --------------------------------------------------------------------------------------- in a worker's process
 
 
-class _StoreWork:
-    """Shares of a tenant; the store is opened when the first is, and stays open as long as the process lives."""
-
-    def __init__(self, cut: Cut) -> None:
-        self._cut = cut
-        self._opened: Store | None = None
-
-    def _store(self) -> Store:
-        if self._opened is None:
-            self._opened = open_store(self._cut.url)
-        return self._opened
-
-
-class _ReadingWork(_StoreWork):
-    @contextmanager
-    def open(self, share: int) -> Iterator[Share[Written]]:
-        cut = self._cut
-        with self._store().reading(cut.tenant_id) as reading:
-            yield _ReadShare(PlacedHistory(reading, _nothing, cut.generation, cut.position, cut.ranges[share]))
-
-
-class _StagingWork(_StoreWork):
-    def __init__(self, cut: Cut, run: Run) -> None:
-        super().__init__(cut)
+class _StagingWork(StoreWork):
+    def __init__(self, cut: CutStore, run: Run) -> None:
+        super().__init__(cut.url)
+        self._shares = cut.shares
         self._run = run
 
     @contextmanager
     def open(self, share: int) -> Iterator[Share[Written]]:
-        cut, store = self._cut, self._store()
-        within = cut.ranges[share]
-        with store.reading(cut.tenant_id) as reading:
-            history = PlacedHistory(reading, _nothing, cut.generation, cut.position, within)
+        store = self.store()
+        (piece,) = self._shares[share]
+        tenant_id, head, within = piece.tenant_id, piece.head, piece.within
+        with store.reading(tenant_id) as reading:
+            history = PlacedHistory(reading, _nothing, head.generation, head.position, within)
             stage = partial(store.runs.stage, self._run)
-            with Staging(cut.tenant_id, history.placed, stage, batch_s=store.batch_s) as staging:
+            with Staging(tenant_id, history.placed, stage, batch_s=store.batch_s) as staging:
                 yield _StagedShare(history, staging, within)
 
 
-class _ReadShare:
-    """A share that is only looked at."""
-
-    def __init__(self, history: PlacedHistory) -> None:
-        self._history = history
-        self.writers = Writers()
-
-    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        return self._history.streams()
-
-    def made(self) -> Written:
-        return Written(KeyRange(), 0, "")
-
-
-class _StagedShare(_ReadShare):
+class _StagedShare:
     """A share that is written beside the history."""
 
     def __init__(self, history: PlacedHistory, staging: Staging, within: KeyRange) -> None:
-        super().__init__(history)
+        self._history = history
         self._staging = staging
         self._within = within
         self.writers = Writers(staging.events, staging.positions, staging.snapshots)
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        return self._history.streams()
 
     def made(self) -> Written:
         self._staging.finish()

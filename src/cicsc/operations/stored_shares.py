@@ -1,0 +1,183 @@
+"""Histories in a store, folded by several processes, each with a connection of its own.
+
+The streams of all tenants are cut into shares by their keys. Every worker reads each tenant up to the head that
+was seen of it, so all shares are of that moment although others write; that nothing is missing is known
+by the number of events. The server sorts: a share is entered at its first stream, by the key of the table.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cicsc.durable import make_temporary_folder
+from cicsc.engine.folding import SHARES_PER_WORKER, Folded, Share, fold_work
+from cicsc.engine.lines import WaitingRows, handed_on
+from cicsc.engine.parts import conclude
+from cicsc.history.integrity import FindingsTally
+from cicsc.history.runs import EVERY_STREAM, KeyRange
+from cicsc.operations.stored import HeadStreams, require_seen
+from cicsc.store import open_store
+from cicsc.store.records import StoreHead
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+
+    from cicsc.engine.leaves import Digests
+    from cicsc.history.model import Event, StreamKey
+    from cicsc.history.rows import PositionRow, RowWriter
+    from cicsc.migration.plan import Plan
+    from cicsc.migration.verdict import Verdict
+    from cicsc.progress import Progress
+    from cicsc.replay.snapshot import Snapshot
+    from cicsc.store.protocol import Store, TenantReading
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some streams of a tenant, up to its head."""
+
+    tenant_id: str
+    head: StoreHead
+    within: KeyRange = EVERY_STREAM
+
+
+@dataclass(frozen=True, slots=True)
+class CutStore:
+    """What workers need to read a store: its URL, and the pieces of each share."""
+
+    url: str
+    shares: Sequence[Sequence[Piece]]
+    workers: int
+
+
+def cut_tenant(reading: TenantReading, head: StoreHead, pieces: int) -> list[Piece]:
+    """Cut a generation of a tenant into about so many pieces of about equal size."""
+    cuts = reading.cuts(pieces, head.generation)
+    ranges = pairwise([None, *cuts, None])
+    return [Piece(reading.gate.tenant_id, head, KeyRange(first, end)) for first, end in ranges]
+
+
+def cut_tenants(store: Store, url: str, heads: Mapping[str, StoreHead], workers: int) -> CutStore:
+    """Cut tenants, which come in order of their names, into shares of about equal size for so many processes.
+
+    Small tenants share a share, and take no look at the store.
+    """
+    shares = workers * SHARES_PER_WORKER
+    whole = max(1, sum(head.count for head in heads.values()))
+    placed: list[tuple[int, Piece]] = []
+    before = 0
+    for tenant_id, head in heads.items():
+        pieces = [Piece(tenant_id, head)]
+        if (wanted := -(-head.count * shares // whole)) > 1:
+            with store.reading(tenant_id) as reading:
+                pieces = cut_tenant(reading, head, wanted)
+        for number, piece in enumerate(pieces):
+            at = before + head.count * number // len(pieces)
+            placed.append((at * shares // whole, piece))
+        before += head.count
+    grouped = groupby(placed, lambda item: item[0])
+    return CutStore(url, [[piece for _, piece in group] for _, group in grouped], workers)
+
+
+def fold_store(
+    plan: Plan,
+    cut: CutStore,
+    events: RowWriter[Event] | None = None,
+    positions: RowWriter[PositionRow] | None = None,
+    snapshots: RowWriter[Snapshot] | None = None,
+    *,
+    progress: Progress,
+) -> tuple[Verdict, Digests]:
+    """Migrate and verify what was cut, as `migrate_history` does.
+
+    Raises StoreError STORE_CONFLICT where a tenant does not have any more what was seen of it.
+    """
+    assert snapshots is None, "only a cutover takes snapshots"
+    with make_temporary_folder() as name:
+        folder = Path(name)
+        work = _ReadingWork(plan, cut, folder)
+        folded = fold_work(plan, work, shares=len(cut.shares), folder=folder, workers=cut.workers, progress=progress)
+        with closing(folded):  # so that no process goes on when writing has failed
+            parts = handed_on(_all_seen(cut, folded), events, positions, progress)
+            return conclude(plan, parts, FindingsTally())
+
+
+def _all_seen(cut: CutStore, folded: Iterable[Folded[_Read]]) -> Iterator[Folded[WaitingRows]]:
+    """Yield what came of each share, and at the end look whether all events were read."""
+    heads = {piece.tenant_id: piece.head for share in cut.shares for piece in share}
+    seen: Counter[str] = Counter()
+    for share in folded:
+        seen.update(share.made.seen)
+        yield Folded(share.part, share.made.rows)
+    for tenant_id, head in heads.items():
+        require_seen(tenant_id, head, seen[tenant_id])
+
+
+# --------------------------------------------------------------------------------------- in a worker's process
+
+
+class StoreWork:
+    """Work on a store, which is opened when the first share is, and stays open as long as the process lives."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._opened: Store | None = None
+
+    def store(self) -> Store:
+        """Return the store, this process's own."""
+        if self._opened is None:
+            self._opened = open_store(self._url)
+        return self._opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What came of a share: rows, and how many events of each tenant were read."""
+
+    rows: WaitingRows
+    seen: dict[str, int]
+
+
+class _ReadingWork(StoreWork):
+    def __init__(self, plan: Plan, cut: CutStore, folder: Path) -> None:
+        super().__init__(cut.url)
+        self._plan = plan
+        self._shares = cut.shares
+        self._folder = folder
+
+    @contextmanager
+    def open(self, share: int) -> Iterator[Share[_Read]]:
+        opened = _ReadShare(self.store(), self._shares[share], WaitingRows(self._plan, self._folder))
+        with closing(opened):
+            yield opened
+
+
+class _ReadShare:
+    def __init__(self, store: Store, pieces: Sequence[Piece], rows: WaitingRows) -> None:
+        self._store = store
+        self._rows = rows
+        self._seen: Counter[str] = Counter()
+        self._streams = self._streams_of(pieces)
+        self.writers = rows.writers()
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        return self._streams
+
+    def made(self) -> _Read:
+        return _Read(self._rows, dict(self._seen))
+
+    def close(self) -> None:
+        """End what is being read."""
+        self._streams.close()
+
+    def _streams_of(self, pieces: Sequence[Piece]) -> Generator[tuple[StreamKey, Iterable[Event]]]:
+        for piece in pieces:
+            with self._store.reading(piece.tenant_id) as reading:
+                found = HeadStreams(reading, piece.head, piece.within)
+                yield from found
+            self._seen[piece.tenant_id] += found.seen

@@ -1,0 +1,247 @@
+"""The histories of a store between several processes: all bytes are those of one, at the moment when it was opened."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cicsc
+from cicsc.engine import choice, pool
+from cicsc.engine.workers import migrate_shared
+from cicsc.errors import StoreError, WorkError
+from cicsc.history.model import Event
+from cicsc.migration.plan import compile_plan
+from cicsc.operations import stored, stored_shares
+from cicsc.operations.stored import StoredHistory
+from cicsc.progress import Amount
+from cicsc.store import views
+from cicsc.store.postgres.store import PostgresStore
+from conformance.operations.application import V1, V2, add
+from conformance.store.history import append, event
+from conformance.store.postgres_desk import PostgresDesk
+from postgres.conftest import Connect
+from properties.applications import MIGRATION_ID
+from properties.strategies import Seeded
+from properties.test_migration_oracle import draw_case
+
+TENANTS = (
+    "'; drop table cicsc.event; --",
+    'a\tb\\n"\n',
+    "empty",
+    "empty too",
+    "large",
+    "é\u0301",
+    "\U0001f9ea",
+    "\uffff",
+)
+HOSTILE = ("", "'; drop table cicsc.event", 'a\tb\\n"\n', "\U0001f9ea", "\uffff", "é\u0301")
+PLAN = compile_plan(V1, V2, V2.migrations["to_2"], now=0, actor=None)
+
+
+@pytest.fixture(autouse=True, params=["whole", "cut", "cut everywhere"])
+def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> Iterator[None]:
+    """Share however little there is, in copies of this process, cut at ever more places; no file is left behind."""
+    request.getfixturevalue("desk")  # the server's own files are not meant
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr(stored, "SHARED_EVENTS_MIN", 0)
+    monkeypatch.setattr(
+        stored_shares, "SHARES_PER_WORKER", {"whole": 1, "cut": 5, "cut everywhere": 400}[request.param]
+    )
+    monkeypatch.setattr(choice, "forks_safely", lambda: True)
+    monkeypatch.setattr(pool, "forks_safely", lambda: True)
+    if request.param == "cut everywhere":
+        monkeypatch.setattr("cicsc.engine.spool.Spool.__init__.__defaults__", (None, 50))
+        monkeypatch.setattr(stored.listed, "__defaults__", (2,))
+    else:
+        monkeypatch.setattr(views, "CUT_PLACES", 40)
+    yield
+    assert list(temporary.iterdir()) == []
+
+
+only_cut = pytest.mark.parametrize("sharing", ["cut"], indirect=True)
+
+
+@pytest.fixture
+def store(desk: PostgresDesk) -> Iterator[PostgresStore]:
+    """A store with tenants of hostile names, one of them large, and some without events."""
+    desk.initialised().close()
+    with PostgresStore(desk.url, wait_s=5) as opened:
+        for number, tenant_id in enumerate(TENANTS):
+            streams = 0 if tenant_id.startswith("empty") else 80 if tenant_id == "large" else 1 + number
+            add(opened, tenant_id, events=history(streams))
+        yield opened
+
+
+def history(streams: int) -> list[Event]:
+    names = sorted([*HOSTILE, *map(str, range(streams))][:streams])
+    events = []
+    for number, name in enumerate(names):
+        more: dict[str, Any] = {"extra": {"source": "web"}} if number % 7 == 0 else {}
+        events.append(event(name, 1, payload={"total": 10**30 + number, "note": "x\\y\t\n"}, **more))
+        events.extend(event(name, seq, "paid", ts=seq) for seq in range(2, 2 + number % 5))
+    return events
+
+
+def dry_run(folder: Path, name: str, source: cicsc.StoreSource, **options: Any) -> dict[str, bytes]:
+    """All that comes of a dry run."""
+    place = folder / name
+    place.mkdir()
+    paths = {"artifact": place / "a.json", "out_events": place / "e.jsonl", "out_positions": place / "p.csv"}
+    cicsc.dry_run(None, options.pop("target", V2), source, options.pop("migration", "to_2"), **paths, **options)
+    return {path.name: path.read_bytes() for path in place.iterdir()}
+
+
+def test_every_number_of_processes_gives_the_same_bytes(store: PostgresStore, tmp_path: Path) -> None:
+    source = cicsc.StoreSource(store, None)
+    one, *others = (dry_run(tmp_path, str(workers), source, workers=workers) for workers in (1, 2, 3))
+
+    assert sorted(one) == ["a.json", "e.jsonl", "p.csv"]
+    assert one["e.jsonl"].count(b"\n") == sum(store.head(name).count for name in TENANTS)
+    assert others == [one, one]
+    verified = [cicsc.verify_history(source, workers=workers).to_json() for workers in (1, 2, 3)]
+    assert verified[1:] == [verified[0]] * 2
+    checked = [cicsc.preflight(None, V2, source, "to_2", workers=workers).to_json() for workers in (1, 3)]
+    assert checked[0] == checked[1]
+
+
+def test_it_is_shared_and_progress_adds_up(store: PostgresStore) -> None:
+    listener = Listener()
+    report = cicsc.verify_history(cicsc.StoreSource(store, None), workers=2, progress=listener)
+
+    assert listener.begun == [("folding", Amount(report.events))]
+    assert sum(done.events for done in listener.noted) == report.events
+    assert sum(done.streams for done in listener.noted) == report.streams
+    assert listener.processes == [2]
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, Amount]] = []
+        self.noted: list[Amount] = []
+        self.processes: list[int] = []
+
+    def begin(self, phase: str, whole: Amount) -> None:
+        self.begun.append((phase, whole))
+
+    def note(self, done: Amount) -> None:
+        self.noted.append(done)
+
+    def worked(self, peaks: Sequence[int]) -> None:
+        self.processes.append(len(peaks))
+
+
+def test_generated_applications_with_queries_over_tenants(desk: PostgresDesk, tmp_path: Path) -> None:
+    with desk.initialised() as store:
+        for seed in range(6):
+            case = draw_case(Seeded(seed))
+            events = [
+                {name: text.replace("\0", "0") if isinstance(text, str) else text for name, text in item.items()}
+                | {"tenant_id": f"{seed} {item['tenant_id']}"}
+                for item in case.events
+            ]
+            for tenant_id in sorted({item["tenant_id"] for item in events}):
+                version = case.migration["from_version"]
+                cicsc.create_tenant(store, tenant_id, case.source, version=version, actor_id="ann")
+            imported = cicsc.import_history(store, events, actor_id="ann")
+            if tenants := [tenant.tenant_id for tenant in imported.tenants if tenant.ok]:
+                source = cicsc.StoreSource(store, tenants)
+                options: dict[str, Any] = {"target": case.target, "migration": MIGRATION_ID, "now": 5, "actor": "me"}
+                one = dry_run(tmp_path, f"{seed} in one", source, workers=1, **options)
+                assert dry_run(tmp_path, f"{seed} in two", source, workers=2, **options) == one
+
+
+def test_shares_are_all_streams_in_order(store: PostgresStore) -> None:
+    heads = {name: store.head(name) for name in sorted(TENANTS)}
+    cut = stored_shares.cut_tenants(store, str(store.shared_url), heads, 2)
+    found = []
+    for share in cut.shares:
+        assert share
+        for piece in share:
+            with store.reading(piece.tenant_id) as reading:
+                found += [key for key, _ in stored.HeadStreams(reading, piece.head, piece.within)]
+
+    with StoredHistory(store, TENANTS) as whole:
+        assert found == [key for key, _ in whole.streams()]
+    assert len(cut.shares) <= 2 * stored_shares.SHARES_PER_WORKER
+
+
+def test_what_is_written_meanwhile_is_left_out(store: PostgresStore) -> None:
+    with StoredHistory(store, TENANTS, workers=2) as seen, StoredHistory(store, TENANTS) as alone:
+        for tenant_id in ("large", "empty", TENANTS[0]):
+            new = [event("new"), event("new", 2, "paid"), event("00")]
+            append(store, *(Event(tenant_id, *list(fields(one))[1:]) for one in new))
+        shared = migrate_shared(PLAN, seen, workers=2)
+
+        assert shared[0].source_events == seen.events_count
+        assert shared[1] == migrate_shared(PLAN, alone, workers=1)[1]
+
+
+def fields(one: Event) -> Iterator[Any]:
+    return (getattr(one, name) for name in Event.__struct_fields__)
+
+
+@pytest.mark.parametrize("where", ["tenant_id = 'large' and seq > 1", "tenant_id = '\U0001f9ea'"])
+def test_fewer_events_than_were_seen_are_told(store: PostgresStore, connect: Connect, where: str) -> None:
+    with StoredHistory(store, TENANTS, workers=2) as history:
+        owner = connect()
+        owner.execute("alter table cicsc.event disable trigger all")
+        owner.execute(f"delete from cicsc.event where {where}")
+        with pytest.raises(StoreError, match=r"it had .* events up to position .*, now it has") as caught:
+            migrate_shared(PLAN, history, workers=2)
+
+    assert caught.value.code == "STORE_CONFLICT"
+
+
+@contextmanager
+def struck(strike: Callable[[], None], opened: Any, self: Any, number: int) -> Iterator[Any]:
+    with opened(self, number) as found:
+        if number == 1:
+            write = found.writers.migrated
+            found.writers.migrated = lambda events: (strike(), write(events))
+        yield found
+
+
+def no_room() -> None:
+    raise StoreError("STORE_FULL", "no room")
+
+
+@only_cut
+@pytest.mark.parametrize(
+    ("strike", "code"), [(lambda: os.kill(os.getpid(), signal.SIGKILL), "WORKER_LOST"), (no_room, "STORE_FULL")]
+)
+def test_a_worker_that_fails_leaves_nothing(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strike: Any, code: str
+) -> None:
+    opened, source = stored_shares._ReadingWork.open, cicsc.StoreSource(store, None)
+    with monkeypatch.context() as patched:
+        patched.setattr(stored_shares._ReadingWork, "open", lambda *share: struck(strike, opened, *share))
+        with pytest.raises((WorkError, StoreError)) as caught:
+            dry_run(tmp_path, "out", source, workers=2)
+
+    assert caught.value.code == code
+    assert list((tmp_path / "out").iterdir()) == []
+    assert len(dry_run(tmp_path, "again", source, workers=2)) == 3
+
+
+@only_cut
+def test_processes_that_are_spawned(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "forks_safely", lambda: False)
+    source = cicsc.StoreSource(store, None)
+    assert cicsc.verify_history(source, workers=2) == cicsc.verify_history(source, workers=1)
+
+
+@only_cut
+def test_few_events_start_no_process(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "SHARED_EVENTS_MIN", 10_000)
+    listener = Listener()
+    assert cicsc.verify_history(cicsc.StoreSource(store, None), workers=2, progress=listener).ok
+    assert listener.processes == []
