@@ -23,12 +23,11 @@ from cicsc.progress import Amount
 from cicsc.store import views
 from cicsc.store.postgres.store import PostgresStore
 from conformance.operations.application import V1, V2, add
+from conformance.store.generated import stored_case
 from conformance.store.history import append, event
 from conformance.store.postgres_desk import PostgresDesk
 from postgres.conftest import Connect
 from properties.applications import MIGRATION_ID
-from properties.strategies import Seeded
-from properties.test_migration_oracle import draw_case
 
 TENANTS = (
     "'; drop table cicsc.event; --",
@@ -142,17 +141,8 @@ class Listener:
 def test_generated_applications_with_queries_over_tenants(desk: PostgresDesk, tmp_path: Path) -> None:
     with desk.initialised() as store:
         for seed in range(6):
-            case = draw_case(Seeded(seed))
-            events = [
-                {name: text.replace("\0", "0") if isinstance(text, str) else text for name, text in item.items()}
-                | {"tenant_id": f"{seed} {item['tenant_id']}"}
-                for item in case.events
-            ]
-            for tenant_id in sorted({item["tenant_id"] for item in events}):
-                version = case.migration["from_version"]
-                cicsc.create_tenant(store, tenant_id, case.source, version=version, actor_id="ann")
-            imported = cicsc.import_history(store, events, actor_id="ann")
-            if tenants := [tenant.tenant_id for tenant in imported.tenants if tenant.ok]:
+            case, _, tenants = stored_case(store, seed)
+            if tenants:
                 source = cicsc.StoreSource(store, tenants)
                 options: dict[str, Any] = {"target": case.target, "migration": MIGRATION_ID, "now": 5, "actor": "me"}
                 one = dry_run(tmp_path, f"{seed} in one", source, workers=1, **options)

@@ -17,11 +17,10 @@ from cicsc.errors import StoreError, UsageError
 from cicsc.operations.stored import StoredHistory
 from cicsc.store.protocol import Store
 from conformance.store.desk import Desk, Plain, SqliteDesk
+from conformance.store.generated import stored_case
 from conformance.store.history import BUNDLE, NEXT_BUNDLE, add_tenant, append, event, stored
 from e2e import shop
 from properties.applications import MIGRATION_ID
-from properties.strategies import Seeded
-from properties.test_migration_oracle import draw_case
 
 SOURCE, TARGET = shop.source(), shop.target()
 
@@ -269,18 +268,7 @@ def test_generated_histories_have_the_verdicts_of_their_files(desk: Desk, tmp_pa
     compared = 0
     with desk.initialised() as store:
         for seed in range(40):
-            case = draw_case(Seeded(seed))
-            events = [
-                {name: text.replace("\0", "0") if isinstance(text, str) else text for name, text in item.items()}
-                | {"tenant_id": f"{seed} {item['tenant_id']}"}
-                for item in case.events
-            ]
-            for tenant_id in sorted({item["tenant_id"] for item in events}):
-                version = case.migration["from_version"]
-                cicsc.create_tenant(store, tenant_id, case.source, version=version, actor_id="ann")
-            # What the store refuses, an event type without a reducer, stays out of the comparison.
-            imported = cicsc.import_history(store, events, actor_id="ann")
-            tenants = [tenant.tenant_id for tenant in imported.tenants if tenant.ok]
+            case, events, tenants = stored_case(store, seed)
             if not tenants:
                 continue
             stored_ones = cicsc.StoreSource(store, tenants)

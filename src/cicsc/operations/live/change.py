@@ -125,9 +125,8 @@ class TenantChange(ABC):
                 step(self)
         except BaseException as error:
             if self._live is None:
-                if isinstance(
-                    error, KeyboardInterrupt
-                ):  # perhaps after the tenant was taken, and before that was noted
+                # A signal may have come after the tenant was taken, and before that was noted.
+                if isinstance(error, KeyboardInterrupt):
                     LiveRun.give_back(self.store, self.tenant_id, self._run_id, self.terms.timing, reason_of(error))
                 raise
             mine = self.live.run
