@@ -98,10 +98,17 @@ def _are_plain(events: Sequence[DigestedEvent]) -> bool:
     for event in events:
         if event.extra is not msgspec.UNSET:
             return False
-        for value in event.payload.values():
-            kind = type(value)
-            if kind is not str and kind is not int and kind is not bool and value is not None:
-                return False
+        if not is_plain_payload(event.payload):
+            return False
+    return True
+
+
+def is_plain_payload(payload: dict[str, object]) -> bool:
+    """Tell whether a payload is known to hold no float without a search: flat, and none among its values."""
+    for value in payload.values():
+        kind = type(value)
+        if kind is not str and kind is not int and kind is not bool and value is not None:
+            return False
     return True
 
 
@@ -145,11 +152,15 @@ class LeafHasher:
             self._hash.update(_canonical_lines(self._waiting))
             self._waiting = []
 
-    def update_all(self, events: Sequence[DigestedEvent]) -> None:
-        """Add the next events; the same as `update` for each, but quicker."""
+    def update_all(self, events: Sequence[DigestedEvent], *, is_plain: bool = False) -> None:
+        """Add the next events; the same as `update` for each, but quicker.
+
+        `is_plain` tells what is known already: no number in them is a float, and they have no extra fields.
+        """
         self._flush()
+        encode = _encode_sorted_lines if is_plain else _canonical_lines
         for start in range(0, len(events), _BATCH_EVENTS_MAX):
-            self._hash.update(_canonical_lines(events[start : start + _BATCH_EVENTS_MAX]))
+            self._hash.update(encode(events[start : start + _BATCH_EVENTS_MAX]))
         self.count += len(events)
 
     def copy_of(self, other: LeafHasher) -> None:

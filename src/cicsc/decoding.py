@@ -16,12 +16,14 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable
-from typing import Final, NoReturn
+from collections.abc import Collection
+from typing import Final, Generic, NoReturn, TypeVar
 
 import msgspec
 
 from cicsc.errors import InputError
+
+Kind = TypeVar("Kind")
 
 MAX_INTEGER_DIGITS: Final = 1_000
 """Decimal digits of an integer literal."""
@@ -30,6 +32,12 @@ MAX_NESTING: Final = 128
 """Levels of arrays and objects inside each other."""
 
 WIDE_HINT: Final = "the text looks like UTF-16 or UTF-32; convert it, for example with: iconv -f UTF-16 -t UTF-8"
+
+_HARMLESS_MAX: Final = 2 * MAX_NESTING + 1
+"""A value of at most so many characters cannot exceed a limit: each level takes two, a digit one."""
+
+_PASSED_OVER: Final = 64
+"""Batches that are not watched after one that held a float."""
 
 _EXCERPT_CHARACTERS_MAX: Final = 24
 _REPEATED_DIGITS: Final = b"0" * (MAX_INTEGER_DIGITS + 1)
@@ -91,19 +99,54 @@ def decode_value(data: bytes, origin: str, *, line: int = 1, column: int | None 
 
 
 def exceeds_cheap_bounds(data: bytes) -> bool:
-    """Tell whether the text might hold a too long integer or too deep a nesting, strings not excepted."""
+    """Tell whether the text of a value might hold a too long integer or too deep a nesting, strings not excepted."""
+    if len(data) <= _HARMLESS_MAX:
+        return False
     if data.count(b"[") + data.count(b"{") > MAX_NESTING:
         return True
     return len(data) > MAX_INTEGER_DIGITS and _REPEATED_DIGITS in data.translate(_DIGITS_AS_ZERO)
 
 
-def any_exceeds_cheap_bounds(texts: Iterable[str], data: bytes) -> bool:
+def any_exceeds_cheap_bounds(texts: Collection[str], data: bytes) -> bool:
     """Tell as `exceeds_cheap_bounds` whether any of some texts does; `data` holds them all, one in a line."""
-    if _REPEATED_DIGITS in data.translate(_DIGITS_AS_ZERO):
-        return True
-    if data.count(b"[") + data.count(b"{") <= MAX_NESTING:
+    longest = max(map(len, texts), default=0)
+    if longest <= _HARMLESS_MAX:
         return False
-    return any(text.count("[") + text.count("{") > MAX_NESTING for text in texts)
+    if longest > MAX_INTEGER_DIGITS and _REPEATED_DIGITS in data.translate(_DIGITS_AS_ZERO):
+        return True
+    return any(text.count("[") + text.count("{") > MAX_NESTING for text in texts if len(text) > _HARMLESS_MAX)
+
+
+class WatchingDecoder(Generic[Kind]):
+    """Decodes lines, and tells whether every number in them is an integer, so that nobody has to look for others.
+
+    To watch for floats makes these slow to decode; where some were found, a while passes before it watches again.
+    Belongs to one thread.
+    """
+
+    def __init__(self, kind: type[Kind]) -> None:
+        self._watching = msgspec.json.Decoder(kind, float_hook=self._float).decode_lines
+        self._blind = msgspec.json.Decoder(kind).decode_lines
+        self._pass_over = 0
+        self._seen = False
+
+    def decode_lines(self, data: bytes) -> tuple[list[Kind], bool]:
+        """Return the values, and whether it is known that there is no float in them; raises what msgspec raises."""
+        if self._pass_over:
+            self._pass_over -= 1
+            return self._blind(data), False
+        self._seen = False
+        values = self._watching(data)
+        if self._seen:
+            self._pass_over = _PASSED_OVER
+        return values, not self._seen
+
+    def _float(self, text: str) -> float:
+        self._seen = True
+        value = float(text)
+        if math.isinf(value):
+            raise ValueError(f"{text} is beyond a double")
+        return value
 
 
 def looks_wide(data: bytes) -> bool:

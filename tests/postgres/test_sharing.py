@@ -99,7 +99,7 @@ def test_several_processes_write_what_one_writes(store: PostgresStore, count: in
 
 def test_cuts_are_streams_in_order_and_leave_none_out(store: PostgresStore) -> None:
     with store.reading("t") as reading:
-        cuts = reading.cuts(10)
+        cuts = reading.cuts(10, reading.head())
         assert len(cuts) == 9
         assert cuts == sorted(set(cuts))
         whole = [row[2:5] for row in reading.rows()]
@@ -108,14 +108,14 @@ def test_cuts_are_streams_in_order_and_leave_none_out(store: PostgresStore) -> N
 
         assert [row for piece in pieces for row in piece] == whole
         assert all(pieces)
-        assert reading.cuts(10, generation=7) == []
-        assert reading.cuts(1) == []
+        assert reading.cuts(10, reading.head(7)) == []
+        assert reading.cuts(1, reading.head()) == []
 
 
 def test_what_is_written_meanwhile_is_left_out(store: PostgresStore) -> None:
     plan = compile_plan(V1, V2, V2.migrations["to_2"], now=0, actor=None)
     with store.reading("t", settled=True) as reading:
-        cut = cut_for(store, reading, 2)
+        cut = cut_for(store, reading, reading.head(), 2)
         append(store, event("new"), event("new", 2, "paid"), event("00"))
         verdict, _ = SharedHistory(reading, lambda: None, cut).fold(plan)
 
@@ -126,7 +126,7 @@ def test_fewer_events_than_were_seen_are_told(store: PostgresStore, connect: Con
     plan = compile_plan(V1, V2, V2.migrations["to_2"], now=0, actor=None)
     owner = connect()
     with store.reading("t", settled=True) as reading:
-        cut = cut_for(store, reading, 2)
+        cut = cut_for(store, reading, reading.head(), 2)
         owner.execute("alter table cicsc.event disable trigger all")
         owner.execute("delete from cicsc.event where seq > 1")
 

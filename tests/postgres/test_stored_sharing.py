@@ -57,7 +57,7 @@ def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(pool, "forks_safely", lambda: True)
     if request.param == "cut everywhere":
         monkeypatch.setattr("cicsc.engine.spool.Spool.__init__.__defaults__", (None, 50))
-        monkeypatch.setattr(stored.listed, "__defaults__", (2,))
+        monkeypatch.setattr(stored, "LISTED_EVENTS_MAX", 2)
     else:
         monkeypatch.setattr(views, "CUT_PLACES", 40)
     yield

@@ -7,12 +7,22 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cicsc.decoding import MAX_INTEGER_DIGITS, MAX_NESTING, decode_json, decode_value
+from cicsc.decoding import (
+    MAX_INTEGER_DIGITS,
+    MAX_NESTING,
+    WatchingDecoder,
+    any_exceeds_cheap_bounds,
+    decode_json,
+    decode_value,
+    exceeds_cheap_bounds,
+)
 from cicsc.errors import InputError
 
 
@@ -274,3 +284,56 @@ def test_lower_limit_of_the_process_is_no_traceback() -> None:
     command = [sys.executable, "-X", "int_max_str_digits=700", "-c", program]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "at most 700 digits, found one of 900" in run.stdout
+
+
+def lines(*values: object) -> bytes:
+    return b"\n".join(json.dumps(value).encode() for value in values)
+
+
+def test_decoder_tells_that_it_saw_no_float() -> None:
+    decoder = WatchingDecoder(dict[str, object])
+
+    assert decoder.decode_lines(lines({"a": 1, "b": [2, {"c": 10**30}]}, {"d": "1.5"})) == (
+        [{"a": 1, "b": [2, {"c": 10**30}]}, {"d": "1.5"}],
+        True,
+    )
+    assert decoder.decode_lines(lines({"a": 1}, {"b": [{"c": 0.5}]})) == ([{"a": 1}, {"b": [{"c": 0.5}]}], False)
+
+
+def test_decoder_watches_again_after_a_while() -> None:
+    decoder = WatchingDecoder(dict[str, object])
+    decoder.decode_lines(b'{"a":1e0}')
+
+    known = [decoder.decode_lines(b'{"a":1}') for _ in range(100)]
+
+    assert all(values == [{"a": 1}] for values, _ in known)
+    assert not known[0][1]
+    assert known[-1][1]
+    assert [is_plain for _, is_plain in known] == sorted(is_plain for _, is_plain in known)
+
+
+@pytest.mark.parametrize("text", [b'{"a":1e999}', b'{"a":-1e999}'])
+def test_decoder_takes_no_number_beyond_a_double(text: bytes) -> None:
+    decoder = WatchingDecoder(dict[str, object])
+
+    for _ in range(3):  # watching or not
+        with pytest.raises((msgspec.MsgspecError, ValueError)):
+            decoder.decode_lines(text)
+        with suppress(msgspec.MsgspecError):
+            decoder.decode_lines(b'{"a":1.5}')
+
+
+@pytest.mark.parametrize("length", [257, 258])
+def test_nesting_is_looked_for_from_the_length_on_that_it_needs(length: int) -> None:
+    text = b"[" * 129 + b"]" * 129
+    data = text if length == len(text) else b"[" * 128 + b" " + b"]" * 128
+
+    assert len(data) == length
+    assert exceeds_cheap_bounds(data) == any_exceeds_cheap_bounds([data.decode()], data) == (length == 258)
+
+
+def test_many_texts_hold_a_long_number_or_a_deep_one() -> None:
+    long, deep, wide = '{"a":' + "9" * 1001 + "}", '{"a":' * 129 + "1" + "}" * 129, '{"a":"' + "x" * 2000 + '"}'
+
+    for texts, expected in (([], False), (["{}", long], True), ([deep, "{}"], True), ([wide, "{}"], False)):
+        assert any_exceeds_cheap_bounds(texts, "\n".join(texts).encode()) is expected

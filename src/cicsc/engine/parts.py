@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.migration.plan import Plan
-    from cicsc.migration.stream import Side
+    from cicsc.migration.sink import Side
     from cicsc.migration.verdict import SideVerdict
     from cicsc.replay.constraints import ConstraintProgram
     from cicsc.replay.snapshot import Snapshot

@@ -25,7 +25,7 @@ from cicsc.engine.pool import Pool, TaskError, still_wanted
 from cicsc.errors import InputError
 from cicsc.history.ranges import RangedFile, RangeSums, added_up, read_range, refuse_range
 from cicsc.history.runs import KeyRange
-from cicsc.history.sorted import stream_events
+from cicsc.history.sorted import decoded_streams
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter, merged_runs
 from cicsc.progress import SILENT, Amount, Progress
 
@@ -136,7 +136,7 @@ class _RunsShare:
         self.writers = rows.writers()
 
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        return ((key, stream_events(stream)) for key, stream in merged_runs(self._runs, self._wanted))
+        return decoded_streams(merged_runs(self._runs, self._wanted))
 
     def made(self) -> WaitingRows:
         return self._rows

@@ -24,16 +24,13 @@ from cicsc.history.lines import line_batches
 from cicsc.history.model import Event, StreamKey, event_fields, event_from_value, stream_key
 from cicsc.history.opening import OpenInput
 from cicsc.history.plain import plain_value
-from cicsc.history.runs import decode_record, decode_records, encode_record, encode_records
+from cicsc.history.runs import EXTRA_KEY, decode_record, decode_records, encode_record, encode_records
 from cicsc.history.sorting import Sorter
 from cicsc.history.texts import TextBatch
 from cicsc.progress import NOTED_EVENTS, SILENT, Amount, Progress
 
 _HARMLESS_BYTES_MAX: Final = 350
 """A shorter text of an event exceeds no limit of nesting or digits: its own keys take a hundred bytes of it."""
-
-_EXTRA_KEY: Final = b'"extra":'
-"""A text with this key would pass for a record, which holds extra fields nested."""
 
 _PATIENCE_BATCHES_MAX: Final = 64
 """Batches that are not tried as a whole after many that had to be taken text by text."""
@@ -203,7 +200,7 @@ class Intake:
 
 def _records_of(batch: TextBatch) -> list[Event] | None:
     """Return the events of a batch if all its texts are records, nothing where some have to be looked at one by one."""
-    if batch.joined is None or _EXTRA_KEY in batch.joined:
+    if batch.joined is None or EXTRA_KEY in batch.joined:
         return None
     try:
         events = decode_records(batch.joined)

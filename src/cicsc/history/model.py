@@ -6,6 +6,7 @@ Knows nothing of files, order or digests. Values come decoded from `reading`; ev
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -42,6 +43,19 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     ts: Integer
     actor_id: str
     extra: dict[str, object] | UnsetType = UNSET
+
+
+class EventList(list[Event]):
+    """Events in memory; `is_plain` tells what is known of them: there is no float in any, nor an extra field.
+
+    What is not known to be plain may be so all the same.
+    """
+
+    __slots__ = ("is_plain",)
+
+    def __init__(self, events: Iterable[Event], *, is_plain: bool) -> None:
+        super().__init__(events)
+        self.is_plain = is_plain
 
 
 def stream_key(event: Event) -> StreamKey:

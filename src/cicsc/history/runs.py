@@ -59,6 +59,9 @@ class Block(msgspec.Struct, array_like=True, gc=False):
         return (self.tenant_id, self.entity_type, self.entity_id)
 
 
+EXTRA_KEY: Final = b'"extra":'
+"""A record without this has no extra fields, which it holds nested; a text of a file with it would pass for one."""
+
 _event_encoder: Final = msgspec.json.Encoder()
 encode_record: Final = _event_encoder.encode
 """Encodes an event as its record: JSON in the order of the fields, extra fields nested."""

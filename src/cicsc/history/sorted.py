@@ -12,14 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from cicsc.decoding import WatchingDecoder
 from cicsc.durable import require_space
 from cicsc.errors import UsageError
 from cicsc.history.intake import Intake
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.merging import MergedStream
-from cicsc.history.model import Event, StreamKey
+from cicsc.history.model import Event, EventList, StreamKey
 from cicsc.history.opening import open_input
-from cicsc.history.runs import Run, decode_records
+from cicsc.history.runs import EXTRA_KEY, Run, decode_records
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter
 from cicsc.progress import SILENT, Amount, Phase, Progress, noted
 
@@ -76,8 +77,7 @@ class SortedHistory:
         if self._closed:
             raise ValueError("the history is closed")
         self.progress.begin(phase, Amount(self.events_count))
-        streams = ((key, stream_events(stream)) for key, stream in self._sorter.streams())
-        yield from noted(streams, self.progress)
+        yield from noted(decoded_streams(self._sorter.streams()), self.progress)
 
     def close(self) -> None:
         """Remove the temporary files; the history cannot be read any more."""
@@ -140,9 +140,17 @@ def _size_of(source: str | Path) -> int:
     return 0
 
 
-def stream_events(stream: MergedStream) -> Iterable[Event]:
-    """Return the events of a stream: a list where it is in memory as a whole."""
-    if stream.is_whole:
-        ((_, text),) = stream.pieces
-        return decode_records(text)
+def decoded_streams(streams: Iterable[tuple[StreamKey, MergedStream]]) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+    """Yield streams with their events: a list where they are in memory as a whole."""
+    decode = WatchingDecoder(Event).decode_lines
+    for key, stream in streams:
+        if stream.is_whole:
+            ((_, text),) = stream.pieces
+            events, is_plain = decode(text)
+            yield key, EventList(events, is_plain=is_plain and EXTRA_KEY not in text)
+        else:
+            yield key, _decoded_pieces(stream)
+
+
+def _decoded_pieces(stream: MergedStream) -> Iterator[Event]:
     return (event for _, text in stream.pieces for event in decode_records(text))

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from cicsc.canonical import LeafHasher
 from cicsc.history.integrity import checked_sequence, is_intact
+from cicsc.history.model import EventList
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cicsc.history.model import Event, StreamKey
-    from cicsc.migration.stream import StreamSink
+    from cicsc.migration.sink import StreamSink
     from cicsc.migration.verdict import Verdict
 
 
@@ -25,7 +26,7 @@ def inspect_stream(
     if isinstance(events, list) and is_intact(events):
         count = len(events)
         if digests:
-            leaf.update_all(events)
+            leaf.update_all(events, is_plain=isinstance(events, EventList) and events.is_plain)
     else:
         for event in checked_sequence(key, events, verdict.integrity):
             count += 1

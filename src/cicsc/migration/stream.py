@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from operator import is_
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final
 
-from cicsc.canonical import LeafHasher
+from cicsc.canonical import LeafHasher, is_plain_payload
 from cicsc.history.integrity import checked_sequence, is_intact
-from cicsc.history.model import Event
+from cicsc.history.model import Event, EventList
 from cicsc.migration.inspection import inspect_stream
 from cicsc.migration.transform import successors
 from cicsc.migration.verdict import REPLAY, Divergence, Verdict, Violation
@@ -27,35 +27,13 @@ if TYPE_CHECKING:
     from cicsc.history.rows import PositionRow
     from cicsc.migration.plan import Plan, SidePlan, TypePlan
     from cicsc.migration.relation import Difference
+    from cicsc.migration.sink import Part, Side, StreamSink
     from cicsc.migration.transform import Rule
     from cicsc.migration.verdict import SideVerdict
-    from cicsc.replay.snapshot import Snapshot
-
-Side = Literal["source", "target"]
-Part = Literal["given", "made"]
 
 _BATCH_EVENTS_MAX: Final = 1_000
 _LOCATE_EVENTS_MAX: Final = 100_000
 """Events of a stream that is folded once more to find where it began to diverge; longer ones name their last event."""
-
-
-class StreamSink(Protocol):
-    """Takes what migrating a stream produces, in stream order."""
-
-    def migrated(self, events: list[Event]) -> None:
-        """Take the next migrated events of the stream."""
-
-    def positions(self, rows: list[PositionRow]) -> None:
-        """Take the next rows of the position map: tenant, type, id, old seq, new seq or None."""
-
-    def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
-        """Take the leaf digest (hexadecimal) of the stream as it was given, or of what was made of it."""
-
-    def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
-        """Take a row that a query constraint keeps of the stream's tenant."""
-
-    def snapshot(self, snapshot: Snapshot) -> None:
-        """Take what the migrated stream folds to under the target."""
 
 
 def migrate_stream(plan: Plan, key: StreamKey, events: Iterable[Event], verdict: Verdict, sink: StreamSink) -> None:
@@ -138,6 +116,7 @@ class _StreamRun:
         source, source_attrs, source_shadows = before.state, before.attrs, before.shadows
         target, target_attrs, target_shadows = after.state, after.attrs, after.shadows
         made: list[Event] | None = [] if self._produces else None
+        mapped: list[dict[str, object]] = []
         numbers: list[int | None] | None = [] if plan.positions else None
         seq = 0
         last = event = None
@@ -160,7 +139,9 @@ class _StreamRun:
                 numbers.append(seq)
             if made is not None:
                 event_type = step.event_type
-                is_kept = seq == event.seq and step.payload is None and event_type == event.event_type
+                is_kept = seq == event.seq and payload is event.payload and event_type == event.event_type
+                if payload is not event.payload:
+                    mapped.append(payload)
                 made.append(
                     event if is_kept else Event(*key, seq, event_type, payload, event.ts, event.actor_id, event.extra)
                 )
@@ -168,18 +149,25 @@ class _StreamRun:
         after.state, after.updated_ts = target, None if last is None else last.ts
         self.source_seq, self.target_seq = len(events), seq
         self._last = events[-1] if events else None
-        self._take(events, made, numbers)
+        self._take(events, made, mapped, numbers)
         return True
 
-    def _take(self, events: list[Event], made: list[Event] | None, numbers: list[int | None] | None) -> None:
-        """Hash and hand on what became of all events; `numbers` are the new seqs."""
+    def _take(
+        self,
+        events: list[Event],
+        made: list[Event] | None,
+        mapped: list[dict[str, object]],
+        numbers: list[int | None] | None,
+    ) -> None:
+        """Hash and hand on what became of all events; `mapped` are the new payloads, `numbers` the new seqs."""
         if made is not None and self._leaves is not None:
             given, hasher = self._leaves
-            given.update_all(events)
+            is_plain = isinstance(events, EventList) and events.is_plain
+            given.update_all(events, is_plain=is_plain)
             if len(made) == len(events) and all(map(is_, made, events)):
                 hasher.copy_of(given)
             else:
-                hasher.update_all(made)
+                hasher.update_all(made, is_plain=is_plain and all(map(is_plain_payload, mapped)))
         if made is not None and self._plan.migrated:
             for start in range(0, len(made), _BATCH_EVENTS_MAX):
                 self._sink.migrated(made[start : start + _BATCH_EVENTS_MAX])

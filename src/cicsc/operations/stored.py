@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -20,11 +20,13 @@ from cicsc.engine.workers import open_shared
 from cicsc.errors import FenceError, StoreError, UsageError
 from cicsc.expression import suggestion
 from cicsc.history.integrity import FindingsTally
+from cicsc.history.model import EventList
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.history.sorted import SortedHistory
 from cicsc.operations.sources import StoreSource
 from cicsc.progress import SILENT, Amount, noted
 from cicsc.store import open_store
+from cicsc.store.records import Placed
 
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
@@ -175,28 +177,28 @@ class HeadStreams:
         """Yield each stream to its end."""
         head = self._head
         streams = self._reading.placed_streams(head.generation, upto_position=head.position, within=self._within)
-        for key, placed in streams:
-            some = listed(iter(placed))
-            if isinstance(some, list):
-                self.seen += len(some)
-                yield key, [event for _, event in some]
+        for key, batches in streams:
+            some = gathered(batches)
+            if isinstance(some, Placed):
+                self.seen += len(some.events)
+                yield key, some.events
             else:
                 rest = self._counted(some)
                 yield key, rest
                 for _ in rest:  # what the reader left out counts too
                     pass
 
-    def _counted(self, placed: Iterable[tuple[int, Event]]) -> Iterator[Event]:
-        for _, event in placed:
-            self.seen += 1
-            yield event
+    def _counted(self, batches: Iterable[Placed]) -> Iterator[Event]:
+        for batch in batches:
+            self.seen += len(batch.events)
+            yield from batch.events
 
 
 def _streams_up_to(reading: TenantReading, head: StoreHead) -> Generator[tuple[StreamKey, Iterable[Event]]]:
     """Yield the streams of a generation as they were at `head`, each to its end."""
     if reading.head(head.generation) == head:
         for key, events in reading.streams(head.generation):
-            yield key, listed(iter(events))
+            yield key, listed(events)
         return
     streams = HeadStreams(reading, head)
     yield from streams
@@ -324,7 +326,7 @@ class TenantHistory:
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedStreams` says."""
         for key, events in self._reading.streams(self._generation):
-            yield key, self._counted(listed(iter(events)))
+            yield key, self._counted(listed(events))
 
     def _counted(self, events: Iterable[Event]) -> Iterable[Event]:
         if not isinstance(events, list):
@@ -344,10 +346,29 @@ class TenantHistory:
             self._tick()
 
 
-def listed(events: Iterator[Item], most: int = LISTED_EVENTS_MAX) -> Iterable[Item]:
+def listed(events: Iterable[Event]) -> Iterable[Event]:
     """Return the events as a list where they are few, else as they come."""
-    first = list(islice(events, most + 1))
-    return first if len(first) <= most else _chained(first, events)
+    if isinstance(events, list) and len(events) <= LISTED_EVENTS_MAX:
+        return events
+    coming = iter(events)
+    first = list(islice(coming, LISTED_EVENTS_MAX + 1))
+    return first if len(first) <= LISTED_EVENTS_MAX else _chained(first, coming)
+
+
+def gathered(batches: Iterator[Placed]) -> Placed | Iterator[Placed]:
+    """Return the events of a stream as one batch where they are few, else the batches as they come."""
+    first = next(batches)
+    some, count = [first], len(first.events)
+    while count <= LISTED_EVENTS_MAX and (batch := next(batches, None)) is not None:
+        some.append(batch)
+        count += len(batch.events)
+    if count > LISTED_EVENTS_MAX:
+        return _chained(some, batches)
+    if len(some) == 1:
+        return first
+    is_plain = all(batch.events.is_plain for batch in some)
+    events = EventList(chain.from_iterable(batch.events for batch in some), is_plain=is_plain)
+    return Placed([position for batch in some for position in batch.positions], events)
 
 
 def _chained(first: list[Item], rest: Iterator[Item]) -> Iterator[Item]:

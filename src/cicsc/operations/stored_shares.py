@@ -57,7 +57,7 @@ class CutStore:
 
 def cut_tenant(reading: TenantReading, head: StoreHead, pieces: int) -> list[Piece]:
     """Cut a generation of a tenant into about so many pieces of about equal size."""
-    cuts = reading.cuts(pieces, head.generation)
+    cuts = reading.cuts(pieces, head)
     ranges = pairwise([None, *cuts, None])
     return [Piece(reading.gate.tenant_id, head, KeyRange(first, end)) for first, end in ranges]
 

@@ -16,9 +16,9 @@ from msgspec import UNSET
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
-from cicsc.decoding import any_exceeds_cheap_bounds, decode_value, exceeds_cheap_bounds
+from cicsc.decoding import WatchingDecoder, any_exceeds_cheap_bounds, decode_value, exceeds_cheap_bounds
 from cicsc.errors import InputError, StoreError, UsageError
-from cicsc.history.model import Event
+from cicsc.history.model import Event, EventList
 from cicsc.replay.snapshot import Snapshot
 
 EventRow: TypeAlias = tuple[str, str, int, str, str, int, str, str | None]
@@ -42,14 +42,10 @@ EventColumns: TypeAlias = tuple[
 SnapshotRow: TypeAlias = tuple[str, str, str, str, str, int | None, int]
 """entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq."""
 
-_HARMLESS_BYTES_MAX: Final = 128
-"""A shorter text exceeds no limit of nesting or digits."""
-
 _encoder: Final = msgspec.json.Encoder()
-_decoder: Final = msgspec.json.Decoder(dict[str, object])
 _encode: Final = _encoder.encode
 _encode_rows: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = _decoder.decode
+_decode: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
 _FIXED_MAX: Final = 15
@@ -126,13 +122,41 @@ def event_rows_of_stream(events: Sequence[Event]) -> list[EventRow]:
     ]
 
 
-def stored_events(tenant_id: str, columns: EventColumns) -> list[Event]:
-    """Return the events that columns hold, as `stored_event` does, but much faster where none is special."""
-    types, ids, seqs, event_types, payloads, times, actors, extras = columns
-    values = _decode_all(payloads) if extras.count(None) == len(extras) else None
-    if values is None:
-        return [stored_event(tenant_id, row) for row in zip(*columns, strict=True)]
-    return list(map(Event, repeat(tenant_id), types, ids, seqs, event_types, values, times, actors))
+class EventDecoder:
+    """Makes events of columns as `stored_event` does, but many at once, and much faster where none is special.
+
+    Belongs to one thread.
+    """
+
+    def __init__(self, tenant_id: str) -> None:
+        self._tenant_id = tenant_id
+        self._decode_lines = WatchingDecoder(dict[str, object]).decode_lines
+
+    def events(self, columns: EventColumns) -> EventList:
+        """Return the events that columns hold; raises InputError EVENT_UNREADABLE."""
+        types, ids, seqs, event_types, payloads, times, actors, extras = columns
+        decoded = self._decode_all(payloads) if extras.count(None) == len(extras) else None
+        if decoded is None:
+            rows = zip(*columns, strict=True)
+            return EventList([stored_event(self._tenant_id, row) for row in rows], is_plain=False)
+        values, is_plain = decoded
+        tenants = repeat(self._tenant_id)
+        return EventList(map(Event, tenants, types, ids, seqs, event_types, values, times, actors), is_plain=is_plain)
+
+    def _decode_all(self, texts: Sequence[str]) -> tuple[list[dict[str, object]], bool] | None:
+        """Decode objects strictly, where each text is what the encoder would write for it; else return None.
+
+        With them comes whether it is known that no float is in them.
+        """
+        try:
+            data = ("\n".join(texts) + "\n").encode()
+            values, is_plain = self._decode_lines(data)
+            # As many lines as texts, and just these lines again: so no text was taken for a part of another.
+            if len(values) == len(texts) and _encoder.encode_lines(values) == data:
+                return None if any_exceeds_cheap_bounds(texts, data) else (values, is_plain)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass
+        return None
 
 
 def stored_event(tenant_id: str, row: EventRow) -> Event:
@@ -217,7 +241,7 @@ def _decode_object(text: str) -> dict[str, object]:
     data = text.encode()
     try:
         fast = _decode(data)
-        if _encode(fast) == data and (len(data) <= _HARMLESS_BYTES_MAX or not exceeds_cheap_bounds(data)):
+        if _encode(fast) == data and not exceeds_cheap_bounds(data):
             return fast
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
@@ -225,19 +249,6 @@ def _decode_object(text: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError("VALUE_NOT_JSON", "expected an object, found another value")
     return value
-
-
-def _decode_all(texts: Sequence[str]) -> list[dict[str, object]] | None:
-    """Decode objects strictly, where each text is what the encoder would write for it; else return None."""
-    try:
-        data = ("\n".join(texts) + "\n").encode()
-        values = _decoder.decode_lines(data)
-        # As many lines as texts, and just these lines again: so no text was taken for a part of another.
-        if len(values) == len(texts) and _encoder.encode_lines(values) == data:
-            return None if any_exceeds_cheap_bounds(texts, data) else values
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass
-    return None
 
 
 def _other_tenant(what: str, found: str, expected: str) -> UsageError:

@@ -22,7 +22,7 @@ from cicsc.history.model import Event, StreamKey
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import PlacedRow
-from cicsc.store.records import AuditEntry, EndedWriter, Gate, Receipt, StoreHead
+from cicsc.store.records import AuditEntry, EndedWriter, Gate, Placed, Receipt, StoreHead
 
 if TYPE_CHECKING:
     from cicsc.store.runs import Runs
@@ -61,10 +61,10 @@ class TenantReading(TenantView, Protocol):
 
     def placed_streams(
         self, generation: int | None = None, *, upto_position: int | None = None, within: KeyRange = EVERY_STREAM
-    ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
-        """Yield streams as `streams` does, with each event's position; those beyond `upto_position` are left out.
+    ) -> Iterator[tuple[StreamKey, Iterator[Placed]]]:
+        """Yield streams as `streams` does, some events at a time, with their positions.
 
-        `within` names the streams that are wanted, by default all.
+        Those beyond `upto_position` are left out. `within` names the streams that are wanted, by default all.
         """
         ...
 
@@ -72,7 +72,7 @@ class TenantReading(TenantView, Protocol):
         """Yield the rows of a generation as they are kept, in the order of `streams`."""
         ...
 
-    def cuts(self, shares: int, generation: int | None = None) -> list[StreamKey]:
+    def cuts(self, shares: int, head: StoreHead) -> list[StreamKey]:
         """Return where to cut a generation into about so many shares of about equal size, in the order of keys.
 
         Each cut is the first stream of a share; there are fewer where the streams are few.

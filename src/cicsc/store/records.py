@@ -6,9 +6,12 @@ Snapshots are those of `cicsc.replay.snapshot`, events those of `cicsc.history.m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from cicsc.history.model import Event, EventList
 
 GateState: TypeAlias = Literal["open", "paused"]
 
@@ -68,6 +71,26 @@ class RunPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreHead:
+    """How far a generation reaches: its largest position (0 when empty) and its number of events."""
+
+    generation: int
+    position: int
+    count: int
+
+
+class Placed(NamedTuple):
+    """Some consecutive events of a stream, and the position of each."""
+
+    positions: Sequence[int]
+    events: EventList
+
+    def pairs(self) -> Iterator[tuple[int, Event]]:
+        """Yield each position with its event."""
+        return zip(self.positions, self.events, strict=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run on one tenant, as its journal says: who does what, how far it has come, when what happened.
 
@@ -107,6 +130,13 @@ class Run:
     reason: str | None
     report: str | None
 
+    @property
+    def head(self) -> StoreHead:
+        """How far the source reached when the tenant was fenced; raises ValueError before."""
+        if self.head_count is None:
+            raise ValueError(f"run {self.run_id} has fenced nothing yet")
+        return StoreHead(self.source_generation, self.head_position, self.head_count)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -118,15 +148,6 @@ class Standing:
     gate: Gate
     paused_ms: int | None
     run: Run | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoreHead:
-    """How far a generation reaches: its largest position (0 when empty) and its number of events."""
-
-    generation: int
-    position: int
-    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,20 @@ from itertools import chain, groupby, islice, takewhile
 from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar
 
-from cicsc.history.model import INTEGER_MAX, Event, StreamKey
+from cicsc.history.model import INTEGER_MAX, Event, EventList, StreamKey
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import (
+    EventDecoder,
     EventRow,
     PlacedRow,
     decode_document,
     encode_text,
     stored_event,
-    stored_events,
     stored_snapshot,
 )
 from cicsc.store.protocol import TenantReading, TenantTransaction
-from cicsc.store.records import Gate, Receipt, StoreHead
+from cicsc.store.records import Gate, Placed, Receipt, StoreHead
 from cicsc.store.refusals import command_repeated, unknown_tenant
 from cicsc.store.session import Session, Value
 
@@ -58,9 +58,15 @@ def _columns(rows: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
         yield columns
 
 
-def _placed_events(tenant_id: str, columns: tuple[Any, ...]) -> Iterator[tuple[int, Event]]:
-    positions, _, *rest = columns
-    return zip(positions, stored_events(tenant_id, tuple(rest)), strict=True)
+def _placed(decoder: EventDecoder, rows: Iterator[Any]) -> Iterator[Placed]:
+    return (Placed(columns[0], decoder.events(columns[2:])) for columns in _columns(rows))
+
+
+def _joined(batches: Iterator[EventList]) -> Iterable[Event]:
+    """Return the events of a stream: a list where there is but one batch."""
+    first = next(batches)
+    second = next(batches, None)
+    return first if second is None else chain(first, second, chain.from_iterable(batches))
 
 
 class View(ABC, Generic[Database]):
@@ -104,19 +110,19 @@ class Reading(View[Database], TenantReading):
 
     def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         tenant_id = self._tenant_id
+        decoder = EventDecoder(tenant_id)
         rows = self._database.rows("generation_events", self._generation(generation))
         for (entity_type, entity_id), group in groupby(rows, _entity):
-            batches = (stored_events(tenant_id, columns) for columns in _columns(group))
-            yield (tenant_id, entity_type, entity_id), chain.from_iterable(batches)
+            yield (tenant_id, entity_type, entity_id), _joined(map(decoder.events, _columns(group)))
 
     def placed_streams(
         self, generation: int | None = None, *, upto_position: int | None = None, within: KeyRange = EVERY_STREAM
-    ) -> Iterator[tuple[StreamKey, Iterable[tuple[int, Event]]]]:
+    ) -> Iterator[tuple[StreamKey, Iterator[Placed]]]:
         tenant_id = self._tenant_id
+        decoder = EventDecoder(tenant_id)
         rows = self._rows(generation, INTEGER_MAX if upto_position is None else upto_position, within)
         for (entity_type, entity_id), group in groupby(rows, _placed_entity):
-            batches = (_placed_events(tenant_id, columns) for columns in _columns(group))
-            yield (tenant_id, entity_type, entity_id), chain.from_iterable(batches)
+            yield (tenant_id, entity_type, entity_id), _placed(decoder, group)
 
     def rows(self, generation: int | None = None, *, within: KeyRange = EVERY_STREAM) -> Iterator[PlacedRow]:
         return self._rows(generation, INTEGER_MAX, within)
@@ -134,13 +140,13 @@ class Reading(View[Database], TenantReading):
         rows = self._database.rows("placed_events", bindings)
         return rows if end is None else takewhile(lambda row: _placed_entity(row) < end[1:], rows)
 
-    def cuts(self, shares: int, generation: int | None = None) -> list[StreamKey]:
-        tenant_id, number = self._generation(generation)
-        names: dict[str, Value] = {"tenant_id": tenant_id, "generation": number}
+    def cuts(self, shares: int, head: StoreHead) -> list[StreamKey]:
+        tenant_id = self._tenant_id
+        names: dict[str, Value] = {"tenant_id": tenant_id, "generation": head.generation}
         first = self._database.row("stream_at", names | {"position": 0})
         if first is None:
             return []
-        span = self.head(generation).position - first[0]
+        span = head.position - first[0]
         places = (first[0] + span * place // CUT_PLACES for place in range(CUT_PLACES))
         found = (self._database.row("stream_at", names | {"position": place}) for place in places)
         keys = sorted((tenant_id, row[1], row[2]) for row in found if row is not None)

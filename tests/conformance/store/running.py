@@ -39,8 +39,9 @@ def renamed(store: Store, tenant_id: str = "t") -> list[PlacedRow]:
     with store.reading(tenant_id) as reading:
         return [
             row
-            for _, events in reading.placed_streams()
-            for position, event in events
+            for _, batches in reading.placed_streams()
+            for batch in batches
+            for position, event in batch.pairs()
             for row in placed(replace_type(event), position=position)
         ]
 

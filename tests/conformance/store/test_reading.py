@@ -157,7 +157,12 @@ def test_payload_of_a_plain_writer_may_be_spelled_in_any_way(store: Store, plain
 def placed(store: Store, generation: int | None = None, upto: int | None = None) -> list[tuple[str, int, int]]:
     with store.reading("t") as reading:
         streams = reading.placed_streams(generation, upto_position=upto)
-        return [(key[2], found.seq, position) for key, events in streams for position, found in events]
+        return [
+            (key[2], found.seq, position)
+            for key, batches in streams
+            for batch in batches
+            for position, found in batch.pairs()
+        ]
 
 
 def test_placed_streams_tell_where_events_stand(store: Store) -> None:

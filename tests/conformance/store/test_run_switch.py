@@ -123,7 +123,7 @@ def test_readers_never_see_what_is_staged(store: Store, phase) -> None:
     with store.reading("t") as reading:
         assert reading.snapshot("Order", "1") is None
         assert list(reading.events("Order", "9")) == []
-        assert [event for _, events in reading.placed_streams() for event in events] != []
+        assert [event for _, batches in reading.placed_streams() for batch in batches for event in batch.events] != []
 
 
 def test_reading_that_began_before_the_switch_goes_on_as_it_was(store: Store) -> None:
@@ -176,7 +176,12 @@ def test_receipts_survive_the_switch(store: Store) -> None:
 
 def places(store: Store) -> list[tuple[str, int, int]]:
     with store.reading("t") as reading:
-        return [(key[2], found.seq, position) for key, events in reading.placed_streams() for position, found in events]
+        return [
+            (key[2], found.seq, position)
+            for key, batches in reading.placed_streams()
+            for batch in batches
+            for position, found in batch.pairs()
+        ]
 
 
 def test_positions_are_kept(store: Store) -> None:

@@ -11,7 +11,7 @@ from cicsc.errors import InputError, WorkError
 from cicsc.history import ranges, runs, texts
 from cicsc.history.ranges import RangedFile, added_up, ranged_file, read_range, refuse_range
 from cicsc.history.runs import KeyRange
-from cicsc.history.sorted import SortedHistory, open_history, stream_events
+from cicsc.history.sorted import SortedHistory, decoded_streams, open_history
 from cicsc.history.sorting import Sorter, merged_runs
 from unit.history.events import compact, fields
 
@@ -102,10 +102,10 @@ def test_runs_are_entered_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             read_range(cut, number, sorter, None)
         sorter.spill()
     sorter.spill()
-    all_streams = [(key, stream_events(stream)) for key, stream in merged_runs(sorter.runs())]
+    all_streams = list(decoded_streams(merged_runs(sorter.runs())))
     keys = [key for key, _ in all_streams]
     bounds = [None if at is None else (*keys[0][:2], str(at)) for at in (first, end)]
-    found = [(key, stream_events(stream)) for key, stream in merged_runs(sorter.runs(), KeyRange(*bounds))]
+    found = list(decoded_streams(merged_runs(sorter.runs(), KeyRange(*bounds))))
     assert found == [one for one in all_streams if (first or 0) <= int(one[0][2]) < (7 if end is None else end)]
     assert len(keys) == 7
     sorter.close()

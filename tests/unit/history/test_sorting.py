@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from cicsc.canonical import LeafHasher, canonical_event, history_root
 from cicsc.errors import InputError, UsageError, WorkError
 from cicsc.history import merging, runs, sorting
-from cicsc.history.model import Event, StreamKey, stream_key
-from cicsc.history.sorted import SortedHistory, open_history, stream_events
+from cicsc.history.model import Event, EventList, StreamKey, stream_key
+from cicsc.history.sorted import SortedHistory, decoded_streams, open_history
 from cicsc.history.sorting import Sorter
 from cicsc.progress import NOTED_EVENTS, Amount, Relayed
 from unit.history.events import Fields, compact, fields, read
@@ -97,6 +97,21 @@ def digest(source: list[Event], budget: int) -> str:
 @given(st.lists(events, max_size=30), st.integers(1, 4000), st.data())
 def test_digest_ignores_order_and_budget(some: list[Event], budget: int, data: st.DataObject) -> None:
     assert digest(data.draw(st.permutations(some)), budget) == digest(some, 10**9)
+
+
+def test_streams_tell_whether_they_are_plain() -> None:
+    some = [
+        {**fields(entity_id="fraction"), "payload": {"a": [1, {"b": 0.5}]}},
+        *({**fields(entity_id=f"later {number}"), "payload": {"a": 1}} for number in range(200)),
+        {**fields(entity_id="extra"), "source": "web"},
+        {**fields(entity_id="again"), "payload": {"extra": 1}},
+    ]
+    with open_history(some) as history:
+        plain = {key[2]: events.is_plain for key, events in history.streams() if isinstance(events, EventList)}
+
+    assert len(plain) == len(some)
+    assert not any(plain[name] for name in ("fraction", "extra", "again"))
+    assert plain["later 99"]  # the last in order, long after the fraction
 
 
 @pytest.mark.usefixtures("small_bounds")
@@ -361,7 +376,7 @@ def test_blocks_that_are_handed_on_give_the_same_streams() -> None:
     for block in drained.drain():
         taking.take(runs.decode_block(runs.encode_block(block)))
     assert (drained.size, drained.groups) == (0, {})
-    found = [(key, [event.seq for event in stream_events(stream)]) for key, stream in taking.streams()]
+    found = [(key, [event.seq for event in events]) for key, events in decoded_streams(taking.streams())]
     assert found == [
         (("t", "Order", name), seqs) for name, seqs in (("0", [3, 6, 9]), ("1", [1, 4, 7]), ("2", [2, 5, 8]))
     ]

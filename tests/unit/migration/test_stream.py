@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cicsc.canonical import LeafHasher
+from cicsc.history.model import EventList
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.stream import migrate_stream
 from cicsc.migration.verdict import Verdict
@@ -470,3 +471,20 @@ def test_a_type_that_only_the_target_knows_is_not_replayed_by_the_source():
         "entity type 'Branch' is not in the source bundle"
     ]  # fmt: skip
     assert verdict.target.violations == {}
+
+
+@pytest.mark.parametrize("divisor", [2, 3])
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_leaf_of_payloads_that_become_fractions(divisor, is_plain):
+    share = {"div": [payload("amount"), lit(divisor)]}
+    migration = {"event_transforms": {"paid": {"payload_map": {"amount": share}}}}
+    history = EventList([event(1, "paid", {"amount": 3}), event(2, "paid", {"amount": 4})], is_plain=is_plain)
+
+    _, sink = run(history, migration=migration, digests=True, migrated=True)
+
+    expected = {"given": LeafHasher(), "made": LeafHasher()}
+    for given, made in zip(history, sink.events, strict=True):
+        expected["given"].update(given)
+        expected["made"].update(made)
+    assert sink.leaves == [(part, KEY, 2, leaf.hexdigest()) for part, leaf in expected.items()]
+    assert [type(made.payload["amount"]) for made in sink.events] == ([float, int] if divisor == 2 else [int, float])

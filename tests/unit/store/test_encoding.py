@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cicsc.errors import InputError
-from cicsc.store.encoding import EventRow, RowsHasher, event_rows, event_rows_of_stream, stored_event, stored_events
+from cicsc.store.encoding import EventDecoder, EventRow, RowsHasher, event_rows, event_rows_of_stream, stored_event
 from conformance.store.history import event
 
 ROWS = [(number, 0, "Order", f"{number}", 1, "created", "{}", number, "ann", None) for number in range(66_000)]
@@ -61,7 +61,7 @@ def with_payload(text: str, extra: str | None = None) -> EventRow:
 def test_many_are_decoded_as_each_by_itself(rows: list[EventRow]) -> None:
     columns = tuple(zip(*rows, strict=True))
 
-    assert stored_events("t", columns) == [stored_event("t", row) for row in rows]
+    assert EventDecoder("t").events(columns) == [stored_event("t", row) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_is_no_strict_object_is_found_among_many(texts: list[str]) -> None:
     columns = tuple(zip(*rows, strict=True))
 
     with pytest.raises(InputError) as caught:
-        stored_events("t", columns)
+        EventDecoder("t").events(columns)
 
     assert caught.value.code == "EVENT_UNREADABLE"
 

@@ -25,7 +25,7 @@ from cicsc.engine.spool import Spool
 from cicsc.errors import CicscError
 from cicsc.history.output import events_of_lines, positions_of_lines
 from cicsc.history.runs import decode_block
-from cicsc.history.sorted import stream_events
+from cicsc.history.sorted import decoded_streams
 from cicsc.history.sorting import Sorter
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.migration.plan import Plan
-    from cicsc.migration.stream import Side
+    from cicsc.migration.sink import Side
     from cicsc.migration.verdict import Verdict
 
 PARTS_SCHEMA: Final = "part int, slice int, kind string, data binary"
@@ -86,8 +86,7 @@ class StreamFolder:
                         sorter.take(decode_block(data))
                 sorter.finish()
                 rows = WaitingRows(self.plan)
-                streams = ((key, stream_events(stream)) for key, stream in sorter.streams())
-                part = run_part(self.plan, streams, rows.writers())
+                part = run_part(self.plan, decoded_streams(sorter.streams()), rows.writers())
             yield from _spooled("events", rows.events)
             yield from _spooled("positions", rows.positions)
             yield from _disassembled(part)

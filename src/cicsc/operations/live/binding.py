@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,7 +149,8 @@ def _require_head(tenant_id: str, head: HeadReport, reading: TenantReading) -> N
             "made from a file says nothing of positions, so it must match exactly",
         )
     count, digest = digest_of(
-        (key, (event for _, event in events)) for key, events in reading.placed_streams(upto_position=position)
+        (key, chain.from_iterable(batch.events for batch in batches))
+        for key, batches in reading.placed_streams(upto_position=position)
     )
     if (count, digest) != (head.events, head.digest):
         upto = "" if position is None else f" up to position {position}"

@@ -108,7 +108,7 @@ class TenantCutover(TenantChange):
                 require_approved(self.order.approval, self._intent(), self.tenant_id, reading)
                 self.is_bound = True
             began = time.monotonic()
-            cut = cut_for(self.store, reading, self.order.workers)
+            cut = cut_for(self.store, reading, reading.head(), self.order.workers)
             self.assessment = assess(self._call(SharedHistory(reading, tick, cut)), Outputs())
             self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
         self._require_yes(self.assessment, "PREFLIGHT_FAILED")
@@ -126,7 +126,7 @@ class TenantCutover(TenantChange):
     def verify_and_write(self) -> None:
         """Verify the history as it is now, and write what it becomes beside it."""
         with self.store.reading(self.tenant_id) as reading:
-            cut = cut_for(self.store, reading, self.order.workers)
+            cut = cut_for(self.store, reading, self.live.run.head, self.order.workers)
             if cut is None:
                 assessment = self._write_here(reading)
             else:

@@ -37,13 +37,12 @@ if TYPE_CHECKING:
     from cicsc.migration.verdict import Verdict
     from cicsc.progress import Amount, Phase
     from cicsc.store.protocol import Store, TenantReading
-    from cicsc.store.records import Run
+    from cicsc.store.records import Run, StoreHead
 
 
-def cut_for(store: Store, reading: TenantReading, workers: int | None) -> CutStore | None:
-    """Cut the active generation for so many processes; None where one process does it best."""
+def cut_for(store: Store, reading: TenantReading, head: StoreHead, workers: int | None) -> CutStore | None:
+    """Cut a generation up to its head for so many processes; None where one process does it best."""
     url, count = store.shared_url, worker_count(workers)
-    head = reading.head()
     if url is None or count == 1 or head.count < SHARED_EVENTS_MIN:
         return None
     pieces = cut_tenant(reading, head, count * SHARES_PER_WORKER)

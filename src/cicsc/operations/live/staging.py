@@ -11,18 +11,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import attrgetter
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
 from cicsc.history.model import Event, StreamKey
 from cicsc.history.rows import PositionRow
 from cicsc.history.runs import EVERY_STREAM, KeyRange
-from cicsc.operations.stored import TenantHistory, listed
+from cicsc.operations.stored import TenantHistory, gathered
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import PlacedRow, RowsHasher, event_rows_of_stream
 from cicsc.store.protocol import TenantReading
+from cicsc.store.records import Placed
 
 Row = TypeVar("Row")
+
+_seq_of: Final = attrgetter("seq")
 
 Stage = Callable[[list[PlacedRow], list[Snapshot]], object]
 
@@ -61,19 +65,20 @@ class PlacedHistory(TenantHistory):
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedStreams` says."""
         generation, upto_position, within = self._wanted
-        for key, events in self._reading.placed_streams(generation, upto_position=upto_position, within=within):
+        for key, batches in self._reading.placed_streams(generation, upto_position=upto_position, within=within):
             self.placed.clear()
-            stream = listed(iter(events))
-            if isinstance(stream, list):
-                self.placed.update((event.seq, position) for position, event in stream)
-                yield key, self._counted([event for _, event in stream])
+            stream = gathered(batches)
+            if isinstance(stream, Placed):
+                self.placed.update(zip(map(_seq_of, stream.events), stream.positions, strict=True))
+                yield key, self._counted(stream.events)
             else:
                 yield key, self._each_counted(self._each_placed(stream))
 
-    def _each_placed(self, events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
-        for position, event in events:
-            self.placed[event.seq] = position
-            yield event
+    def _each_placed(self, batches: Iterable[Placed]) -> Iterator[Event]:
+        for batch in batches:
+            for position, event in batch.pairs():
+                self.placed[event.seq] = position
+                yield event
 
 
 class Staging:
