@@ -151,7 +151,7 @@ class WatchedCursor(_Passing):
 
 
 class WatchedCopy:
-    """Rows on their way into the server in bulk."""
+    """Rows on their way into the server in bulk, or out of it."""
 
     def __init__(self, cursor: WatchedCursor, real: Any) -> None:
         self._cursor = cursor
@@ -169,3 +169,10 @@ class WatchedCopy:
 
     def write_row(self, row: Any) -> None:
         self._cursor._watch("copy a row", lambda: self._copy.write_row(row))
+
+    def write(self, lines: bytes) -> None:
+        self._cursor._watch("copy rows", lambda: self._copy.write(lines))
+
+    def __iter__(self) -> Iterator[Any]:
+        while line := self._cursor._watch("copy out", self._copy.read):
+            yield line

@@ -79,7 +79,9 @@ def test_tenant_is_whole_whenever_the_command_is_killed(desk: PostgresDesk, tmp_
         choice, phases = random.Random(4), set()
         for _ in range(KILLS):
             process = command(desk.url, tmp_path)
-            time.sleep(choice.uniform(0.3, 2.2))
+            while store.runs.holder("t") is None and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(choice.uniform(0.0, 1.9))
             process.kill()
             process.communicate()  # returns when the workers have ended too, since these have its standard output
             phases.add(settled(store))

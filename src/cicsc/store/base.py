@@ -7,7 +7,7 @@ A kind of store adds how it connects, how a transaction begins, and how the gate
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Generic, TypeVar
 from uuid import uuid4
@@ -16,7 +16,7 @@ from cicsc.bundle.model import Bundle
 from cicsc.errors import CicscError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow, decode_document, encode_text, event_types, stored_bundle
+from cicsc.store.encoding import PlacedRow, RowsHasher, decode_document, encode_text, event_types, stored_bundle
 from cicsc.store.journal import exhaust, finish_run
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
@@ -68,8 +68,10 @@ class SqlStore(Store, Generic[Database]):
         """Give a write transaction that may write and remove events of a generation, as `RunHost.owning` says."""
 
     @abstractmethod
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
-        """Write rows of events into (tenant, generation); return their number."""
+    def stage_rows(
+        self, database: Database, target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher
+    ) -> None:
+        """Write rows of events into (tenant, generation), and add them to `seen`."""
 
     @abstractmethod
     def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:

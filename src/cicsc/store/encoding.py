@@ -62,7 +62,8 @@ def _array_header_bytes(count: int) -> int:
 class RowsHasher:
     """The digest of rows in the order in which they are given: what was written is compared by it with what is read.
 
-    It covers every column to the byte, so equal rows are equal events at equal places.
+    It covers every column to the byte, so equal rows are equal events at equal places. Each kind of store has a form in
+    which it takes the rows.
     """
 
     __slots__ = ("_hash", "count")
@@ -72,10 +73,14 @@ class RowsHasher:
         self.count = 0
 
     def update(self, rows: Sequence[PlacedRow]) -> None:
-        """Add the next rows."""
+        """Add the next rows, in MessagePack."""
         data = _encode_rows(rows)
-        self._hash.update(memoryview(data)[_array_header_bytes(len(rows)) :])
-        self.count += len(rows)
+        self.add(memoryview(data)[_array_header_bytes(len(rows)) :], len(rows))
+
+    def add(self, data: bytes | bytearray | memoryview, count: int) -> None:
+        """Add so many rows in another form, in which none can be taken for a part of another."""
+        self._hash.update(data)
+        self.count += count
 
     def hexdigest(self) -> str:
         """Return the digest of the rows so far."""

@@ -12,7 +12,7 @@ raises InputError TEXT_NOT_STORABLE.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -21,7 +21,7 @@ from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event, StreamKey
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow
+from cicsc.store.encoding import PlacedRow, RowsHasher
 from cicsc.store.records import AuditEntry, EndedWriter, Gate, Placed, Receipt, StoreHead
 
 if TYPE_CHECKING:
@@ -70,6 +70,13 @@ class TenantReading(TenantView, Protocol):
 
     def rows(self, generation: int | None = None, *, within: KeyRange = EVERY_STREAM) -> Iterator[PlacedRow]:
         """Yield the rows of a generation as they are kept, in the order of `streams`."""
+        ...
+
+    def sum_rows(self, generation: int, tick: Callable[[], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
+        """Return the digest of the rows of a generation, in the form and order in which a run writes them.
+
+        `tick` is called as rows pass.
+        """
         ...
 
     def cuts(self, shares: int, head: StoreHead) -> list[StreamKey]:

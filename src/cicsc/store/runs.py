@@ -8,13 +8,13 @@ tenant is another's by then. What a step means for a migration is not known here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from typing import Final, Generic, Protocol, TypeVar
 
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow
+from cicsc.store.encoding import PlacedRow, RowsHasher
 from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_run, taken
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.records import BEFORE_SWITCH, Gate, Run, RunPlan, Standing
@@ -53,8 +53,10 @@ class RunHost(Protocol[Database]):
         """
         ...
 
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
-        """Write rows of events into (tenant, generation); return their number."""
+    def stage_rows(
+        self, database: Database, target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher
+    ) -> None:
+        """Write rows of events into (tenant, generation), and add them to `seen`."""
         ...
 
     def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
@@ -208,17 +210,22 @@ class Runs(Generic[Database]):
             record(database, run.tenant_id, run.actor_id, f"{run.kind}-fence", detail)
             return read_run(database, run.tenant_id, run.run_id)
 
-    def stage(self, run: Run, rows: Iterable[PlacedRow], snapshots: Iterable[Snapshot] = ()) -> int:
-        """Write a batch into the run's new generation; return the number of events."""
+    def stage(
+        self,
+        run: Run,
+        rows: Sequence[PlacedRow],
+        snapshots: Iterable[Snapshot] = (),
+        seen: RowsHasher | None = None,
+    ) -> None:
+        """Write a batch into the run's new generation, and add its rows to `seen`, as `TenantReading.sum_rows` does."""
         assert run.target_generation is not None
         with self._host.owning(run, run.target_generation) as database:
             names = names_of(run) | {"now_ms": now_ms(database)}
             # Nobody takes the tenant over before this transaction ends; batches of one run may be written side by side.
             self._changed(database, "write for", run, 0 if database.value("run_holds", names) is None else 1)
             target = (run.tenant_id, run.target_generation)
-            count = self._host.stage_rows(database, target, rows)
+            self._host.stage_rows(database, target, rows, RowsHasher() if seen is None else seen)
             self._host.stage_snapshots(database, target, snapshots)
-            return count
 
     def verified(self, run: Run, *, head_digest: str, target_count: int, target_digest: str) -> Run:
         """Record that what the run leads to was verified, for exactly this head."""

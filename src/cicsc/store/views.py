@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, groupby, islice, takewhile
 from operator import itemgetter
@@ -17,6 +17,7 @@ from cicsc.store.encoding import (
     EventDecoder,
     EventRow,
     PlacedRow,
+    RowsHasher,
     decode_document,
     encode_text,
     stored_event,
@@ -31,6 +32,9 @@ Database = TypeVar("Database", bound=Session)
 
 CUT_PLACES: Final = 256
 """Places in a history, evenly apart, whose streams tell where to cut it."""
+
+SUMMED_ROWS: Final = 1_000
+"""Rows that are summed up between two words that there was progress."""
 
 DECODED_ROWS: Final = 256
 """Rows of a stream that are decoded at once."""
@@ -139,6 +143,13 @@ class Reading(View[Database], TenantReading):
         }
         rows = self._database.rows("placed_events", bindings)
         return rows if end is None else takewhile(lambda row: _placed_entity(row) < end[1:], rows)
+
+    def sum_rows(self, generation: int, tick: Callable[[], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
+        rows, found = self.rows(generation, within=within), RowsHasher()
+        while batch := list(islice(rows, SUMMED_ROWS)):
+            found.update(batch)
+            tick()
+        return found
 
     def cuts(self, shares: int, head: StoreHead) -> list[StreamKey]:
         tenant_id = self._tenant_id

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import itemgetter
 
 import pytest
 
 from cicsc.errors import FenceError
+from cicsc.history.runs import KeyRange
+from cicsc.store.encoding import PlacedRow, RowsHasher
+from cicsc.store.journal import exhaust
 from cicsc.store.protocol import Store
 from cicsc.store.records import Phase, Run
 from conformance.store.desk import Desk, Plain
@@ -22,6 +26,7 @@ from conformance.store.running import (
     dump,
     fence,
     outlive,
+    placed,
     renamed,
     run_in,
     verified,
@@ -113,6 +118,76 @@ def test_verification_is_recorded(store: Store) -> None:
         ("VERIFIED", "of the head", 3, "of the target")
     )
     assert run.verified_at_ms >= run.paused_at_ms
+
+
+HOSTILE = ("\\N", "a\tb", "a\nb", "\\.", "\r", "\b\f\v", "'; drop table event", "é\U0001f9ea", "\\", "")
+
+
+def hostile_rows() -> list[PlacedRow]:
+    """Rows whose texts are all that a form for copying might take for something else."""
+    rows = [
+        row
+        for number, text in enumerate(HOSTILE, 1)
+        for row in placed(
+            event(text, 1, f"type {text}", payload={text: [text, 0.5, None]}, extra={"more": text}),
+            event(text, 2, text, entity_type="Order", payload={"a": 1}),
+            event("1", 1, entity_type=f"Kind {text}"),
+            position=number,
+        )
+    ]
+    return [*rows, *placed(*(event("many", seq) for seq in range(1, 4_001)), position=99)]
+
+
+def test_rows_are_read_back_as_they_were_written(store: Store) -> None:
+    rows, seen, ticks = hostile_rows(), RowsHasher(), []
+    rows.sort(key=itemgetter(2, 3, 4))
+    run = fence(store, begin(store))
+    for some in (rows[:5], [], rows[5:2_500], rows[2_500:]):
+        store.runs.stage(run, some, (), seen)
+
+    with store.reading("t") as reading:
+        found = reading.sum_rows(2, lambda: ticks.append(None))
+        assert list(reading.rows(2)) == rows
+        assert reading.sum_rows(1, lambda: None).hexdigest() != seen.hexdigest()
+    assert (found.count, found.hexdigest()) == (seen.count, seen.hexdigest()) == (len(rows), seen.hexdigest())
+    assert len(ticks) >= len(rows) // 1_000
+
+
+def test_shares_of_rows_are_summed_up(store: Store) -> None:
+    rows = sorted(hostile_rows(), key=itemgetter(2, 3, 4))
+    keys = sorted({("t", *row[2:4]) for row in rows})
+    run = fence(store, begin(store))
+    store.runs.stage(run, rows)
+    for first, end in ((None, keys[0]), (keys[0], keys[3]), (keys[3], keys[-1]), (keys[-1], None), (keys[2], keys[2])):
+        wanted = [row for row in rows if (first or ()) <= ("t", *row[2:4]) and (not end or ("t", *row[2:4]) < end)]
+        with store.reading("t") as reading:
+            found = reading.sum_rows(2, lambda: None, within=KeyRange(first, end))
+            assert found.count == len(wanted) == len(list(reading.rows(2, within=KeyRange(first, end))))
+
+
+def test_a_row_that_was_changed_is_told_by_the_sum(store: Store) -> None:
+    seen, rows = RowsHasher(), renamed(store)
+    run = fence(store, begin(store))
+    store.runs.stage(run, rows, (), seen)
+    store.runs.abort(run, reason="as ordered", lease_s=LEASE_S)
+    exhaust(store.runs.sweep(store.runs.run("t", "r1"), lease_s=LEASE_S))
+    run = fence(store, begin(store, "r2"))
+    position, ordinal, entity_type, entity_id, seq, event_type, payload, *rest = rows[0]
+    store.runs.stage(
+        run, [(position, ordinal, entity_type, entity_id, seq, event_type, payload + " ", *rest), *rows[1:]]
+    )
+
+    with store.reading("t") as reading:
+        found = reading.sum_rows(run.target_generation, lambda: None)
+    assert (found.count, found.hexdigest() == seen.hexdigest()) == (seen.count, False)
+
+
+def test_head_of_a_run_is_known_from_the_fence_on(store: Store) -> None:
+    run = begin(store)
+    with pytest.raises(ValueError, match="fenced nothing"):
+        _ = run.head
+
+    assert fence(store, run).head == store.head("t")
 
 
 def test_staging_may_go_on_after_the_verification(store: Store) -> None:

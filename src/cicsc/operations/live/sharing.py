@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,10 +23,9 @@ from cicsc.engine.parts import Part, Writers, conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
 from cicsc.history.runs import KeyRange
 from cicsc.operations.live.staging import PlacedHistory, Staging, Written
-from cicsc.operations.stored import SHARED_EVENTS_MIN, TICK_EVENTS, TenantHistory, require_seen
+from cicsc.operations.stored import SHARED_EVENTS_MIN, TenantHistory, require_seen
 from cicsc.operations.stored_shares import CutStore, StoreWork, cut_tenant, fold_store
 from cicsc.store import open_store
-from cicsc.store.encoding import RowsHasher
 
 if TYPE_CHECKING:
     from cicsc.engine.leaves import Digests
@@ -186,7 +184,7 @@ def read_back(
     url, count = store.shared_url, worker_count(workers)
     if url is None or count == 1 or len(written) == 1:
         with store.reading(run.tenant_id) as reading:
-            return [summed(reading, run.target_generation, share.within, tick) for share in written]
+            return [_summed(reading, run.target_generation, share.within, tick) for share in written]
     make = partial(_Reader, url, run.tenant_id, run.target_generation, [share.within for share in written], os.getpid())
     with Pool(make, len(written), count, lambda _: tick()) as pool:
         try:
@@ -196,12 +194,8 @@ def read_back(
     return [found[share] for share in sorted(found)]
 
 
-def summed(reading: TenantReading, generation: int, within: KeyRange, tick: Callable[[], None]) -> Written:
-    """Read some streams of a generation and sum them up."""
-    rows, found = reading.rows(generation, within=within), RowsHasher()
-    while batch := list(islice(rows, TICK_EVENTS)):
-        found.update(batch)
-        tick()
+def _summed(reading: TenantReading, generation: int, within: KeyRange, tick: Callable[[], None]) -> Written:
+    found = reading.sum_rows(generation, tick, within=within)
     return Written(within, found.count, found.hexdigest())
 
 
@@ -221,7 +215,7 @@ class _Reader:
             tell(None)
 
         with self._store.reading(tenant_id) as reading:
-            return summed(reading, generation, ranges[task], tick)
+            return _summed(reading, generation, ranges[task], tick)
 
     def finish(self) -> None:
         self._store.close()

@@ -28,7 +28,7 @@ Row = TypeVar("Row")
 
 _seq_of: Final = attrgetter("seq")
 
-Stage = Callable[[list[PlacedRow], list[Snapshot]], object]
+Stage = Callable[[list[PlacedRow], list[Snapshot], RowsHasher], object]
 
 FIRST_BATCH_ROWS: Final = 2_000
 BATCH_ROWS_MAX: Final = 50_000
@@ -137,9 +137,8 @@ class Staging:
             under_way.result()
 
     def _write(self, rows: list[PlacedRow], snapshots: list[Snapshot]) -> None:
-        self._hasher.update(rows)
         began = time.monotonic()
-        self._stage(rows, snapshots)
+        self._stage(rows, snapshots, self._hasher)
         self._adapt(len(rows), time.monotonic() - began)
 
     def _take_events(self, events: Iterable[Event]) -> None:

@@ -11,6 +11,7 @@ from itertools import chain, count
 from typing import Any, Final, TypeAlias
 
 import psycopg
+from psycopg.abc import Buffer
 from psycopg.pq import TransactionStatus
 
 from cicsc.errors import StoreError
@@ -120,6 +121,17 @@ class Database:
                 for row in rows:
                     copy.write_row(row)
             return cursor.rowcount
+
+    def copy_lines(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write rows in bulk that are lines of COPY already, some whole ones in each piece."""
+        with self._translated(), self._connection.cursor() as cursor, cursor.copy(QUERIES[name]) as copy:
+            for lines in pieces:
+                copy.write(lines)
+
+    def copied_lines(self, name: str) -> Iterator[Buffer]:
+        """Yield the rows of a COPY, each a line; only inside a transaction."""
+        with self._translated(), self._connection.cursor() as cursor, cursor.copy(QUERIES[name]) as copy:
+            yield from copy
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -294,6 +294,27 @@ copy cicsc.event
     (tenant_id, generation, position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra)
 from stdin;
 
+-- name: sum_bounds
+-- COPY takes no parameters; what it reads is told by settings of the transaction.
+select set_config('cicsc.tenant_id', %(tenant_id)s, true), set_config('cicsc.generation', %(generation)s, true),
+    set_config('cicsc.first_type', %(first_type)s, true), set_config('cicsc.first_id', %(first_id)s, true),
+    set_config('cicsc.end_generation', %(end_generation)s, true), set_config('cicsc.end_type', %(end_type)s, true),
+    set_config('cicsc.end_id', %(end_id)s, true);
+
+-- name: sum_events
+copy (
+    select tenant_id, generation, position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
+    from cicsc.event
+    where tenant_id = current_setting('cicsc.tenant_id') and generation = current_setting('cicsc.generation')::bigint
+        and (entity_type, entity_id) >= (current_setting('cicsc.first_type'), current_setting('cicsc.first_id'))
+        and (tenant_id, generation, entity_type, entity_id) < (
+            current_setting('cicsc.tenant_id'), current_setting('cicsc.end_generation')::bigint,
+            current_setting('cicsc.end_type'), current_setting('cicsc.end_id')
+        )
+    order by tenant_id, generation, entity_type, entity_id, seq
+)
+to stdout;
+
 -- name: stage_snapshots
 copy cicsc.snapshot (tenant_id, generation, entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq) from stdin;
 

@@ -7,7 +7,7 @@ exclusively, for an instant, and so waits for them, at most `wait_s`. Readers wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Final
@@ -15,9 +15,10 @@ from typing import Final
 from cicsc.errors import StoreError
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
-from cicsc.store.encoding import PlacedRow, snapshot_rows
+from cicsc.store.encoding import PlacedRow, RowsHasher, snapshot_rows
 from cicsc.store.postgres import schema
 from cicsc.store.postgres.address import parse_address
+from cicsc.store.postgres.copying import copied_lines
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.views import PostgresReading, PostgresTransaction
 from cicsc.store.records import EndedWriter, Run
@@ -108,8 +109,10 @@ class PostgresStore(SqlStore[Database]):
             database.run("own", (run.run_id, str(run.epoch)))
             yield database
 
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
-        return database.copy("stage_events", (target + row for row in rows))
+    def stage_rows(
+        self, database: Database, target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher
+    ) -> None:
+        database.copy_lines("stage_events", copied_lines(target, rows, seen))
 
     def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
         database.copy("stage_snapshots", (target + row for row in snapshot_rows(target[0], snapshots)))

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
 from cicsc.errors import FenceError
 from cicsc.history.model import Event
+from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import EventRow, event_rows, snapshot_rows
+from cicsc.store.encoding import EventRow, RowsHasher, event_rows, snapshot_rows
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.driver_errors import unstorable_text
 from cicsc.store.refusals import paused, stale_generation, wrong_seq
-from cicsc.store.views import Reading, Transaction, View
+from cicsc.store.views import SUMMED_ROWS, Reading, Transaction, View
 
 ROWS_MAX: Final = 256
 """Rows in one statement, and rows of a stream that are read at once."""
@@ -41,6 +42,26 @@ class _PostgresView(View[Database]):
 
 class PostgresReading(_PostgresView, Reading[Database]):
     """A tenant as it is when the reading transaction begins."""
+
+    def sum_rows(self, generation: int, tick: Callable[[], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
+        first, end = within.first or ("", "", ""), within.end
+        # What has no end ends where the next generation would begin.
+        bounds = {
+            "tenant_id": self._tenant_id,
+            "generation": str(generation),
+            "first_type": first[1],
+            "first_id": first[2],
+            "end_generation": str(generation + (end is None)),
+            "end_type": "" if end is None else end[1],
+            "end_id": "" if end is None else end[2],
+        }
+        self._database.run("sum_bounds", bounds)
+        found = RowsHasher()
+        for line in self._database.copied_lines("sum_events"):
+            found.add(line, 1)
+            if found.count % SUMMED_ROWS == 0:
+                tick()
+        return found
 
 
 class PostgresTransaction(_PostgresView, Transaction[Database]):

@@ -9,14 +9,14 @@ the two would not see each other's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
-from cicsc.store.encoding import PlacedRow
+from cicsc.store.encoding import PlacedRow, RowsHasher
 from cicsc.store.records import Run
 from cicsc.store.refusals import run_lost
 from cicsc.store.session import Value
@@ -108,17 +108,11 @@ class SqliteStore(SqlStore[Database]):
             yield database
             database.run("lock_generation", {"tenant_id": run.tenant_id})
 
-    def stage_rows(self, database: Database, target: tuple[str, int], rows: Iterable[PlacedRow]) -> int:
-        count = 0
-
-        def counted() -> Iterator[tuple[Value, ...]]:
-            nonlocal count
-            for row in rows:
-                count += 1
-                yield target + row
-
-        database.run_many("stage_event", counted())
-        return count
+    def stage_rows(
+        self, database: Database, target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher
+    ) -> None:
+        database.run_many("stage_event", (target + row for row in rows))
+        seen.update(rows)
 
     def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
         put_snapshots(database, target, snapshots)
