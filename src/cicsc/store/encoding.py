@@ -109,11 +109,14 @@ def event_rows(tenant_id: str, events: Iterable[Event]) -> Iterator[EventRow]:
         )
 
 
-def event_rows_of_stream(events: Sequence[Event]) -> list[EventRow]:
-    """Return the columns of events, all at once."""
+def placed_rows(positions: Sequence[int], ordinals: Sequence[int], events: Sequence[Event]) -> list[PlacedRow]:
+    """Return the columns of events that stand at these positions, all at once."""
     payloads = _encoder.encode_lines([event.payload for event in events]).decode().split("\n")
+    payloads.pop()  # after the last line there is an empty one
     return [
         (
+            position,
+            ordinal,
             event.entity_type,
             event.entity_id,
             event.seq,
@@ -123,7 +126,7 @@ def event_rows_of_stream(events: Sequence[Event]) -> list[EventRow]:
             event.actor_id,
             None if event.extra is UNSET else _encode(event.extra).decode(),
         )
-        for event, payload in zip(events, payloads, strict=False)  # after the last line there is an empty one
+        for position, ordinal, event, payload in zip(positions, ordinals, events, payloads, strict=True)
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cicsc.errors import InputError
-from cicsc.store.encoding import EventDecoder, EventRow, RowsHasher, event_rows, event_rows_of_stream, stored_event
+from cicsc.store.encoding import EventDecoder, EventRow, RowsHasher, event_rows, placed_rows, stored_event
 from conformance.store.history import event
 
 ROWS = [(number, 0, "Order", f"{number}", 1, "created", "{}", number, "ann", None) for number in range(66_000)]
@@ -95,5 +95,6 @@ def test_rows_of_a_stream_are_those_of_each_event() -> None:
         event("1", 3),
     ]
 
-    assert event_rows_of_stream(events) == list(event_rows("t", events))
-    assert event_rows_of_stream([]) == []
+    rows = zip([7, 8, 8], [0, 0, 1], event_rows("t", events), strict=True)
+    assert placed_rows([7, 8, 8], [0, 0, 1], events) == [(*place, *row) for *place, row in rows]
+    assert placed_rows([], [], []) == []

@@ -20,9 +20,12 @@ from cicsc.history.rows import PositionRow
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.operations.stored import TenantHistory, gathered
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow, RowsHasher, event_rows_of_stream
+from cicsc.store.encoding import PlacedRow, RowsHasher, placed_rows
 from cicsc.store.protocol import TenantReading
 from cicsc.store.records import Placed
+
+PLACED_MAX: Final = 20_000
+"""Positions that are remembered of a stream; those of events that have passed are forgotten beyond."""
 
 Row = TypeVar("Row")
 
@@ -145,19 +148,29 @@ class Staging:
         self._waiting.extend(events)
 
     def _take_positions(self, rows: Iterable[PositionRow]) -> None:
-        events = iter(event_rows_of_stream(self._waiting))
-        for *_, old_seq, new_seq in rows:
-            if old_seq > self._old_seq:  # else another stream has begun
-                self._placed.pop(self._old_seq, None)
-            self._old_seq = old_seq
-            if new_seq is not None:
-                position, last = self._placed[old_seq], self._last
-                ordinal = last[1] + 1 if last[0] == position else 0
-                self._last = (position, ordinal)
-                self._rows.append((position, ordinal, *next(events)))
-        self._waiting = []
+        events, self._waiting = self._waiting, []
+        moves = [(row[3], row[4] is not None) for row in rows]
+        places = [self._placed[old_seq] for old_seq, is_kept in moves if is_kept]
+        self._rows.extend(placed_rows(places, self._ordinals(places), events))
+        if len(self._placed) > PLACED_MAX:
+            for old_seq in {self._old_seq, *(old_seq for old_seq, _ in moves)}:
+                if old_seq != moves[-1][0]:  # of which more may come
+                    self._placed.pop(old_seq, None)
+        self._old_seq = moves[-1][0]
         if len(self._rows) >= self._batch_rows:
             self._hand_on()
+
+    def _ordinals(self, places: list[int]) -> list[int]:
+        """Return what tells the events at one position apart; these follow each other."""
+        ordinals = [0] * len(places)
+        if places and (places[0] == self._last[0] or len(set(places)) < len(places)):
+            last, ordinal = self._last
+            for number, position in enumerate(places):
+                ordinal = ordinal + 1 if position == last else 0
+                last, ordinals[number] = position, ordinal
+        if places:
+            self._last = (places[-1], ordinals[-1])
+        return ordinals
 
     def _take_snapshots(self, snapshots: Iterable[Snapshot]) -> None:
         self._snapshots.extend(snapshots)

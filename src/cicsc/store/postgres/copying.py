@@ -12,22 +12,15 @@ from typing import Final
 
 from cicsc.store.encoding import PlacedRow, RowsHasher
 
-_ESCAPES: Final = str.maketrans(
-    {"\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-)
-_UNSEEN: Final = ("\b", "\f", "\r", "\v")
-"""What is escaped, and neither ends a column nor a row."""
-
+_SPECIAL: Final = "\\\b\f\n\r\t\v"
+_ESCAPES: Final = str.maketrans(dict(zip(_SPECIAL, ("\\\\", "\\b", "\\f", "\\n", "\\r", "\\t", "\\v"), strict=True)))
 _ROWS_AT_ONCE: Final = 2_048
-
-_TABS: Final = 11
-"""Tabs in a line."""
 
 
 def copied_lines(target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher) -> Iterator[bytes]:
     """Yield the lines of rows in (tenant, generation), as UTF-8: the columns of `stage_events`; add them to `seen`."""
     tenant_id, generation = target
-    begin = f"{_escaped(tenant_id)}\t{generation}\t"
+    begin = f"{_escaped(tenant_id)}\t{generation}"
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         lines = _lines(begin, some)
@@ -36,36 +29,23 @@ def copied_lines(target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsH
 
 
 def _lines(begin: str, rows: Sequence[PlacedRow]) -> bytes:
+    names = "".join([f"{row[2]}{row[3]}{row[5]}{row[8]}" for row in rows])
+    if any(character in names for character in _SPECIAL):
+        return "".join([_line(begin, row) for row in rows]).encode()
     lines = []
-    backslashes = begin.count("\\") * len(rows)
     for position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra in rows:
-        text = payload
-        if "\\" in payload:
-            text = payload.replace("\\", "\\\\")
-            backslashes += text.count("\\")
-        if extra is None:
-            more = "\\N"
-            backslashes += 1
-        else:
-            more = _escaped(extra)
-            backslashes += more.count("\\")
+        # JSON has no other character of those that are escaped.
+        text = payload.replace("\\", "\\\\") if "\\" in payload else payload
+        more = "\\N" if extra is None else _escaped(extra)
         lines.append(
-            f"{begin}{position}\t{ordinal}\t{entity_type}\t{entity_id}\t{seq}\t{event_type}\t{text}\t{ts}\t{actor_id}\t{more}\n"
+            f"{begin}\t{position}\t{ordinal}\t{entity_type}\t{entity_id}\t{seq}\t{event_type}\t{text}\t{ts}\t{actor_id}\t{more}\n"
         )
-    copied = "".join(lines)
-    # To count is much cheaper than to escape names one by one, which hardly ever have to be.
-    is_whole = (
-        copied.count("\t") == _TABS * len(rows)
-        and copied.count("\n") == len(rows)
-        and copied.count("\\") == backslashes
-        and not any(character in copied for character in _UNSEEN)
-    )
-    return copied.encode() if is_whole else "".join(_line(begin, row) for row in rows).encode()
+    return "".join(lines).encode()
 
 
 def _line(begin: str, row: PlacedRow) -> str:
-    columns = ("\\N" if value is None else _escaped(value) if isinstance(value, str) else str(value) for value in row)
-    return begin + "\t".join(columns) + "\n"
+    columns = ["\\N" if value is None else _escaped(value) if isinstance(value, str) else str(value) for value in row]
+    return "\t".join([begin, *columns]) + "\n"
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,73 @@
+"""Where migrated events are put: at the position of what they were made of, apart by ordinals, whatever the batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cicsc.history.model import Event
+from cicsc.operations.live import staging
+from cicsc.operations.live.staging import Staging
+from cicsc.store.encoding import PlacedRow
+
+KEY = ("t", "Order", "1")
+MADE = {1: [1], 2: [], 3: [2, 3, 4], 4: [5], 5: [6, 7], 6: []}
+"""By old seq the new ones."""
+
+PLACES = {1: 10, 2: 11, 3: 15, 4: 20, 5: 20, 6: 31}
+"""By old seq its position; 4 and 5 were made of one event by a migration before."""
+
+
+def made(seq: int) -> Event:
+    return Event(*KEY, seq, "created", {"seq": seq}, 5, "ann")
+
+
+def moves() -> Iterator[tuple[int, int | None]]:
+    for old_seq, new_seqs in MADE.items():
+        yield from ((old_seq, new_seq) for new_seq in new_seqs or [None])
+
+
+def staged(size: int, placed: dict[int, int]) -> list[tuple[int, ...]]:
+    """Stage the stream, so many moves at a time; return position, ordinal and seq of the rows."""
+    rows: list[PlacedRow] = []
+    with Staging("t", placed, lambda some, _, seen: (rows.extend(some), seen.update(some)), batch_s=1.0) as writing:
+        wanted = list(moves())
+        for start in range(0, len(wanted), size):
+            some = wanted[start : start + size]
+            writing.events.write([made(new_seq) for _, new_seq in some if new_seq is not None])
+            writing.positions.write([(*KEY, old_seq, new_seq) for old_seq, new_seq in some])
+        writing.finish()
+        assert writing.written().count == len(rows)
+    assert [row[6] for row in rows] == [f'{{"seq":{row[4]}}}' for row in rows]
+    return [(*row[:2], row[4]) for row in rows]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 100])
+@pytest.mark.parametrize("remembered", [0, 3, 100])
+def test_events_made_of_one_are_told_apart(size: int, remembered: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "PLACED_MAX", remembered)
+    placed = dict(PLACES)
+
+    assert staged(size, placed) == [
+        (10, 0, 1),
+        (15, 0, 2),
+        (15, 1, 3),
+        (15, 2, 4),
+        (20, 0, 5),
+        (20, 1, 6),
+        (20, 2, 7),
+    ]
+    assert len(placed) == (len(PLACES) if remembered == 100 else max(1, len(placed)))
+
+
+def test_positions_that_have_passed_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "PLACED_MAX", 0)
+    placed = dict(PLACES)
+
+    staged(1, placed)
+    assert set(placed) == {6}  # of the last more may come
+
+    placed.update(PLACES)
+    staged(4, placed)
+    assert set(placed) == {6}
