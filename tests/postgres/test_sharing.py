@@ -14,6 +14,7 @@ from cicsc.engine import choice, pool
 from cicsc.errors import StoreError
 from cicsc.history.runs import KeyRange
 from cicsc.migration.plan import compile_plan
+from cicsc.operations import stored
 from cicsc.operations.live import sharing
 from cicsc.operations.live.change import Terms
 from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
@@ -37,7 +38,7 @@ TIMING = Timing(60, 600)
 @pytest.fixture(autouse=True)
 def everything_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Share however little there is, in copies of this process, and cut at many places."""
-    monkeypatch.setattr(sharing, "SHARED_EVENTS_MIN", 0)
+    monkeypatch.setattr(stored, "SHARED_EVENTS_MIN", 0)
     monkeypatch.setattr(sharing, "SHARES_PER_WORKER", 5)
     monkeypatch.setattr(choice, "forks_safely", lambda: True)
     monkeypatch.setattr(pool, "forks_safely", lambda: True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from cicsc.errors import StoreError, WorkError
 from cicsc.history.model import Event
 from cicsc.migration.plan import compile_plan
 from cicsc.operations import stored, stored_shares
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.run import Timing
 from cicsc.operations.stored import StoredHistory
 from cicsc.progress import Amount
 from cicsc.store import views
@@ -108,6 +111,55 @@ def test_every_number_of_processes_gives_the_same_bytes(store: PostgresStore, tm
     assert verified[1:] == [verified[0]] * 2
     checked = [cicsc.preflight(None, V2, source, "to_2", workers=workers).to_json() for workers in (1, 3)]
     assert checked[0] == checked[1]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "json.gz", "jsonl.zst", "parquet"])
+def test_every_number_of_processes_exports_the_same_bytes(store: PostgresStore, tmp_path: Path, ending: str) -> None:
+    source, out = cicsc.StoreSource(store, None), tmp_path / f"out.{ending}"
+    found = []
+    for workers in (1, 2, 3):
+        listener = Listener()
+        report = cicsc.export_history(source, out, workers=workers, progress=listener)
+        found.append((report.to_json(), out.read_bytes()))
+        assert listener.begun == [("writing", Amount(report.events))]
+        assert sum(done.events for done in listener.noted) == report.events
+        assert listener.processes == ([] if workers == 1 else [workers])
+
+    assert found[1:] == [found[0]] * 2
+    assert cicsc.verify_history(out).digest == report.digest == cicsc.verify_history(source).digest
+    assert [tenant.streams for tenant in report.tenants if tenant.tenant_id.startswith("empty")] == [0, 0]
+
+
+@only_cut
+def test_an_earlier_generation_is_exported_as_one_process_does(store: PostgresStore, tmp_path: Path) -> None:
+    order = Order(target=V2, migration="to_2", operator="ann", execute=True, timing=Timing(60, 600))
+    assert cut_over(store, "large", order).ok
+    source, found = cicsc.StoreSource(store, ["large"]), []
+    for generation in (1, 2):
+        for workers in (1, 2):
+            out = tmp_path / "out.jsonl"
+            report = cicsc.export_history(source, out, generation=generation, workers=workers)
+            found.append((report.digest, report.tenants, out.read_bytes()))
+
+    assert found[0] == found[1] != found[2] == found[3]
+
+
+def test_an_export_is_of_what_was_seen_first(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source, cut_tenants = cicsc.StoreSource(store, ["large"]), stored_shares.cut_tenants
+    before = cicsc.export_history(source, tmp_path / "before.jsonl", workers=1)
+
+    def written_meanwhile(*given: Any) -> Any:
+        append(store, *(Event("large", *list(fields(one))[1:]) for one in (event("new"), event("00"))))
+        return cut_tenants(*given)
+
+    monkeypatch.setattr(stored_shares, "cut_tenants", written_meanwhile)
+    after = cicsc.export_history(source, tmp_path / "after.jsonl", workers=2)
+
+    assert (after.digest, after.tenants) == (before.digest, before.tenants)
+    assert (tmp_path / "after.jsonl").read_bytes() == (tmp_path / "before.jsonl").read_bytes()
+    assert store.head("large").count == before.events + 2
 
 
 def test_it_is_shared_and_progress_adds_up(store: PostgresStore) -> None:
@@ -222,16 +274,71 @@ def test_a_worker_that_fails_leaves_nothing(
     assert len(dry_run(tmp_path, "again", source, workers=2)) == 3
 
 
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupted() -> None:
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(60)  # the parent ends this process
+
+
 @only_cut
-def test_processes_that_are_spawned(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("strike", "error"), [(killed, WorkError), (no_room, StoreError), (interrupted, KeyboardInterrupt)]
+)
+def test_an_export_that_is_cut_short_leaves_nothing(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strike: Callable[[], None], error: Any
+) -> None:
+    streams, source = stored_shares.PiecesShare.streams, cicsc.StoreSource(store, None)
+
+    def striking(self: stored_shares.PiecesShare) -> Iterator[Any]:
+        for number, stream in enumerate(streams(self)):
+            if number == 3:
+                strike()
+            yield stream
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stored_shares.PiecesShare, "streams", striking)
+        with pytest.raises(error):
+            cicsc.export_history(source, tmp_path / "out.jsonl", workers=2)
+
+    assert list(tmp_path.iterdir()) == []
+    assert cicsc.export_history(source, tmp_path / "out.jsonl", workers=2).ok
+
+
+@pytest.mark.parametrize("where", ["tenant_id = 'large' and seq > 1", "tenant_id = '\U0001f9ea'"])
+def test_an_export_of_fewer_events_than_were_seen_is_refused(
+    store: PostgresStore, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+) -> None:
+    cut_tenants = stored_shares.cut_tenants
+
+    def removed_meanwhile(*given: Any) -> Any:
+        owner = connect()
+        owner.execute("alter table cicsc.event disable trigger all")
+        owner.execute(f"delete from cicsc.event where {where}")
+        return cut_tenants(*given)
+
+    monkeypatch.setattr(stored_shares, "cut_tenants", removed_meanwhile)
+    with pytest.raises(StoreError, match=r"it had .* events up to position .*, now it has"):
+        cicsc.export_history(cicsc.StoreSource(store, None), tmp_path / "out.jsonl", workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@only_cut
+def test_processes_that_are_spawned(store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pool, "forks_safely", lambda: False)
     source = cicsc.StoreSource(store, None)
     assert cicsc.verify_history(source, workers=2) == cicsc.verify_history(source, workers=1)
+    exported = [cicsc.export_history(source, tmp_path / "out.jsonl", workers=workers) for workers in (1, 2)]
+    assert exported[0] == exported[1]
 
 
 @only_cut
-def test_few_events_start_no_process(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_events_start_no_process(store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(stored, "SHARED_EVENTS_MIN", 10_000)
     listener = Listener()
-    assert cicsc.verify_history(cicsc.StoreSource(store, None), workers=2, progress=listener).ok
+    source = cicsc.StoreSource(store, None)
+    assert cicsc.verify_history(source, workers=2, progress=listener).ok
+    assert cicsc.export_history(source, tmp_path / "out.jsonl", workers=2, progress=listener).ok
     assert listener.processes == []

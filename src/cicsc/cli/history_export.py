@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     type=Integer(1),
     help="An earlier generation of one tenant, which the store still keeps. Default: the active one.",
 )
+@options.store_workers
 @options.metrics_out
 @options.summary
 @click.pass_context
@@ -41,6 +42,7 @@ def history_export(
     tenants: tuple[str, ...],
     out_events: str,
     generation: int | None,
+    workers: int | None,
     *,
     all_tenants: bool,
 ) -> Outcome:
@@ -53,7 +55,7 @@ def history_export(
     from cicsc.operations.export_history import export_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
     with metered(ctx) as progress:
-        report = export_history(source, out_events, generation=generation, progress=progress)
+        report = export_history(source, out_events, generation=generation, workers=workers, progress=progress)
     call = invocation(ctx)
 
     def summary() -> RenderableType:

@@ -139,6 +139,13 @@ workers = click.option(
     help="How many processes share a large file, or a large history of a store on PostgreSQL. Default: one for each "
     "core. The result is the same for any number.",
 )
+store_workers = click.option(
+    "--workers",
+    metavar="N",
+    type=Count(1, 64),
+    help="How many processes share a large history of a store on PostgreSQL. Default: one for each core. The result is "
+    "the same for any number.",
+)
 tenant_workers = click.option(
     "--workers",
     metavar="N",

@@ -18,7 +18,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from cicsc.durable import require_space
-from cicsc.engine.folding import SHARES_PER_WORKER, Share, fold_work
+from cicsc.engine.folding import SHARES_PER_WORKER, FoldedShare, fold_work
 from cicsc.engine.lines import WaitingRows, handed_on
 from cicsc.engine.parts import conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
@@ -124,7 +124,7 @@ class _RunsWork:
         self._folder = folder
 
     @contextmanager
-    def open(self, share: int) -> Iterator[Share[WaitingRows]]:
+    def open(self, share: int) -> Iterator[FoldedShare[WaitingRows]]:
         yield _RunsShare(self._runs, self._shares[share], WaitingRows(self._plan, self._folder))
 
 

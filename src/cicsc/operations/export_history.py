@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cicsc.canonical import LeafHasher, RootHasher
+from cicsc.engine.choice import worker_count
 from cicsc.errors import UsageError
+from cicsc.history.model import EventList
 from cicsc.history.output import event_writer
 from cicsc.operations.sources import guard_outputs
 from cicsc.operations.stored import StoredHistory, opened_history
@@ -15,9 +19,9 @@ from cicsc.progress import SILENT, Progress
 from cicsc.report.store_models import HistoryExport, TenantExport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable
 
-    from cicsc.history.model import Event
+    from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import RowWriter
     from cicsc.operations.sources import StoreSource
 
@@ -25,35 +29,45 @@ _WRITTEN_AT_ONCE: Final = 1_000
 """Events handed to the writer at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: its digest, and how many streams each tenant has."""
+
+    digest: str
+    streams: Counter[str]
+
+
 def export_history(
-    source: StoreSource, out_events: str | Path, *, generation: int | None = None, progress: Progress = SILENT
+    source: StoreSource,
+    out_events: str | Path,
+    *,
+    generation: int | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
 ) -> HistoryExport:
     """Write the histories of tenants to a file, in stream order; it appears whole or not at all.
 
     The format follows the ending. Each tenant is as it was at one moment. `generation` gives an
-    earlier one, of one tenant, as long as the store keeps it. Raises UsageError, StoreError and WorkError.
+    earlier one, of one tenant, as long as the store keeps it. `workers` processes share a large history of a
+    store on PostgreSQL, by default one for each core; the file is the same for any number. Raises UsageError,
+    StoreError and WorkError.
     """
     path = Path(out_events)
     guard_outputs({"--store": source}, {"--out-events": path})
+    count = worker_count(workers)
     with (
-        opened_history(source, generation=generation, progress=progress) as history,
+        opened_history(source, generation=generation, workers=count, progress=progress) as history,
         event_writer(path) as writer,
     ):
         assert isinstance(history, StoredHistory)
         if generation is not None:
             _require_generation(history, generation)
-        root = RootHasher()
-        streams = dict.fromkeys(history.tenants, 0)
-        for key, events in history.streams("writing"):
-            leaf = LeafHasher()
-            _write(writer, leaf, iter(events))
-            root.update(key, leaf.count, leaf.hexdigest())
-            streams[key[0]] += 1
+        written = _write(history, writer, progress)
     return HistoryExport(
         ok=True,
         events=history.events_count,
-        streams=sum(streams.values()),
-        digest=root.hexdigest(),
+        streams=written.streams.total(),
+        digest=written.digest,
         out_events=str(out_events),
         tenants=[
             TenantExport(
@@ -61,18 +75,40 @@ def export_history(
                 generation=held.head.generation,
                 position=held.head.position,
                 events=held.head.count,
-                streams=streams[name],
+                streams=written.streams[name],
             )
             for name, held in history.tenants.items()
         ],
     )
 
 
-def _write(writer: RowWriter[Event], leaf: LeafHasher, events: Iterator[Event]) -> None:
-    while batch := list(islice(events, _WRITTEN_AT_ONCE)):
-        writer.write(batch)
-        for event in batch:
-            leaf.update(event)
+def _write(history: StoredHistory, writer: RowWriter[Event], progress: Progress) -> Written:
+    cut = history.cut("writing")
+    if cut is None:
+        root = RootHasher()
+        streams = copy_streams(history.streams("writing"), writer.write, root.update)
+        return Written(root.hexdigest(), streams)
+    from cicsc.operations.export_shares import write_shares  # noqa: PLC0415 (loads multiprocessing)
+
+    return write_shares(cut, writer, progress)
+
+
+def copy_streams(
+    streams: Iterable[tuple[StreamKey, Iterable[Event]]],
+    write: Callable[[list[Event]], object],
+    add_leaf: Callable[[StreamKey, int, str], object],
+) -> Counter[str]:
+    """Write streams as they come and add their leaves; return how many each tenant has."""
+    found: Counter[str] = Counter()
+    for key, stream in streams:
+        is_plain = isinstance(stream, EventList) and stream.is_plain
+        leaf, events = LeafHasher(), iter(stream)
+        while batch := list(islice(events, _WRITTEN_AT_ONCE)):
+            write(batch)
+            leaf.update_all(batch, is_plain=is_plain)
+        add_leaf(key, leaf.count, leaf.hexdigest())
+        found[key[0]] += 1
+    return found
 
 
 def _require_generation(history: StoredHistory, generation: int) -> None:

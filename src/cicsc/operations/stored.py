@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
     from cicsc.operations.sources import HistorySource
+    from cicsc.operations.stored_shares import CutStore
     from cicsc.progress import Phase, Progress
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Gate, StoreHead
@@ -109,16 +110,24 @@ class StoredHistory:
 
         Raises what `streams` raises, and WorkError where a process died.
         """
-        url = self._store.shared_url
-        if url is None or self._workers == 1 or self.events_count < SHARED_EVENTS_MIN:
+        cut = self.cut("folding")
+        if cut is None:
             return migrate_history(plan, self, *writers)
-        from cicsc.operations.stored_shares import cut_tenants, fold_store  # noqa: PLC0415 (loads multiprocessing)
+        from cicsc.operations.stored_shares import fold_store  # noqa: PLC0415 (loads multiprocessing)
+
+        return fold_store(plan, cut, *writers, progress=self._progress)
+
+    def cut(self, phase: Phase) -> CutStore | None:
+        """Cut it for its processes, and begin a phase in which they go through it; None where one does it best."""
+        url = url_to_share(self._store, self.events_count, self._workers)
+        if url is None:
+            return None
+        from cicsc.operations.stored_shares import cut_tenants  # noqa: PLC0415 (loads multiprocessing)
 
         self.close()
-        self._progress.begin("folding", Amount(self.events_count))
+        self._progress.begin(phase, Amount(self.events_count))
         heads = {tenant_id: held.head for tenant_id, held in self.tenants.items()}
-        cut = cut_tenants(self._store, url, heads, self._workers)
-        return fold_store(plan, cut, *writers, progress=self._progress)
+        return cut_tenants(self._store, url, heads, self._workers)
 
     def bundle(self) -> Bundle:
         """Return the bundle that all the tenants are on; raises UsageError where they are on several."""
@@ -162,6 +171,11 @@ class StoredHistory:
         for tenant_id, held in self.tenants.items():
             with self._reading(tenant_id) as reading:
                 yield from _streams_up_to(reading, held.head)
+
+
+def url_to_share(store: Store, events_count: int, workers: int) -> str | None:
+    """Return the URL by which so many processes read so many events of a store; None where one does it best."""
+    return None if workers == 1 or events_count < SHARED_EVENTS_MIN else store.shared_url
 
 
 class HeadStreams:

@@ -1,4 +1,4 @@
-"""Histories in a store, folded by several processes, each with a connection of its own.
+"""Histories in a store, read by several processes, each with a connection of its own.
 
 The streams of all tenants are cut into shares by their keys. Every worker reads each tenant up to the head that
 was seen of it, so all shares are of that moment although others write; that nothing is missing is known
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cicsc.durable import make_temporary_folder
-from cicsc.engine.folding import SHARES_PER_WORKER, Folded, Share, fold_work
+from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work
 from cicsc.engine.lines import WaitingRows, handed_on
 from cicsc.engine.parts import conclude
 from cicsc.history.integrity import FindingsTally
@@ -109,11 +109,16 @@ def fold_store(
 
 def _all_seen(cut: CutStore, folded: Iterable[Folded[_Read]]) -> Iterator[Folded[WaitingRows]]:
     """Yield what came of each share, and at the end look whether all events were read."""
-    heads = {piece.tenant_id: piece.head for share in cut.shares for piece in share}
     seen: Counter[str] = Counter()
     for share in folded:
         seen.update(share.made.seen)
         yield Folded(share.part, share.made.rows)
+    require_all_seen(cut, seen)
+
+
+def require_all_seen(cut: CutStore, seen: Counter[str]) -> None:
+    """Raise StoreError STORE_CONFLICT unless of each tenant as many events were read as there were."""
+    heads = {piece.tenant_id: piece.head for share in cut.shares for piece in share}
     for tenant_id, head in heads.items():
         require_seen(tenant_id, head, seen[tenant_id])
 
@@ -135,41 +140,31 @@ class StoreWork:
         return self._opened
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What came of a share: rows, and how many events of each tenant were read."""
+class PiecesWork(StoreWork):
+    """The shares of a cut, to be read."""
 
-    rows: WaitingRows
-    seen: dict[str, int]
-
-
-class _ReadingWork(StoreWork):
-    def __init__(self, plan: Plan, cut: CutStore, folder: Path) -> None:
+    def __init__(self, cut: CutStore) -> None:
         super().__init__(cut.url)
-        self._plan = plan
         self._shares = cut.shares
-        self._folder = folder
 
     @contextmanager
-    def open(self, share: int) -> Iterator[Share[_Read]]:
-        opened = _ReadShare(self.store(), self._shares[share], WaitingRows(self._plan, self._folder))
-        with closing(opened):
+    def open(self, share: int) -> Iterator[PiecesShare]:
+        """Open a share, in a worker."""
+        with closing(PiecesShare(self.store(), self._shares[share])) as opened:
             yield opened
 
 
-class _ReadShare:
-    def __init__(self, store: Store, pieces: Sequence[Piece], rows: WaitingRows) -> None:
+class PiecesShare:
+    """Some pieces that are read; `seen` counts the events of each tenant when they have passed."""
+
+    def __init__(self, store: Store, pieces: Sequence[Piece]) -> None:
         self._store = store
-        self._rows = rows
-        self._seen: Counter[str] = Counter()
         self._streams = self._streams_of(pieces)
-        self.writers = rows.writers()
+        self.seen: Counter[str] = Counter()
 
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield the streams of all pieces."""
         return self._streams
-
-    def made(self) -> _Read:
-        return _Read(self._rows, dict(self._seen))
 
     def close(self) -> None:
         """End what is being read."""
@@ -180,4 +175,36 @@ class _ReadShare:
             with self._store.reading(piece.tenant_id) as reading:
                 found = HeadStreams(reading, piece.head, piece.within)
                 yield from found
-            self._seen[piece.tenant_id] += found.seen
+            self.seen[piece.tenant_id] += found.seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What came of a share: rows, and how many events of each tenant were read."""
+
+    rows: WaitingRows
+    seen: Counter[str]
+
+
+class _ReadingWork(StoreWork):
+    def __init__(self, plan: Plan, cut: CutStore, folder: Path) -> None:
+        super().__init__(cut.url)
+        self._plan = plan
+        self._shares = cut.shares
+        self._folder = folder
+
+    @contextmanager
+    def open(self, share: int) -> Iterator[FoldedShare[_Read]]:
+        rows = WaitingRows(self._plan, self._folder)
+        with closing(_ReadShare(self.store(), self._shares[share], rows)) as opened:
+            yield opened
+
+
+class _ReadShare(PiecesShare):
+    def __init__(self, store: Store, pieces: Sequence[Piece], rows: WaitingRows) -> None:
+        super().__init__(store, pieces)
+        self._rows = rows
+        self.writers = rows.writers()
+
+    def made(self) -> _Read:
+        return _Read(self._rows, self.seen)

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cicsc.durable import make_temporary_folder
 from cicsc.engine.choice import worker_count
-from cicsc.engine.folding import SHARES_PER_WORKER, Folded, Share, fold_work
+from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work
 from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.parts import Part, Writers, conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
 from cicsc.history.runs import KeyRange
 from cicsc.operations.live.staging import PlacedHistory, Staging, Written
-from cicsc.operations.stored import SHARED_EVENTS_MIN, TenantHistory, require_seen
+from cicsc.operations.stored import TenantHistory, require_seen, url_to_share
 from cicsc.operations.stored_shares import CutStore, StoreWork, cut_tenant, fold_store
 from cicsc.store import open_store
 
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 def cut_for(store: Store, reading: TenantReading, head: StoreHead, workers: int | None) -> CutStore | None:
     """Cut a generation up to its head for so many processes; None where one process does it best."""
-    url, count = store.shared_url, worker_count(workers)
-    if url is None or count == 1 or head.count < SHARED_EVENTS_MIN:
+    count = worker_count(workers)
+    url = url_to_share(store, head.count, count)
+    if url is None:
         return None
     pieces = cut_tenant(reading, head, count * SHARES_PER_WORKER)
     return CutStore(url, [[piece] for piece in pieces], count)
@@ -141,7 +142,7 @@ class _StagingWork(StoreWork):
         self._run = run
 
     @contextmanager
-    def open(self, share: int) -> Iterator[Share[Written]]:
+    def open(self, share: int) -> Iterator[FoldedShare[Written]]:
         store = self.store()
         (piece,) = self._shares[share]
         tenant_id, head, within = piece.tenant_id, piece.head, piece.within
