@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cicsc.history.sorted import open_history as read_history
     from cicsc.operations.dry_run import dry_run
     from cicsc.operations.export_history import export_history
-    from cicsc.operations.history import replay_history, validate_bundle, verify_history
+    from cicsc.operations.history import validate_bundle, verify_history
     from cicsc.operations.import_history import import_history
     from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
     from cicsc.operations.live.finalize import finalize
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from cicsc.operations.live.rollback import roll_back_live
     from cicsc.operations.live.status import tenant_status
     from cicsc.operations.preflight import preflight
+    from cicsc.operations.replay_history import replay_history
     from cicsc.operations.rollback import rollback
     from cicsc.operations.sources import StoreSource
     from cicsc.operations.store_admin import check_store, create_tenant, initialise_store, list_tenants, upgrade_store
@@ -129,7 +130,7 @@ _HOMES = {
     "preflight": "cicsc.operations.preflight",
     "read_history": "cicsc.history.sorted",
     "recover_tenants": "cicsc.operations.live.recovery",
-    "replay_history": "cicsc.operations.history",
+    "replay_history": "cicsc.operations.replay_history",
     "resume_tenant": "cicsc.operations.live.pausing",
     "roll_back_live": "cicsc.operations.live.rollback",
     "rollback": "cicsc.operations.rollback",

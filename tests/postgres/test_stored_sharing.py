@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 import cicsc
 from cicsc.engine import choice, pool
 from cicsc.engine.workers import migrate_shared
-from cicsc.errors import StoreError, WorkError
+from cicsc.errors import HistoryError, StoreError, WorkError
 from cicsc.history.model import Event
 from cicsc.migration.plan import compile_plan
 from cicsc.operations import stored, stored_shares
@@ -25,6 +28,7 @@ from cicsc.operations.stored import StoredHistory
 from cicsc.progress import Amount
 from cicsc.store import views
 from cicsc.store.postgres.store import PostgresStore
+from cicsc.store.records import StoreHead
 from conformance.operations.application import V1, V2, add
 from conformance.store.generated import stored_case
 from conformance.store.history import append, event
@@ -128,6 +132,36 @@ def test_every_number_of_processes_exports_the_same_bytes(store: PostgresStore, 
     assert found[1:] == [found[0]] * 2
     assert cicsc.verify_history(out).digest == report.digest == cicsc.verify_history(source).digest
     assert [tenant.streams for tenant in report.tenants if tenant.tenant_id.startswith("empty")] == [0, 0]
+
+
+def test_every_number_of_processes_replays_to_the_same_snapshots(store: PostgresStore) -> None:
+    source = cicsc.StoreSource(store, None)
+    cases: tuple[dict[str, Any], ...] = ({}, {"entity": ("Order", "\uffff"), "steps": True})
+    for options in cases:
+        one, *others = (list(cicsc.replay_history(source, workers=workers, **options)) for workers in (1, 2, 3))
+        assert len({snapshot.tenant_id for snapshot in one}) > 1
+        assert others == [one, one]
+
+
+@only_cut
+def test_what_cannot_be_replayed_is_told_alike(store: PostgresStore) -> None:
+    source, found = cicsc.StoreSource(store, None), []
+    for workers in (1, 2):
+        snapshots: list[Any] = []
+        with pytest.raises(HistoryError) as caught:
+            snapshots.extend(cicsc.replay_history(source, V2, workers=workers))
+        found.append((caught.value.message, snapshots))
+
+    assert "has no reducer (and " in found[0][0]
+    assert found[0] == found[1]
+
+
+def test_a_replay_may_be_left_early(store: PostgresStore) -> None:
+    snapshots = cicsc.replay_history(cicsc.StoreSource(store, None), workers=2)
+    assert next(snapshots).tenant_id == TENANTS[0]
+    assert multiprocessing.active_children()
+    snapshots.close()
+    assert not multiprocessing.active_children()
 
 
 @only_cut
@@ -287,28 +321,31 @@ def interrupted() -> None:
 @pytest.mark.parametrize(
     ("strike", "error"), [(killed, WorkError), (no_room, StoreError), (interrupted, KeyboardInterrupt)]
 )
-def test_an_export_that_is_cut_short_leaves_nothing(
+def test_what_is_cut_short_leaves_nothing(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strike: Callable[[], None], error: Any
 ) -> None:
     streams, source = stored_shares.PiecesShare.streams, cicsc.StoreSource(store, None)
 
     def striking(self: stored_shares.PiecesShare) -> Iterator[Any]:
-        for number, stream in enumerate(streams(self)):
-            if number == 3:
+        for key, stream in streams(self):
+            if key == ("large", "Order", "7"):
                 strike()
-            yield stream
+            yield key, stream
 
     with monkeypatch.context() as patched:
         patched.setattr(stored_shares.PiecesShare, "streams", striking)
         with pytest.raises(error):
             cicsc.export_history(source, tmp_path / "out.jsonl", workers=2)
+        with pytest.raises(error):
+            list(cicsc.replay_history(source, workers=2))
 
     assert list(tmp_path.iterdir()) == []
+    assert not multiprocessing.active_children()
     assert cicsc.export_history(source, tmp_path / "out.jsonl", workers=2).ok
 
 
 @pytest.mark.parametrize("where", ["tenant_id = 'large' and seq > 1", "tenant_id = '\U0001f9ea'"])
-def test_an_export_of_fewer_events_than_were_seen_is_refused(
+def test_what_has_fewer_events_than_were_seen_is_refused(
     store: PostgresStore, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
 ) -> None:
     cut_tenants = stored_shares.cut_tenants
@@ -323,6 +360,16 @@ def test_an_export_of_fewer_events_than_were_seen_is_refused(
     with pytest.raises(StoreError, match=r"it had .* events up to position .*, now it has"):
         cicsc.export_history(cicsc.StoreSource(store, None), tmp_path / "out.jsonl", workers=2)
     assert list(tmp_path.iterdir()) == []
+    with StoredHistory(store, TENANTS) as now:
+        monkeypatch.setattr(stored_shares, "cut_tenants", partial(of_more, cut_tenants))
+        with pytest.raises(StoreError, match=f"now it has {now.tenants['large'].head.count}"):
+            list(cicsc.replay_history(cicsc.StoreSource(store, ["large"]), workers=2))
+
+
+def of_more(cut_tenants: Any, store: Any, url: str, heads: dict[str, StoreHead], workers: int) -> Any:
+    """Cut as if there had been one event more."""
+    more = {name: replace(head, count=head.count + 1) for name, head in heads.items()}
+    return cut_tenants(store, url, more, workers)
 
 
 @only_cut
@@ -332,6 +379,7 @@ def test_processes_that_are_spawned(store: PostgresStore, monkeypatch: pytest.Mo
     assert cicsc.verify_history(source, workers=2) == cicsc.verify_history(source, workers=1)
     exported = [cicsc.export_history(source, tmp_path / "out.jsonl", workers=workers) for workers in (1, 2)]
     assert exported[0] == exported[1]
+    assert list(cicsc.replay_history(source, workers=2)) == list(cicsc.replay_history(source, workers=1))
 
 
 @only_cut

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--type", "entity_type", metavar="TYPE", help="Only the entity of this type; with --id.")
 @click.option("--id", "entity_id", metavar="ID", help="Only the entity with this id; with --type.")
 @click.option("--steps", is_flag=True, help="The snapshot after every event; with --type and --id.")
+@options.workers
 @options.metrics_out
 @options.summary
 @click.pass_context
@@ -47,7 +48,7 @@ def history_replay(
     entity = _entity(entity_type, entity_id, steps=steps)
     source = with_history(ctx, given)
 
-    from cicsc.operations.history import replay_history  # noqa: PLC0415 (start-up: help must not load the operations)
+    from cicsc.operations.replay_history import replay_history  # noqa: PLC0415 (start-up: help must not load the operations)
 
     output = ctx.find_root().meta[LINES] = LineOutput()
     with metered(ctx, prints_lines=True) as progress:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
@@ -94,18 +95,31 @@ def fold_shared(
     workers: int,
 ) -> tuple[Verdict, Digests]:
     """Migrate and verify a history of files."""
-    runs, folder = history.spilled()
-    progress = history.progress
-    progress.begin("folding", Amount(history.events_count))
-    bounds = bounds_of(runs, workers * SHARES_PER_WORKER)
-    shares = [KeyRange(first, end) for first, end in pairwise([None, *bounds, None])]
+    cut, progress = cut_runs(history, workers), history.progress
     if events is not None or positions is not None:
         # What the shares are turned into waits until those before are done.
-        require_space(folder, history.size * (workers + 1) // len(shares), "migrating")
-    work = _RunsWork(plan, runs, shares, folder)
-    folded = fold_work(plan, work, shares=len(shares), folder=folder, workers=workers, progress=progress)
+        require_space(cut.folder, history.size * (workers + 1) // len(cut.shares), "migrating")
+    work = _FoldedWork(plan, cut)
+    folded = fold_work(plan, work, shares=len(cut.shares), folder=cut.folder, workers=workers, progress=progress)
     with closing(folded):  # so that no process goes on when writing has failed
         return conclude(plan, handed_on(folded, events, positions, progress), history.malformed)
+
+
+@dataclass(frozen=True, slots=True)
+class CutRuns:
+    """A history of files in shares of its streams: the runs that they are in, and the folder of these."""
+
+    runs: Sequence[Run]
+    shares: Sequence[KeyRange]
+    folder: Path
+
+
+def cut_runs(history: SortedHistory, workers: int) -> CutRuns:
+    """Bring a history to the disk and cut it for so many processes; begins the phase in which they go through it."""
+    runs, folder = history.spilled()
+    history.progress.begin("folding", Amount(history.events_count))
+    bounds = bounds_of(runs, workers * SHARES_PER_WORKER)
+    return CutRuns(runs, [KeyRange(first, end) for first, end in pairwise([None, *bounds, None])], folder)
 
 
 def bounds_of(runs: Iterable[Run], shares: int) -> list[StreamKey]:
@@ -114,29 +128,47 @@ def bounds_of(runs: Iterable[Run], shares: int) -> list[StreamKey]:
     return sorted({marks[len(marks) * share // shares] for share in range(1, shares)}) if marks else []
 
 
-class _RunsWork:
-    """Shares of the streams of some runs."""
+class RunsWork:
+    """The shares of a cut, to be read."""
 
-    def __init__(self, plan: Plan, runs: Sequence[Run], shares: Sequence[KeyRange], folder: Path) -> None:
-        self._plan = plan
+    def __init__(self, cut: CutRuns) -> None:
+        self._cut = cut
+
+    @contextmanager
+    def open(self, share: int) -> Iterator[RunsShare]:
+        """Open a share, in a worker."""
+        yield RunsShare(self._cut.runs, self._cut.shares[share])
+
+
+class RunsShare:
+    """Some streams of runs."""
+
+    def __init__(self, runs: Sequence[Run], wanted: KeyRange) -> None:
         self._runs = runs
-        self._shares = shares
-        self._folder = folder
+        self._wanted = wanted
+
+    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
+        """Yield the streams, merged of all runs."""
+        return decoded_streams(merged_runs(self._runs, self._wanted))
+
+
+class _FoldedWork:
+    """The shares of a cut, to be folded."""
+
+    def __init__(self, plan: Plan, cut: CutRuns) -> None:
+        self._plan = plan
+        self._cut = cut
 
     @contextmanager
     def open(self, share: int) -> Iterator[FoldedShare[WaitingRows]]:
-        yield _RunsShare(self._runs, self._shares[share], WaitingRows(self._plan, self._folder))
+        yield _FoldedRuns(self._cut.runs, self._cut.shares[share], WaitingRows(self._plan, self._cut.folder))
 
 
-class _RunsShare:
+class _FoldedRuns(RunsShare):
     def __init__(self, runs: Sequence[Run], wanted: KeyRange, rows: WaitingRows) -> None:
-        self._runs = runs
-        self._wanted = wanted
+        super().__init__(runs, wanted)
         self._rows = rows
         self.writers = rows.writers()
-
-    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        return decoded_streams(merged_runs(self._runs, self._wanted))
 
     def made(self) -> WaitingRows:
         return self._rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard, runtime_checkable
 
 from cicsc.durable import require_space
 from cicsc.engine.inprocess import migrate_history
@@ -61,6 +61,11 @@ def open_shared(
         raise
 
 
+def pays_to_share(history: object, workers: int) -> TypeGuard[SortedHistory]:
+    """Tell whether so many processes go through a history sooner than one: a large one of files."""
+    return workers > 1 and isinstance(history, SortedHistory) and history.size >= SHARED_BYTES_MIN
+
+
 def migrate_shared(
     plan: Plan,
     history: SortedStreams | FoldsItself,
@@ -77,12 +82,7 @@ def migrate_shared(
     """
     if isinstance(history, FoldsItself):
         return history.fold(plan, events, positions, snapshots)
-    if (
-        workers == 1
-        or snapshots is not None
-        or not isinstance(history, SortedHistory)
-        or history.size < SHARED_BYTES_MIN
-    ):
+    if snapshots is not None or not pays_to_share(history, workers):
         return migrate_history(plan, history, events, positions, snapshots)
     from cicsc.engine.shares import fold_shared  # noqa: PLC0415 (small calls must not load multiprocessing)
 

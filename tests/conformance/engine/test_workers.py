@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,12 @@ import cicsc
 from cicsc.engine import choice, pool, workers
 from cicsc.engine.pool import Pool, TaskError
 from cicsc.engine.workers import open_shared
-from cicsc.errors import UsageError, WorkError
+from cicsc.errors import HistoryError, UsageError, WorkError
 from cicsc.history.sorted import open_history
 from cicsc.progress import Amount
 from conformance.engine.conftest import Engine
 from conformance.engine.test_same_bytes import laid_out, paid_orders, text_of
+from e2e import shop
 
 
 class Tasks:
@@ -121,6 +123,27 @@ def test_processes_that_are_spawned(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pool, "forks_safely", lambda: False)
     history = laid_out(tmp_path, text_of(paid_orders(tenants=2, orders=9)))
     assert cicsc.verify_history(history, workers=2) == cicsc.verify_history(history, workers=1)
+
+
+@pytest.mark.parametrize("options", [{}, {"entity": ("Order", "o1"), "steps": True}])
+def test_a_replay_gives_the_same_snapshots(tmp_path: Path, engine: Engine, options: dict[str, Any]) -> None:
+    events = paid_orders(tenants=3, orders=9)
+    next(event for event in events if event["entity_id"] == "o1")["event_type"] = "unheard of"
+    history = laid_out(tmp_path, text_of(events))
+    found = []
+    for count in (1, engine.options["workers"]):
+        snapshots: list[cicsc.Snapshot] = []
+        with pytest.raises(HistoryError) as raised:
+            snapshots.extend(cicsc.replay_history(history, shop.source(), workers=count, **options))
+        found.append((raised.value.message, snapshots))
+
+    assert len(found[0][1]) > 1
+    assert found[0] == found[1]
+
+
+def test_a_replay_of_nothing(tmp_path: Path, engine: Engine) -> None:
+    empty = laid_out(tmp_path, b"")
+    assert list(cicsc.replay_history(empty, shop.source(), workers=engine.options["workers"])) == []
 
 
 def test_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,157 @@
+"""What a history folds to: the snapshots of its entities, one after the other, and what could not be replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cicsc.bundle.load import load_bundle
+from cicsc.engine.choice import worker_count
+from cicsc.engine.workers import pays_to_share
+from cicsc.errors import HistoryError, UsageError
+from cicsc.history.integrity import FindingsTally, checked_sequence
+from cicsc.migration.tally import Tally
+from cicsc.operations.sources import StoreSource, require_tenants
+from cicsc.operations.stored import StoredHistory, opened_history
+from cicsc.progress import SILENT, Progress
+from cicsc.replay.fold import replay_steps
+from cicsc.replay.reducers import compile_types
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from cicsc.bundle.model import Bundle
+    from cicsc.history.model import Event, StreamKey
+    from cicsc.history.sorted import SortedHistory
+    from cicsc.operations.sources import BundleSource, HistorySource
+    from cicsc.replay.reducers import TypeProgram
+    from cicsc.replay.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be replayed: with which bundle, which entity (type, id) or all, and whether step by step."""
+
+    bundle: Bundle
+    entity: tuple[str, str] | None
+    steps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a replay comes across beside the snapshots; merging is associative and commutative."""
+
+    findings: FindingsTally = field(default_factory=FindingsTally)
+    faults: Tally[str] = field(default_factory=Tally)
+    tenants: set[str] = field(default_factory=set)
+    entities: set[tuple[str, str]] = field(default_factory=set)
+
+    def merge(self, other: Found) -> None:
+        """Take in what was found in other streams."""
+        self.findings.merge(other.findings)
+        self.faults.merge(other.faults)
+        self.tenants.update(other.tenants)
+        self.entities.update(other.entities)
+
+
+def replay_history(
+    events: HistorySource,
+    bundle: BundleSource | None = None,
+    *,
+    tenants: Collection[str] = (),
+    entity: tuple[str, str] | None = None,
+    steps: bool = False,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[Snapshot]:
+    """Yield the snapshot of each entity, or with `steps` the one after each event, in stream order.
+
+    `bundle` may be left out for a history of a store, which holds the active one. `entity` (type, id)
+    restricts to one entity, in each tenant that has it. `workers` processes share a large history, by default one
+    for each core; they are ended when the iterator is closed. Raises HistoryError, after all
+    snapshots, where events are not intact or have no reducer, or where `entity` does not exist.
+    """
+    loaded = None if bundle is None else load_bundle(bundle)
+    if loaded is None and not isinstance(events, StoreSource):
+        raise UsageError("MISSING_FLAG", "the bundle to replay with is not given", hint="give it with --bundle")
+    found, count = Found(), worker_count(workers)
+    with opened_history(events, tenants, workers=count, progress=progress) as history:
+        wanted = Wanted(loaded or _active_bundle(history), entity, steps)
+        found.findings.merge(history.malformed)
+        yield from _snapshots(history, wanted, found, count, progress)
+    require_tenants(tenants, sorted(found.tenants))
+    _raise_faults(found, entity)
+
+
+def _active_bundle(history: SortedHistory | StoredHistory) -> Bundle:
+    assert isinstance(history, StoredHistory)  # only a store knows the bundle by itself
+    return history.bundle()
+
+
+def _snapshots(
+    history: SortedHistory | StoredHistory, wanted: Wanted, found: Found, workers: int, progress: Progress
+) -> Iterator[Snapshot]:
+    """Replay in this process, or in several where that pays."""
+    if isinstance(history, StoredHistory):
+        cut = history.cut("folding")
+        if cut is not None:
+            from cicsc.operations.replay_shares import replay_pieces  # noqa: PLC0415 (loads multiprocessing)
+
+            return replay_pieces(cut, wanted, found, progress)
+    elif pays_to_share(history, workers):
+        from cicsc.operations.replay_shares import replay_runs  # noqa: PLC0415 (loads multiprocessing)
+
+        return replay_runs(history, wanted, found, workers)
+    return replayed(history.streams(), wanted, found)
+
+
+def replayed(streams: Iterable[tuple[StreamKey, Iterable[Event]]], wanted: Wanted, found: Found) -> Iterator[Snapshot]:
+    """Yield the snapshots of some streams, and add to `found` what they are not."""
+    programs = compile_types(wanted.bundle)
+    for key, stream in streams:
+        found.tenants.add(key[0])
+        if wanted.entity is None or key[1:] == wanted.entity:
+            if wanted.entity is not None:
+                found.entities.add(wanted.entity)
+            events = checked_sequence(key, stream, found.findings)
+            yield from _of_stream(programs.get(key[1]), key, events, found.faults, steps=wanted.steps)
+
+
+def _of_stream(
+    program: TypeProgram | None, key: StreamKey, events: Iterable[Event], faults: Tally[str], *, steps: bool
+) -> Iterator[Snapshot]:
+    snapshot = None
+    for event, known, snapshot in replay_steps(program, key, events):
+        if not known:
+            message = f"stream {key!r} at seq {event.seq}: event type {event.event_type!r} has no reducer"
+            faults.include((*key, event.seq), message)
+        elif steps:
+            yield snapshot
+    if snapshot is not None and not steps:
+        yield snapshot
+
+
+def _raise_faults(found: Found, entity: tuple[str, str] | None) -> None:
+    findings, faults = found.findings, found.faults
+    if findings.total:
+        raise HistoryError(
+            "HISTORY_NOT_INTACT",
+            f"the history is not intact: {findings.findings[0].message}{_more(findings.total)}",
+            hint="history-verify lists all findings; export the history again",
+        )
+    if faults.count:
+        raise HistoryError(
+            "NOT_REPLAYABLE",
+            f"cannot replay {faults.examples[0][1]}{_more(faults.count)}",
+            hint="is this the bundle that the history was written under? bundle-validate shows its digest",
+        )
+    if entity is not None and entity not in found.entities:
+        raise HistoryError(
+            "NO_SUCH_ENTITY",
+            f"there is no entity {entity[1]!r} of type {entity[0]!r} in the history",
+            hint="without --type and --id, history-replay lists every entity",
+        )
+
+
+def _more(count: int) -> str:
+    return f" (and {count - 1} more)" if count > 1 else ""
