@@ -13,8 +13,12 @@ from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 
-Phase: TypeAlias = Literal["reading", "folding", "writing"]
-"""What is done: an input is read and sorted, streams are replayed and compared, outputs are brought to their places."""
+Phase: TypeAlias = Literal["reading", "folding", "writing", "preflight", "checking", "reading back"]
+"""What is done: an input is read and sorted, streams are replayed and compared, outputs are brought to their places.
+
+A live tenant is checked while it is open (`preflight` before a cutover), written while it is paused, and what was
+written is read back.
+"""
 
 NOTED_EVENTS: Final = 10_000
 """Events after which they are noted; fewer where a batch is smaller."""
@@ -73,30 +77,30 @@ Stream = TypeVar("Stream")
 
 
 def noted(
-    streams: Iterable[tuple[Stream, Iterable[Item]]], progress: Progress
+    streams: Iterable[tuple[Stream, Iterable[Item]]], progress: Progress, every: int = NOTED_EVENTS
 ) -> Iterator[tuple[Stream, Iterable[Item]]]:
-    """Yield streams with their events as they come, and note those that have passed."""
+    """Yield streams with their events as they come, and note those that have passed, after so many events."""
     passed = events = 0
     for key, stream in streams:
         if isinstance(stream, list):
             yield key, stream
             events += len(stream)
         else:
-            yield key, _noted_events(stream, progress)
+            yield key, _noted_events(stream, progress, every)
         passed += 1
-        if events >= NOTED_EVENTS:
+        if events >= every:
             progress.note(Amount(events, passed))
             passed = events = 0
     progress.note(Amount(events, passed))
 
 
-def _noted_events(events: Iterable[Item], progress: Progress) -> Iterator[Item]:
+def _noted_events(events: Iterable[Item], progress: Progress, every: int) -> Iterator[Item]:
     """Yield the events of a large stream; `compress` takes one number for each, so that none is counted here."""
     numbers, before = count(1), 0
     passing = compress(events, numbers)
     for event in passing:
         yield event
-        yield from islice(passing, NOTED_EVENTS - 1)
+        yield from islice(passing, every - 1)
         number = next(numbers)
         progress.note(Amount(number - before - 1))
         before = number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from cicsc.operations.live.finalize import finalize_tenant
 from cicsc.operations.live.rollback import RollbackOrder, roll_back_tenant
 from cicsc.operations.live.run import LiveRun, Timing
 from cicsc.operations.live.sharing import SharedHistory, cut_for
+from cicsc.progress import SILENT, Amount
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store import views
 from cicsc.store.encoding import PlacedRow
@@ -98,6 +99,27 @@ def test_several_processes_write_what_one_writes(store: PostgresStore, count: in
     assert len(found[0][2]) == len(history())
 
 
+def test_progress_adds_up_over_all_processes(store: PostgresStore) -> None:
+    noted: dict[str, list[Amount]] = {}
+    worked: list[int] = []
+
+    class Listener:
+        def begin(self, phase: str, whole: Amount) -> None:
+            assert whole == Amount(len(history()))
+            self.noted = noted[phase] = []
+
+        def note(self, done: Amount) -> None:
+            self.noted.append(done)
+
+        def worked(self, peaks: Sequence[int]) -> None:
+            worked.append(len(peaks))
+
+    assert cut_over(store, "t", order(workers=2), Listener()).ok
+    assert list(noted) == ["preflight", "writing", "reading back"]
+    assert [sum(done.events for done in amounts) for amounts in noted.values()] == [len(history())] * 3
+    assert worked == [2, 2, 2]
+
+
 def test_cuts_are_streams_in_order_and_leave_none_out(store: PostgresStore) -> None:
     with store.reading("t") as reading:
         cuts = reading.cuts(10, reading.head())
@@ -118,7 +140,7 @@ def test_what_is_written_meanwhile_is_left_out(store: PostgresStore) -> None:
     with store.reading("t", settled=True) as reading:
         cut = cut_for(store, reading, reading.head(), 2)
         append(store, event("new"), event("new", 2, "paid"), event("00"))
-        verdict, _ = SharedHistory(reading, lambda: None, cut).fold(plan)
+        verdict, _ = SharedHistory(reading, SILENT, cut).fold(plan)
 
     assert verdict.source_events == len(history())
 
@@ -132,7 +154,7 @@ def test_fewer_events_than_were_seen_are_told(store: PostgresStore, connect: Con
         owner.execute("delete from cicsc.event where seq > 1")
 
         with pytest.raises(StoreError, match=f"it had {len(history())} events up to position") as caught:
-            SharedHistory(reading, lambda: None, cut).fold(plan)
+            SharedHistory(reading, SILENT, cut).fold(plan)
     assert caught.value.code == "STORE_CONFLICT"
 
 

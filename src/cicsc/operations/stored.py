@@ -7,7 +7,7 @@ moment although streams are read later, again, or while others write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,7 +49,7 @@ SHARED_EVENTS_MIN: Final = 50_000
 """Events from which on it pays to start processes."""
 
 TICK_EVENTS: Final = 1_000
-"""Events read between two looks at the clock."""
+"""Events of a live tenant after which they are noted, and its lease is looked at."""
 
 LISTED_EVENTS_MAX: Final = 10_000
 """A stream of at most so many events is given as a list, so that it can be folded again for an example."""
@@ -322,14 +322,13 @@ def named(names: Collection[str]) -> str:
 class TenantHistory:
     """One generation of a tenant, by default the active one, as a history for the engine.
 
-    `tick` is called as events pass.
+    `progress` is told as events pass.
     """
 
-    def __init__(self, reading: TenantReading, tick: Callable[[], None], generation: int | None = None) -> None:
+    def __init__(self, reading: TenantReading, progress: Progress, generation: int | None = None) -> None:
         self._reading = reading
-        self._tick = tick
+        self._progress = progress
         self._generation = generation
-        self._count = 0
         self.malformed = FindingsTally()
 
     @cached_property
@@ -339,25 +338,11 @@ class TenantHistory:
 
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedStreams` says."""
+        return noted(self._read(), self._progress, TICK_EVENTS)
+
+    def _read(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         for key, events in self._reading.streams(self._generation):
-            yield key, self._counted(listed(events))
-
-    def _counted(self, events: Iterable[Event]) -> Iterable[Event]:
-        if not isinstance(events, list):
-            return self._each_counted(events)
-        self._note_progress(len(events))
-        return events
-
-    def _each_counted(self, events: Iterable[Event]) -> Iterator[Event]:
-        for event in events:
-            self._note_progress(1)
-            yield event
-
-    def _note_progress(self, events: int) -> None:
-        self._count += events
-        if self._count >= TICK_EVENTS:
-            self._count = 0
-            self._tick()
+            yield key, listed(events)
 
 
 def listed(events: Iterable[Event]) -> Iterable[Event]:

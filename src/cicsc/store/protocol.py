@@ -72,10 +72,10 @@ class TenantReading(TenantView, Protocol):
         """Yield the rows of a generation as they are kept, in the order of `streams`."""
         ...
 
-    def sum_rows(self, generation: int, tick: Callable[[], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
+    def sum_rows(self, generation: int, tick: Callable[[int], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
         """Return the digest of the rows of a generation, in the form and order in which a run writes them.
 
-        `tick` is called as rows pass.
+        `tick` is called as rows pass, with how many there were since the last time.
         """
         ...
 

@@ -144,11 +144,11 @@ class Reading(View[Database], TenantReading):
         rows = self._database.rows("placed_events", bindings)
         return rows if end is None else takewhile(lambda row: _placed_entity(row) < end[1:], rows)
 
-    def sum_rows(self, generation: int, tick: Callable[[], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
+    def sum_rows(self, generation: int, tick: Callable[[int], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
         rows, found = self.rows(generation, within=within), RowsHasher()
         while batch := list(islice(rows, SUMMED_ROWS)):
             found.update(batch)
-            tick()
+            tick(len(batch))
         return found
 
     def cuts(self, shares: int, head: StoreHead) -> list[StreamKey]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 import cicsc
-from cicsc.errors import BundleError, InputError, UsageError
+from cicsc.errors import BundleError, InputError, UsageError, WorkError
+from cicsc.history.model import Event
 from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
+from cicsc.progress import Amount
 from cicsc.report.live.models import Cutover, Cutovers
 from cicsc.store.protocol import Store
 from conformance.operations.conftest import TENANTS
 from conformance.operations.dying import fenced, planned, wait_for_lease
 from conformance.store.desk import Desk
 from e2e.live import orders, violate
-from e2e.shop import diverging_target, target
+from e2e.shop import diverging_target, event, target
 
 
 def cutover(store: str | Store, tenants: list[str] | None = None, **more: object) -> Cutovers:
@@ -124,6 +128,83 @@ def test_each_report_is_given_when_it_is_ready(store: Store) -> None:
     cutover(store, on_tenant=look)
 
     assert seen == [("acme", 1), ("bmart", 2), ("corner", 3)]
+
+
+def test_each_tenant_is_told_when_it_begins(store: Store) -> None:
+    begun: list[tuple[str, int, int]] = []
+
+    cutover(store, ["corner", "nobody", "acme"], on_begin=lambda *told: begun.append(told))
+
+    assert begun == [("corner", 1, 3), ("nobody", 2, 3), ("acme", 3, 3)]
+
+
+def test_tenants_that_go_at_once_are_told_once_each(store: Store, desk: Desk) -> None:
+    begun: list[tuple[str, int, int]] = []
+
+    cutover(desk.url, parallel=2, on_begin=lambda *told: begun.append(told))
+
+    assert begun == [(name, number, 3) for number, name in enumerate(TENANTS, 1)]
+
+
+class Listener:
+    """Keeps what it is told, by phase; may end the work."""
+
+    def __init__(self, fault: BaseException | None = None) -> None:
+        self.phases: list[tuple[str, int, list[Amount]]] = []
+        self.fault = fault
+
+    def begin(self, phase: str, whole: Amount) -> None:
+        self.phases.append((phase, whole.events, []))
+
+    def note(self, done: Amount) -> None:
+        phase, _, noted = self.phases[-1]
+        noted.append(done)
+        if self.fault is not None and phase == "writing":
+            raise self.fault
+
+    def worked(self, peaks: Sequence[int]) -> None:
+        raise AssertionError(peaks)
+
+    def passed(self) -> list[tuple[str, int, int]]:
+        return [(phase, whole, sum(done.events for done in noted)) for phase, whole, noted in self.phases]
+
+
+def test_progress_adds_up_in_each_phase(store: Store) -> None:
+    rehearsed, done = Listener(), Listener()
+    cutover(store, ["acme"], execute=False, progress=rehearsed)
+    cutover(store, ["acme", "bmart"], progress=done)
+
+    assert rehearsed.passed() == [("preflight", 6, 6)]
+    assert done.passed() == [("preflight", 6, 6), ("writing", 6, 6), ("reading back", 6, 6)] * 2
+    assert sum(amount.streams for amount in done.phases[0][2]) == 2
+
+
+def test_progress_of_both_ways_back(store: Store) -> None:
+    cutover(store, ["acme", "bmart"])
+    append = Event(**event(1, "order_placed", {"total": 1}, tenant="bmart", entity="new"))
+    store.append("bmart", [append], generation=store.gate("bmart").active_generation)
+    found = []
+    for tenant in ("acme", "bmart"):
+        listener = Listener()
+        report = cicsc.roll_back_live(store, tenant, "v0_to_v1", execute=True, progress=listener)
+        found.append((report.outcome, report.method, listener.passed()))
+
+    assert found == [
+        ("switched", "reactivate", [("checking", 6, 6), ("reading back", 6, 6)]),
+        ("switched", "inverse", [("checking", 7, 7), ("writing", 7, 7), ("reading back", 7, 7)]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(WorkError("ENOUGH", "enough"), "ENOUGH"), (KeyboardInterrupt(), "INTERRUPTED")]
+)
+def test_a_listener_that_raises_ends_the_cutover_and_the_tenant_is_open(
+    store: Store, fault: BaseException, code: str
+) -> None:
+    report = cutover(store, ["acme"], progress=Listener(fault))
+
+    assert report.tenants[0].error["code"] == code
+    assert (store.gate("acme").owner, versions(store)) == (None, [0, 0, 0])
 
 
 def test_a_signal_ends_the_one_under_way_and_begins_no_other(store: Store) -> None:

@@ -146,11 +146,12 @@ def test_rows_are_read_back_as_they_were_written(store: Store) -> None:
         store.runs.stage(run, some, (), seen)
 
     with store.reading("t") as reading:
-        found = reading.sum_rows(2, lambda: ticks.append(None))
+        found = reading.sum_rows(2, ticks.append)
         assert list(reading.rows(2)) == rows
-        assert reading.sum_rows(1, lambda: None).hexdigest() != seen.hexdigest()
+        assert reading.sum_rows(1, lambda _: None).hexdigest() != seen.hexdigest()
     assert (found.count, found.hexdigest()) == (seen.count, seen.hexdigest()) == (len(rows), seen.hexdigest())
     assert len(ticks) >= len(rows) // 1_000
+    assert sum(ticks) == len(rows)
 
 
 def test_shares_of_rows_are_summed_up(store: Store) -> None:
@@ -161,7 +162,7 @@ def test_shares_of_rows_are_summed_up(store: Store) -> None:
     for first, end in ((None, keys[0]), (keys[0], keys[3]), (keys[3], keys[-1]), (keys[-1], None), (keys[2], keys[2])):
         wanted = [row for row in rows if (first or ()) <= ("t", *row[2:4]) and (not end or ("t", *row[2:4]) < end)]
         with store.reading("t") as reading:
-            found = reading.sum_rows(2, lambda: None, within=KeyRange(first, end))
+            found = reading.sum_rows(2, lambda _: None, within=KeyRange(first, end))
             assert found.count == len(wanted) == len(list(reading.rows(2, within=KeyRange(first, end))))
 
 
@@ -178,7 +179,7 @@ def test_a_row_that_was_changed_is_told_by_the_sum(store: Store) -> None:
     )
 
     with store.reading("t") as reading:
-        found = reading.sum_rows(run.target_generation, lambda: None)
+        found = reading.sum_rows(run.target_generation, lambda _: None)
     assert (found.count, found.hexdigest() == seen.hexdigest()) == (seen.count, False)
 
 

@@ -16,6 +16,7 @@ from cicsc.errors import CicscError, FenceError, RefusedError
 from cicsc.operations.live.recovery import recover_tenant
 from cicsc.operations.live.run import DEFAULT_TIMING, LiveRun, Timing, new_run_id, reason_of
 from cicsc.operations.live.sharing import read_back
+from cicsc.progress import SILENT, Amount, Phase, Progress
 from cicsc.store.refusals import gate_held, run_lost, staging_differs
 
 if TYPE_CHECKING:
@@ -39,16 +40,35 @@ class Terms:
     terminate_idle_writers: bool = False
 
 
+class _Renewing:
+    """Renews the lease of a run with each note, and hands on what is told."""
+
+    def __init__(self, live: LiveRun, progress: Progress) -> None:
+        self._live = live
+        self._progress = progress
+
+    def begin(self, phase: Phase, whole: Amount) -> None:
+        self._progress.begin(phase, whole)
+
+    def note(self, done: Amount) -> None:
+        self._live.tick()  # first: whoever listens takes its time
+        self._progress.note(done)
+
+    def worked(self, peaks: Sequence[int]) -> None:
+        self._progress.worked(peaks)
+
+
 class TenantChange(ABC):
     """A change of one tenant, and what is known of it so far."""
 
     steps: Sequence[Callable[..., None]]
     """What is carried out, in order; each takes the change itself."""
 
-    def __init__(self, store: Store, tenant_id: str, terms: Terms) -> None:
+    def __init__(self, store: Store, tenant_id: str, terms: Terms, progress: Progress = SILENT) -> None:
         self.store = store
         self.tenant_id = tenant_id
         self.terms = terms
+        self.progress = progress
         self._gate: Gate | None = None
         self._live: LiveRun | None = None
         self._run_id = new_run_id()
@@ -72,6 +92,11 @@ class TenantChange(ABC):
         return self._live
 
     @property
+    def under_way(self) -> Progress:
+        """Who is told while the run has the tenant: its lease is renewed as well."""
+        return _Renewing(self.live, self.progress)
+
+    @property
     def has_looked(self) -> bool:
         """Whether the tenant was found."""
         return self._gate is not None
@@ -91,14 +116,14 @@ class TenantChange(ABC):
         self._gate = self.store.gate(self.tenant_id)
 
     @abstractmethod
-    def check(self, tick: Callable[[], None]) -> None:
+    def check(self, progress: Progress) -> None:
         """Check everything with the tenant open; raises RefusedError. What fails here never pauses anybody."""
 
     def rehearse(self) -> None:
         """Do what is done while the tenant is open, and change nothing."""
         if self.gate.is_paused and self.store.runs.holder(self.tenant_id) is None:
             raise gate_held(self.gate)
-        self.check(lambda: None)
+        self.check(self.progress)
 
     def follow(self) -> None:
         """Bring a run that has died on the tenant to its end; one that may live is left alone."""
@@ -211,7 +236,8 @@ class TenantChange(ABC):
     def read_back(self) -> None:
         """Read what was written, and compare it to the byte with what was handed over; nothing else may be there."""
         run = self.live.run
-        found = read_back(self.store, run, self.written, self.terms.workers, self.live.tick)
+        self.progress.begin("reading back", Amount(run.target_count or 0))
+        found = read_back(self.store, run, self.written, self.terms.workers, self.under_way)
         count = sum(share.count for share in found)
         if found != self.written or count != run.target_count:
             raise staging_differs(run, f"{count}, not all as they were written")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -46,12 +46,18 @@ class _Worker:
 
 
 class Crew:
-    """Workers, and the tenants that wait for one; a context that ends when every worker has."""
+    """Workers, and the tenants that wait for one; a context that ends when every worker has.
 
-    def __init__(self, url: str, order: Order, size: int, tenants: Collection[str]) -> None:
+    `on_begin` is called with each tenant once it was given to a worker.
+    """
+
+    def __init__(
+        self, url: str, order: Order, size: int, tenants: Collection[str], on_begin: Callable[[str], None]
+    ) -> None:
         self._given = (url, order)
         self._size = size
         self._waiting = deque(tenants)
+        self._on_begin = on_begin
         self._workers: list[_Worker] = []
         self._failed_starts = 0
         self.error: CicscError | None = None
@@ -112,6 +118,8 @@ class Crew:
             worker.connection.send(next_tenant)
         if tenant is not None:
             yield tenant, report
+        if next_tenant is not None:
+            self._on_begin(next_tenant)
 
     def _bury(self, worker: _Worker) -> Iterator[tuple[str, None]]:
         worker.process.join()

@@ -8,7 +8,6 @@ made active in one transaction that opens the tenant too. Without `execute` it i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +21,7 @@ from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.sharing import ELSEWHERE, SharedHistory, StagedHistory, cut_for
 from cicsc.operations.live.staging import PlacedHistory, Staging
+from cicsc.progress import SILENT, Amount
 from cicsc.report.live.models import Cutover, WriterTerminated
 from cicsc.store.records import RunPlan
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cicsc.history.rows import RowWriter
     from cicsc.operations.assess import Equivalence
     from cicsc.operations.stored import TenantHistory
+    from cicsc.progress import Progress
     from cicsc.report.live.models import Outcome
     from cicsc.store.protocol import Store, TenantReading
 
@@ -59,9 +60,9 @@ class Order(Terms):
         )
 
 
-def cut_over(store: Store, tenant_id: str, order: Order) -> Cutover:
+def cut_over(store: Store, tenant_id: str, order: Order, progress: Progress = SILENT) -> Cutover:
     """Cut one tenant over, or rehearse it; whatever happens is told in the report, also a signal."""
-    change = TenantCutover(store, tenant_id, order)
+    change = TenantCutover(store, tenant_id, order, progress)
     outcome, error = attempted(change.carry_out)
     report = describe(change, outcome, error)
     return with_note(report, change.record_end(report.to_json().decode()))
@@ -70,8 +71,8 @@ def cut_over(store: Store, tenant_id: str, order: Order) -> Cutover:
 class TenantCutover(TenantChange):
     """The cutover of one tenant."""
 
-    def __init__(self, store: Store, tenant_id: str, order: Order) -> None:
-        super().__init__(store, tenant_id, order)
+    def __init__(self, store: Store, tenant_id: str, order: Order, progress: Progress = SILENT) -> None:
+        super().__init__(store, tenant_id, order, progress)
         self.order = order
         self.source: Bundle | None = None
         self.assessment: Assessment | None = None
@@ -100,16 +101,17 @@ class TenantCutover(TenantChange):
         super().look()
         self.source = self.store.bundle(self.gate.active_bundle)
 
-    def check(self, tick: Callable[[], None]) -> None:
+    def check(self, progress: Progress) -> None:
         """Run the full preflight, and hold the artifact against the tenant."""
         self._require_version()
         with self.store.reading(self.tenant_id, settled=True) as reading:
             if self.order.approval is not None:
                 require_approved(self.order.approval, self._intent(), self.tenant_id, reading)
                 self.is_bound = True
-            began = time.monotonic()
-            cut = cut_for(self.store, reading, reading.head(), self.order.workers)
-            self.assessment = assess(self._call(SharedHistory(reading, tick, cut)), Outputs())
+            began, head = time.monotonic(), reading.head()
+            progress.begin("preflight", Amount(head.count))
+            cut = cut_for(self.store, reading, head, self.order.workers)
+            self.assessment = assess(self._call(SharedHistory(reading, progress, cut)), Outputs())
             self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
         self._require_yes(self.assessment, "PREFLIGHT_FAILED")
         self.require_short()
@@ -118,19 +120,21 @@ class TenantCutover(TenantChange):
 
     def open_preflight(self) -> None:
         """Check everything with the tenant open, then say where the run leads to."""
-        self.check(self.live.tick)
+        self.check(self.under_way)
         target = self.order.target
         self.store.put_bundle(target)
         self.live.aim("migrate", target.digest, target.migrations[self.order.migration].to_version)
 
     def verify_and_write(self) -> None:
         """Verify the history as it is now, and write what it becomes beside it."""
+        head = self.live.run.head
+        self.progress.begin("writing", Amount(head.count))
         with self.store.reading(self.tenant_id) as reading:
-            cut = cut_for(self.store, reading, self.live.run.head, self.order.workers)
+            cut = cut_for(self.store, reading, head, self.order.workers)
             if cut is None:
                 assessment = self._write_here(reading)
             else:
-                history = StagedHistory(reading, self.live.tick, cut, self.live.run)
+                history = StagedHistory(reading, self.under_way, cut, self.live.run)
                 assessment = self._verify(history, (ELSEWHERE, ELSEWHERE, ELSEWHERE))
                 self.written = history.written
         digests = assessment.digests
@@ -144,7 +148,7 @@ class TenantCutover(TenantChange):
     # -------------------------------------------------------------------------------------- the pieces
 
     def _write_here(self, reading: TenantReading) -> Assessment:
-        history = PlacedHistory(reading, self.live.tick)
+        history = PlacedHistory(reading, self.under_way)
         with Staging(self.tenant_id, history.placed, self.live.stage, batch_s=self.store.batch_s) as staging:
             assessment = self._verify(history, (staging.events, staging.positions, staging.snapshots))
             staging.finish()

@@ -21,6 +21,7 @@ from cicsc.operations.live.crew import Crew
 from cicsc.operations.live.cutover import Order, TenantCutover, cut_over, describe
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.run import LEASE_S, Timing
+from cicsc.progress import SILENT, Progress
 from cicsc.report.live.models import Cutover, Cutovers
 from cicsc.store import open_store
 from cicsc.store.lease import lease_ms
@@ -41,6 +42,7 @@ NOT_DONE: Final = 3
 _ON_TARGET: Final = frozenset({"switched", "already"})
 
 OnTenant = Callable[[Cutover], None]
+OnBegin = Callable[[str, int, int], None]
 
 
 def cutover_pause_migrate_resume(
@@ -61,7 +63,9 @@ def cutover_pause_migrate_resume(
     equivalence: Equivalence = "final",
     accept_source_violations: Collection[str] = (),
     operator: str = "operator",
+    on_begin: OnBegin | None = None,
     on_tenant: OnTenant | None = None,
+    progress: Progress = SILENT,
 ) -> Cutovers:
     """Pause, verify, migrate, switch and resume tenants of a store; without `execute` it is rehearsed.
 
@@ -70,9 +74,10 @@ def cutover_pause_migrate_resume(
     most, and for `lease_s` where this process dies. With `terminate_idle_writers` the sessions that idle in
     a transaction and so keep the tenant from being paused are ended (PostgreSQL). `parallel` processes
     need the store by its URL; where tenants go in turn, `workers` processes share a large one of a store on
-    PostgreSQL, by default one for each core. `on_tenant` is called with each report when it is ready. What happens to
-    a tenant, also a signal, is told in its report. Raises BundleError and InputError for the inputs,
-    UsageError for the call.
+    PostgreSQL, by default one for each core. `on_begin` is called with the name of a tenant when it begins, its
+    number from 1 on, and how many there are, and `on_tenant` with each report when it is ready. `progress` is told of
+    the events that pass where tenants go in turn, and of nothing where several go at once. What happens to a tenant,
+    also a signal, is told in its report. Raises BundleError and InputError for the inputs, UsageError for the call.
     """
     _require_call(store, parallel, lease_s, max_pause_s)
     order = Order(
@@ -93,12 +98,16 @@ def cutover_pause_migrate_resume(
     with opened as given:
         _require_sessions(given, order)
         names = [gate.tenant_id for gate in given.gates()] if tenants is None else list(dict.fromkeys(tenants))
-        work = _Several(given, order, names, on_tenant or (lambda _: None))
+        work = _Several(given, order, names, on_begin or _nobody, on_tenant or _nobody, progress)
         if isinstance(store, str) and parallel > 1 and len(names) > 1:
             work.at_once(store, min(parallel, len(names)))
         else:
             work.in_turn()
     return work.report()
+
+
+def _nobody(*_: object) -> None:
+    """Nobody wants to know."""
 
 
 def _require_call(store: str | Store, parallel: int, lease_s: float, max_pause_s: float) -> None:
@@ -130,11 +139,21 @@ def _require_sessions(store: Store, order: Order) -> None:
 class _Several:
     """The cutovers of several tenants, and what has come of them so far."""
 
-    def __init__(self, store: Store, order: Order, names: list[str], on_tenant: OnTenant) -> None:
+    def __init__(
+        self,
+        store: Store,
+        order: Order,
+        names: list[str],
+        on_begin: OnBegin,
+        on_tenant: OnTenant,
+        progress: Progress,
+    ) -> None:
         self._store = store
         self._order = order
         self._names = names
+        self._on_begin = on_begin
         self._on_tenant = on_tenant
+        self._progress = progress
         self._done: dict[str, Cutover] = {}
         self._begun: list[str] = []
         self._error: CicscError | None = None
@@ -144,8 +163,8 @@ class _Several:
         """Cut the tenants over one after the other; a signal ends the one under way, and begins no other."""
         try:
             for name in self._names:
-                self._begun.append(name)
-                self._take(name, cut_over(self._store, name, self._order))
+                self._begin(name)
+                self._take(name, cut_over(self._store, name, self._order, self._progress))
                 if self._interrupted:
                     break
         except KeyboardInterrupt as signal:
@@ -155,7 +174,7 @@ class _Several:
 
     def at_once(self, url: str, size: int) -> None:
         """Cut the tenants over with several processes; a signal ends those under way, and begins no other."""
-        with Crew(url, self._order, size, self._names) as crew:
+        with Crew(url, self._order, size, self._names, self._begin) as crew:
             while crew.is_at_work:
                 try:
                     for name, report in crew.reports():
@@ -166,6 +185,10 @@ class _Several:
                     self._interrupted = True
                     crew.stop()
             self._error = crew.error
+
+    def _begin(self, name: str) -> None:
+        self._begun.append(name)
+        self._on_begin(name, len(self._begun), len(self._names))
 
     def _take(self, name: str, report: Cutover) -> None:
         self._done[name] = report

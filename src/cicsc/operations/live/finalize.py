@@ -6,7 +6,7 @@ its bundle. It runs as a run of its own, in small transactions, and can be inter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
@@ -24,6 +24,7 @@ from cicsc.report.live.models import Finalize, Finalizes, GenerationReport
 from cicsc.store.records import RunPlan
 
 if TYPE_CHECKING:
+    from cicsc.progress import Progress
     from cicsc.store.protocol import Store
 
 
@@ -120,11 +121,11 @@ class TenantFinalize(TenantChange):
                 if generation not in kept
             ]
 
-    def check(self, tick: Callable[[], None]) -> None:
+    def check(self, progress: Progress) -> None:
         """Verify the active generation; raises NOT_VERIFIED."""
         bundle = self.store.bundle(self.gate.active_bundle)
         with self.store.reading(self.tenant_id) as reading:
-            history = TenantHistory(reading, tick)
+            history = TenantHistory(reading, progress)
             plan = compile_judgement(bundle, now=history.latest_ts)
             verdict, digests = migrate_history(plan, history)
         integrity = check_integrity(verdict.integrity, digests.given, None)
@@ -144,7 +145,7 @@ class TenantFinalize(TenantChange):
 
     def open_check(self) -> None:
         """Verify the active generation; the tenant stays open throughout."""
-        self.check(self.live.tick)
+        self.check(self.under_way)
 
     def drop(self) -> None:
         """Remove the old generations, a little at a time."""

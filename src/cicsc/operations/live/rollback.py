@@ -8,7 +8,7 @@ switched to; then the limits of the reversible subset hold. Every obstacle is na
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +29,7 @@ from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.rollback import UNSAFE_HINT, history_obstacles
 from cicsc.operations.stored import TenantHistory, opened_store
+from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.live.models import StoreRollback
 from cicsc.store.records import RunPlan
 from cicsc.store.refusals import staging_differs
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from cicsc.migration.undo import UndoVerdict
     from cicsc.operations.sources import BundleSource
     from cicsc.store.protocol import Store, TenantReading
-    from cicsc.store.records import Run
+    from cicsc.store.records import Run, StoreHead
 
 Method = Literal["reactivate", "inverse"]
 
@@ -66,25 +67,27 @@ def roll_back_live(
     max_pause_s: float = 60.0,
     lease_s: float = LEASE_S,
     operator: str = "library",
+    progress: Progress = SILENT,
 ) -> StoreRollback:
     """Take a live tenant back to the version before `migration`, or rehearse it.
 
     `store` is a URL or an open store. `source` is the bundle before the migration, where the tenant's
     journal does not know it. `max_pause_s` bounds the pause, `lease_s` is how long a process that died
-    keeps the tenant paused, both in seconds. Whatever happens is told in the report. Raises
-    StoreError where the store cannot be opened, BundleError for a `source` that is not valid.
+    keeps the tenant paused, both in seconds. `progress` is told of the events that pass. Whatever happens
+    is told in the report. Raises StoreError where the store cannot be opened, BundleError for a `source`
+    that is not valid.
     """
     before = None if source is None else load_bundle(source)
     order = RollbackOrder(
         operator=operator, execute=execute, timing=Timing(lease_s, max_pause_s), migration=migration, source=before
     )
     with opened_store(store) as opened:
-        return roll_back_tenant(opened, tenant_id, order)
+        return roll_back_tenant(opened, tenant_id, order, progress)
 
 
-def roll_back_tenant(store: Store, tenant_id: str, order: RollbackOrder) -> StoreRollback:
+def roll_back_tenant(store: Store, tenant_id: str, order: RollbackOrder, progress: Progress = SILENT) -> StoreRollback:
     """Take one tenant back, or rehearse it; whatever happens is told in the report, also a signal."""
-    change = TenantRollback(store, tenant_id, order)
+    change = TenantRollback(store, tenant_id, order, progress)
     outcome, error = attempted(change.carry_out)
     report = _describe(change, outcome, error)
     return with_note(report, change.record_end(report.to_json().decode()))
@@ -93,8 +96,8 @@ def roll_back_tenant(store: Store, tenant_id: str, order: RollbackOrder) -> Stor
 class TenantRollback(TenantChange):
     """The rollback of one tenant, and what is known of it so far."""
 
-    def __init__(self, store: Store, tenant_id: str, order: RollbackOrder) -> None:
-        super().__init__(store, tenant_id, order)
+    def __init__(self, store: Store, tenant_id: str, order: RollbackOrder, progress: Progress = SILENT) -> None:
+        super().__init__(store, tenant_id, order, progress)
         self.order = order
         self.origin: Run | None = None
         self.migration: Migration | None = None
@@ -126,16 +129,17 @@ class TenantRollback(TenantChange):
         if self.source is None and self.origin is not None:
             self.source = self.store.bundle(self.origin.source_bundle)
 
-    def check(self, tick: Callable[[], None]) -> None:
+    def check(self, progress: Progress) -> None:
         """Find out which way back there is; raises ROLLBACK_UNSAFE with every obstacle where there is none."""
         if self.migration is None:
             raise self._unsafe([f"migration {self.order.migration!r} is not in the tenant's active bundle"])
         with self.store.reading(self.tenant_id, settled=True) as reading:
-            began = time.monotonic()
-            if self.origin is not None and self._is_kept(reading, self.origin, tick):
+            began, head = time.monotonic(), reading.head()
+            progress.begin("checking", Amount(head.count))
+            if self.origin is not None and self._is_kept(reading, head, self.origin, progress):
                 self.method, self.events = "reactivate", self.origin.head_count or 0
             else:
-                self._undo(TenantHistory(reading, tick), None)
+                self._undo(TenantHistory(reading, progress), None)
                 self.method = "inverse"
             self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
         self.require_short()
@@ -144,7 +148,7 @@ class TenantRollback(TenantChange):
 
     def open_check(self) -> None:
         """Check with the tenant open, then say where the run leads to."""
-        self.check(self.live.tick)
+        self.check(self.under_way)
         assert self.method is not None
         assert self.source is not None
         assert self.migration is not None
@@ -163,9 +167,10 @@ class TenantRollback(TenantChange):
             self._verify_unchanged()
             return
         live = self.live
+        self.progress.begin("writing", Amount(live.run.head.count))
         with ExitStack() as stack:
             reading = stack.enter_context(self.store.reading(self.tenant_id))
-            history = PlacedHistory(reading, live.tick)
+            history = PlacedHistory(reading, self.under_way)
             staging = stack.enter_context(
                 Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
             )
@@ -183,8 +188,9 @@ class TenantRollback(TenantChange):
             super().read_back()
             return
         run = self.live.run
+        self.progress.begin("reading back", Amount(run.target_count or 0))
         with self.store.reading(self.tenant_id) as reading:
-            kept = TenantHistory(reading, self.live.tick, run.target_generation)
+            kept = TenantHistory(reading, self.under_way, run.target_generation)
             count, digest = digest_of(kept.streams())
         if (count, digest) != (run.target_count, run.target_digest):
             raise staging_differs(run, f"{count} with digest {digest}")
@@ -195,12 +201,11 @@ class TenantRollback(TenantChange):
 
     # -------------------------------------------------------------------------------------- the pieces
 
-    def _is_kept(self, reading: TenantReading, origin: Run, tick: Callable[[], None]) -> bool:
+    def _is_kept(self, reading: TenantReading, head: StoreHead, origin: Run, progress: Progress) -> bool:
         """Tell whether nothing was written since the switch, and the generation before it is kept as it was."""
-        head = reading.head()
         if (head.generation, head.count) != (origin.target_generation, origin.target_count):
             return False
-        before = TenantHistory(reading, tick, origin.source_generation)
+        before = TenantHistory(reading, progress, origin.source_generation)
         return digest_of(before.streams()) == (origin.head_count, origin.head_digest)
 
     def _verify_unchanged(self) -> None:

@@ -25,6 +25,7 @@ from cicsc.history.runs import KeyRange
 from cicsc.operations.live.staging import PlacedHistory, Staging, Written
 from cicsc.operations.stored import TenantHistory, require_seen, url_to_share
 from cicsc.operations.stored_shares import CutStore, StoreWork, cut_tenant, fold_store
+from cicsc.progress import SILENT, Amount, Relayed
 from cicsc.store import open_store
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from cicsc.history.rows import RowWriter
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
-    from cicsc.progress import Amount, Phase
+    from cicsc.progress import Progress
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Run, StoreHead
 
@@ -58,10 +59,10 @@ ELSEWHERE: Final = _Elsewhere()
 
 
 class SharedHistory(TenantHistory):
-    """The active generation, folded by several processes where `cut` says how; `tick` is called as events pass."""
+    """The active generation, folded by several processes where `cut` says how; `progress` is told as events pass."""
 
-    def __init__(self, reading: TenantReading, tick: Callable[[], None], cut: CutStore | None) -> None:
-        super().__init__(reading, tick)
+    def __init__(self, reading: TenantReading, progress: Progress, cut: CutStore | None) -> None:
+        super().__init__(reading, progress)
         self._cut = cut
 
     def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
@@ -71,7 +72,7 @@ class SharedHistory(TenantHistory):
         """
         if self._cut is None:
             return migrate_history(plan, self, *writers)
-        return fold_store(plan, self._cut, *writers, progress=_Ticking(self._tick))
+        return fold_store(plan, self._cut, *writers, progress=self._progress)
 
 
 class StagedHistory(TenantHistory):
@@ -80,8 +81,8 @@ class StagedHistory(TenantHistory):
     `written` is what was written, in the order of the shares.
     """
 
-    def __init__(self, reading: TenantReading, tick: Callable[[], None], cut: CutStore, run: Run) -> None:
-        super().__init__(reading, tick)
+    def __init__(self, reading: TenantReading, progress: Progress, cut: CutStore, run: Run) -> None:
+        super().__init__(reading, progress)
         self._cut = cut
         self._run = run
         self.written: list[Written] = []
@@ -101,7 +102,7 @@ class StagedHistory(TenantHistory):
                 shares=len(cut.shares),
                 folder=folder,
                 workers=cut.workers,
-                progress=_Ticking(self._tick),
+                progress=self._progress,
             )
             with closing(folded):  # so that no process goes on when the result has failed
                 verdict, digests = conclude(plan, self._parts(folded), self.malformed)
@@ -114,22 +115,6 @@ class StagedHistory(TenantHistory):
         for share in folded:
             self.written.append(share.made)
             yield share.part
-
-
-class _Ticking:
-    """Says of every note that there was progress."""
-
-    def __init__(self, tick: Callable[[], None]) -> None:
-        self._tick = tick
-
-    def begin(self, phase: Phase, whole: Amount) -> None:
-        """Take no note: nothing has passed yet."""
-
-    def note(self, done: Amount) -> None:  # noqa: ARG002 - that there is a note is enough
-        self._tick()
-
-    def worked(self, peaks: Sequence[int]) -> None:
-        """Take no note of what the processes took."""
 
 
 # --------------------------------------------------------------------------------------- in a worker's process
@@ -147,7 +132,7 @@ class _StagingWork(StoreWork):
         (piece,) = self._shares[share]
         tenant_id, head, within = piece.tenant_id, piece.head, piece.within
         with store.reading(tenant_id) as reading:
-            history = PlacedHistory(reading, _nothing, head.generation, head.position, within)
+            history = PlacedHistory(reading, SILENT, head.generation, head.position, within)
             stage = partial(store.runs.stage, self._run)
             with Staging(tenant_id, history.placed, stage, batch_s=store.batch_s) as staging:
                 yield _StagedShare(history, staging, within)
@@ -170,33 +155,30 @@ class _StagedShare:
         return self._staging.written(self._within)
 
 
-def _nothing() -> None:
-    """Progress is told by the engine."""
-
-
 # ------------------------------------------------------------------------------------------- reading back
 
 
 def read_back(
-    store: Store, run: Run, written: Sequence[Written], workers: int | None, tick: Callable[[], None]
+    store: Store, run: Run, written: Sequence[Written], workers: int | None, progress: Progress
 ) -> list[Written]:
     """Read again what a run has written, share by share, and sum it up."""
     assert run.target_generation is not None
     url, count = store.shared_url, worker_count(workers)
     if url is None or count == 1 or len(written) == 1:
         with store.reading(run.tenant_id) as reading:
-            return [_summed(reading, run.target_generation, share.within, tick) for share in written]
+            return [_summed(reading, run.target_generation, share.within, progress) for share in written]
     make = partial(_Reader, url, run.tenant_id, run.target_generation, [share.within for share in written], os.getpid())
-    with Pool(make, len(written), count, lambda _: tick()) as pool:
+    with Pool(make, len(written), count, progress.note) as pool:
         try:
             found = dict(pool.results())
         except TaskError as failed:
             raise failed.error from None
+    progress.worked(pool.peaks)
     return [found[share] for share in sorted(found)]
 
 
-def _summed(reading: TenantReading, generation: int, within: KeyRange, tick: Callable[[], None]) -> Written:
-    found = reading.sum_rows(generation, tick, within=within)
+def _summed(reading: TenantReading, generation: int, within: KeyRange, progress: Progress) -> Written:
+    found = reading.sum_rows(generation, lambda rows: progress.note(Amount(rows)), within=within)
     return Written(within, found.count, found.hexdigest())
 
 
@@ -208,15 +190,15 @@ class _Reader:
         self._store = open_store(url)
         self._wanted = (tenant_id, generation, ranges)
 
-    def run(self, task: int, tell: Callable[[object], None]) -> Written:
+    def run(self, task: int, tell: Callable[[Amount], None]) -> Written:
         tenant_id, generation, ranges = self._wanted
 
-        def tick() -> None:
+        def told(done: Amount) -> None:
             still_wanted(self._parent)
-            tell(None)
+            tell(done)
 
         with self._store.reading(tenant_id) as reading:
-            return _summed(reading, generation, ranges[task], tick)
+            return _summed(reading, generation, ranges[task], Relayed(told))
 
     def finish(self) -> None:
         self._store.close()

@@ -19,6 +19,7 @@ from cicsc.history.model import Event, StreamKey
 from cicsc.history.rows import PositionRow
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.operations.stored import TenantHistory, gathered
+from cicsc.progress import Progress
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import PlacedRow, RowsHasher, placed_rows
 from cicsc.store.protocol import TenantReading
@@ -56,26 +57,25 @@ class PlacedHistory(TenantHistory):
     def __init__(
         self,
         reading: TenantReading,
-        tick: Callable[[], None],
+        progress: Progress,
         generation: int | None = None,
         upto_position: int | None = None,
         within: KeyRange = EVERY_STREAM,
     ) -> None:
-        super().__init__(reading, tick, generation)
+        super().__init__(reading, progress, generation)
         self._wanted = (generation, upto_position, within)
         self.placed: dict[int, int] = {}
 
-    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        """Yield each stream with its events, as `SortedStreams` says."""
+    def _read(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         generation, upto_position, within = self._wanted
         for key, batches in self._reading.placed_streams(generation, upto_position=upto_position, within=within):
             self.placed.clear()
             stream = gathered(batches)
             if isinstance(stream, Placed):
                 self.placed.update(zip(map(_seq_of, stream.events), stream.positions, strict=True))
-                yield key, self._counted(stream.events)
+                yield key, stream.events
             else:
-                yield key, self._each_counted(self._each_placed(stream))
+                yield key, self._each_placed(stream)
 
     def _each_placed(self, batches: Iterable[Placed]) -> Iterator[Event]:
         for batch in batches:

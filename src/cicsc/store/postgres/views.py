@@ -43,7 +43,7 @@ class _PostgresView(View[Database]):
 class PostgresReading(_PostgresView, Reading[Database]):
     """A tenant as it is when the reading transaction begins."""
 
-    def sum_rows(self, generation: int, tick: Callable[[], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
+    def sum_rows(self, generation: int, tick: Callable[[int], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
         first, end = within.first or ("", "", ""), within.end
         # What has no end ends where the next generation would begin.
         bounds = {
@@ -60,7 +60,8 @@ class PostgresReading(_PostgresView, Reading[Database]):
         for line in self._database.copied_lines("sum_events"):
             found.add(line, 1)
             if found.count % SUMMED_ROWS == 0:
-                tick()
+                tick(SUMMED_ROWS)
+        tick(found.count % SUMMED_ROWS)
         return found
 
 
