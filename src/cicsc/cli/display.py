@@ -1,11 +1,13 @@
 """The lines that show on a terminal how far work has come, one for each phase; gone when it is over.
 
 Nothing runs beside the work: a thread would keep worker processes from being forked, so lines are drawn
-when something is told, and only then.
+when something is told, and only then. A terminal that takes nothing (Ctrl-S, or nobody reads it) is not waited for:
+the lease of a live tenant is renewed by the very thread that draws.
 """
 
 from __future__ import annotations
 
+import select
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -23,9 +25,10 @@ _HOUR_S: Final = 3600
 
 
 class Display:
-    """Lines on standard error, which is a terminal."""
+    """Lines on standard error, which is a terminal; `label` stands before each."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str = "") -> None:
+        self._label = label
         self._lines = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(_BAR_COLUMNS),
@@ -37,21 +40,29 @@ class Display:
             redirect_stderr=False,
         )
         self._is_shown = False
-        self._phase: Phase | None = None
+        self._name: str | None = None
         self._line = TaskID(0)
 
     def update(self, phase: Phase, done: Amount, whole: Amount, seconds: float) -> None:
         """Show how far a phase has come in so many seconds; the line of the phase before stays as it is."""
+        share = _share(done, whole)
+        self._draw(phase, share, told(done, share, seconds))
+
+    def count(self, done: int, whole: int, seconds: float) -> None:
+        """Show how many tenants are done in so many seconds."""
+        left = f"  {duration(seconds * (whole - done) / done)} left" if done else ""
+        self._draw("tenants", done / whole, f"{done} of {whole}{left}")
+
+    def _draw(self, name: str, share: float | None, text: str) -> None:
+        if not takes_more():
+            return
         self._is_shown = True
         self._lines.start()  # once; whoever made this object can close it by now
-        if phase != self._phase:
-            if self._phase is not None:
+        if name != self._name:
+            if self._name is not None:
                 self._lines.update(self._line, completed=1, total=1)
-            self._phase, self._line = phase, self._lines.add_task(f"{phase:8}", total=None, told="")
-        share = _share(done, whole)
-        self._lines.update(
-            self._line, completed=share or 0, total=None if share is None else 1, told=told(done, share, seconds)
-        )
+            self._name, self._line = name, self._lines.add_task(f"{self._label}{name:8}", total=None, told="")
+        self._lines.update(self._line, completed=share or 0, total=None if share is None else 1, told=text)
         self._lines.refresh()
 
     def close(self) -> None:
@@ -62,6 +73,11 @@ class Display:
             with suppress(OSError):
                 sys.stderr.write(_CURSOR_SHOWN)
                 sys.stderr.flush()
+
+
+def takes_more() -> bool:
+    """Tell whether standard error takes more without being waited for."""
+    return bool(select.select([], [sys.stderr], [], 0)[1])
 
 
 def _share(done: Amount, whole: Amount) -> float | None:

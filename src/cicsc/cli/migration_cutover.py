@@ -11,6 +11,7 @@ from cicsc.cli.history_source import require_tenants_or_all
 from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome
 from cicsc.cli.people import say
+from cicsc.cli.tenants_progress import tenants_metered
 from cicsc.cli.verb import SUMMARY, Count, Verb, invocation
 
 if TYPE_CHECKING:
@@ -67,13 +68,17 @@ def migration_cutover(
     from cicsc.operations.live.cutovers import cutover_pause_migrate_resume  # noqa: PLC0415 (start-up: help loads nothing)
 
     call, is_one = invocation(ctx), len(set(tenants)) == 1
-    report = cutover_pause_migrate_resume(
-        store,
-        tenants or None,
-        operator=operator_name(operator),
-        on_tenant=None if is_one else _teller(str(ctx.find_root().meta.get(SUMMARY, "auto"))),
-        **given,
-    )
+    tell = _no_line if is_one else _teller(str(ctx.find_root().meta.get(SUMMARY, "auto")))
+    with tenants_metered(ctx, at_once=given["parallel"] > 1) as meter:
+        report = cutover_pause_migrate_resume(
+            store,
+            tenants or None,
+            operator=operator_name(operator),
+            on_begin=meter.begun,
+            on_tenant=lambda done: meter.done(lambda: tell(done)),
+            progress=meter,
+            **given,
+        )
     if is_one and report.tenants:
         return _outcome_of_one(report.tenants[0], call)
     return _outcome_of_all(report, call)
@@ -97,10 +102,14 @@ def _outcome_of_all(report: Cutovers, call: Invocation) -> Outcome:
     return Outcome(report.exit_code, report.to_json(), summary)
 
 
-def _teller(mode: str) -> Callable[[Cutover], None] | None:
+def _no_line(_: Cutover) -> None:
+    """Print nothing of a tenant by itself."""
+
+
+def _teller(mode: str) -> Callable[[Cutover], None]:
     """Return what prints a line for each tenant as it is ready, also where standard error is no terminal."""
     if mode == "never":
-        return None
+        return _no_line
     from cicsc.report.live.cutover_words import told  # noqa: PLC0415 (start-up: help loads nothing)
 
     return lambda report: say(told(report))

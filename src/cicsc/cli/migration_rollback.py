@@ -89,16 +89,18 @@ def _of_tenant(ctx: click.Context, given: dict[str, Any]) -> Outcome:
         )
     from cicsc.operations.live.rollback import roll_back_live  # noqa: PLC0415 (start-up: help loads nothing)
 
-    report = roll_back_live(
-        given["store"],
-        tenants[0],
-        given["migration"],
-        source=given["source"],
-        execute=given["execute"],
-        max_pause_s=given["max_pause_s"],
-        lease_s=given["lease_s"],
-        operator=operator_name(given["operator"]),
-    )
+    with metered(ctx) as progress:
+        report = roll_back_live(
+            given["store"],
+            tenants[0],
+            given["migration"],
+            source=given["source"],
+            execute=given["execute"],
+            max_pause_s=given["max_pause_s"],
+            lease_s=given["lease_s"],
+            operator=operator_name(given["operator"]),
+            progress=progress,
+        )
     call = invocation(ctx)
 
     def summary() -> RenderableType:

@@ -170,7 +170,7 @@ class Meter:
                 self._display = self._show()
             self._display.update(self._phase, self._done, self._whole, now - self._phase_began)
         except Exception:  # noqa: BLE001 (whatever keeps it from being shown; the work goes on)
-            self._hide()
+            self._show = None  # what is shown goes at the end: a terminal that fails may have to be waited for
 
     def _hide(self) -> None:
         self._show = None
