@@ -2,6 +2,7 @@
 
     paths ──Spark's reader──> reading ──blocks──> shuffle by range of streams ──> folding ──rows──> one result
 
-`session` gets a Spark, `inputs` names what is read, `reading` and `folding` run on executors, and `history`
-drives them. Only the modules of this package import pyspark, and only once the engine is asked for.
+`session` gets a Spark, with `java` and `space` for one of our own, `inputs` names what is read, `reading` and
+`folding` run on executors, and `history` drives them. Only the modules of this package import pyspark, and
+only once the engine is asked for.
 """

