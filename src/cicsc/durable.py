@@ -167,8 +167,8 @@ def make_temporary_folder(parent: Path | None = None) -> tempfile.TemporaryDirec
         raise _temporary_error(error) from error
 
 
-def require_space(folder: Path, needed: int, what: str) -> None:
-    """Raise WorkError where a folder for temporary files has not so many bytes left."""
+def require_space(folder: Path, needed: int, what: str, setting: str = "TMPDIR") -> None:
+    """Raise WorkError where a folder for temporary files has not so many bytes left; `setting` can name another."""
     try:
         free = shutil.disk_usage(folder).free
     except OSError:
@@ -178,7 +178,7 @@ def require_space(folder: Path, needed: int, what: str) -> None:
             "DISK_FULL",
             f"{what} needs about {_megabytes(needed)} for temporary files, "
             f"{str(folder.parent)!r} has {_megabytes(free)}",
-            hint="nothing was written; make room, or name a folder with more room in TMPDIR",
+            hint=f"nothing was written; make room, or name a folder with more room in {setting}",
         )
 
 

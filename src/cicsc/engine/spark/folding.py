@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pyarrow as pa
 
+from cicsc.durable import make_temporary_folder
 from cicsc.engine.leaves import Leaves, LeavesPair
 from cicsc.engine.lines import WaitingRows, hand_on_lines
 from cicsc.engine.parts import Part, TenantRows, run_part
 from cicsc.engine.rows import RowStore
+from cicsc.engine.spark.space import executor_folder
 from cicsc.engine.spool import Spool
 from cicsc.errors import CicscError
 from cicsc.history.output import events_of_lines, positions_of_lines
@@ -80,18 +83,22 @@ class StreamFolder:
 
     def _rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[_Data]:
         try:
-            with closing(Sorter(SORTED_BYTES_MAX)) as sorter:
-                for batch in batches:
-                    for data in batch.column(0).to_pylist():
-                        sorter.take(decode_block(data))
-                sorter.finish()
-                rows = WaitingRows(self.plan)
-                part = run_part(self.plan, decoded_streams(sorter.streams()), rows.writers())
-            yield from _spooled("events", rows.events)
-            yield from _spooled("positions", rows.positions)
-            yield from _disassembled(part)
+            with make_temporary_folder(executor_folder()) as place:
+                yield from self._folded(batches, Path(place))
         except CicscError as error:
             yield "error", pickle.dumps(error)
+
+    def _folded(self, batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[_Data]:
+        with closing(Sorter(SORTED_BYTES_MAX, place=folder)) as sorter:
+            for batch in batches:
+                for data in batch.column(0).to_pylist():
+                    sorter.take(decode_block(data))
+            sorter.finish()
+            rows = WaitingRows(self.plan, folder)
+            part = run_part(self.plan, decoded_streams(sorter.streams()), rows.writers(), folder=folder)
+        yield from _spooled("events", rows.events)
+        yield from _spooled("positions", rows.positions)
+        yield from _disassembled(part)
 
 
 def _spooled(kind: str, spool: Spool | None) -> Iterator[_Data]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import pickle
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from cicsc.engine.parts import conclude
 from cicsc.engine.spark.inputs import spark_errors, spark_input
 from cicsc.engine.spark.session import spark_session
+from cicsc.engine.spark.space import local_space
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.ranges import RangeSums, added_up
 from cicsc.progress import SILENT, Amount
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from cicsc.engine.parts import Part
     from cicsc.engine.spark.inputs import SparkInput
     from cicsc.engine.spark.reading import Piece, PieceSums
+    from cicsc.engine.spark.space import LocalSpace
     from cicsc.history.rows import RowWriter
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
@@ -42,15 +45,27 @@ _SHARED_EVENTS_MIN: Final = 5_000
 """Events from which on it pays to make several parts, one for each core."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a history takes, in bytes: its files, and its blocks on the disks of a local Spark."""
+
+    space: LocalSpace
+    files: int
+    blocks: int
+
+
 class SparkHistory:
     """A history on the executors of a Spark.
 
     `events_count`, `latest_ts` and `malformed` are what `SortedHistory` has; `progress` is told as parts come back.
     """
 
-    def __init__(self, name: str, blocks: DataFrame, sums: RangeSums, progress: Progress = SILENT) -> None:
+    def __init__(
+        self, name: str, blocks: DataFrame, sums: RangeSums, taken: _Taken, progress: Progress = SILENT
+    ) -> None:
         self._name = name
         self._blocks = blocks
+        self._taken = taken
         self._progress = progress
         self.events_count = sums.events_count
         self.latest_ts = sums.latest_ts
@@ -65,7 +80,9 @@ class SparkHistory:
         self._progress.begin("folding", Amount(self.events_count))
         with ExitStack() as stack:
             stack.enter_context(spark_errors(self._name))
-            blocks = self._blocks.where("key is not null").repartitionByRange(self._parts_count(), "key").select("data")
+            count = self._parts_count()
+            self._require_space(count, 1 if events is None and positions is None else 2)
+            blocks = self._blocks.where("key is not null").repartitionByRange(count, "key").select("data")
             folder = folding.StreamFolder(plan, folding.SLICE_BYTES)
             parts = stack.enter_context(_on_disk(blocks.mapInArrow(folder, folding.PARTS_SCHEMA)))
             came = folding.assembled(_in_slices(parts), events, positions)
@@ -80,8 +97,19 @@ class SparkHistory:
     def _parts_count(self) -> int:
         if self.events_count < _SHARED_EVENTS_MIN:
             return max(1, min(self.events_count // PART_EVENTS, PARTS_MAX))
-        cores = self._blocks.sparkSession.sparkContext.defaultParallelism
-        return max(min(self.events_count // PART_EVENTS, PARTS_MAX), 2 * cores)
+        return max(min(self.events_count // PART_EVENTS, PARTS_MAX), 2 * self._cores())
+
+    def _cores(self) -> int:
+        return int(self._blocks.sparkSession.sparkContext.defaultParallelism)
+
+    def _require_space(self, parts: int, copies: int) -> None:
+        """Raise WorkError where the disks of this machine do not take what folding writes.
+
+        The blocks go there once more, as they are shuffled, and again as what they are turned into; beside
+        them what each core works on, which is not compressed.
+        """
+        at_once = self._taken.files * min(self._cores(), parts) // parts
+        self._taken.space.require(copies * (self._taken.blocks + at_once), f"folding {self._name}")
 
 
 @contextmanager
@@ -90,13 +118,16 @@ def open_spark(
 ) -> Iterator[SparkHistory]:
     """Read a history with Spark: a path, a folder or a glob of JSON Lines or Parquet.
 
-    Raises what `spark_session` and `spark_input` raise, and InputError for what cannot be decoded: of several
-    faults the first in the first file, by path.
+    Raises what `spark_session` and `spark_input` raise, InputError for what cannot be decoded: of several
+    faults the first in the first file, by path, and WorkError where a local Spark has no room for it.
     """
     progress.begin("reading", Amount())
     with spark_session(master) as session:
         name = repr(str(source))
         given = spark_input(session, source)
+        space = local_space(session.sparkContext)
+        space.require(given.size, f"reading {name}")
+        before = space.used()
         with ExitStack() as stack:
             with spark_errors(name):
                 blocks = stack.enter_context(_on_disk(_read(given, tenants)))
@@ -104,7 +135,8 @@ def open_spark(
                 _refuse_first(found, given, tenants)
             sums = _total(found, given)
             progress.note(Amount(sums.events_count))
-            yield SparkHistory(name, blocks, sums, progress)
+            taken = _Taken(space, given.size, max(0, space.used() - before))
+            yield SparkHistory(name, blocks, sums, taken, progress)
 
 
 def _read(given: SparkInput, tenants: frozenset[str] | None, first_lines: dict[Piece, int] | None = None) -> DataFrame:

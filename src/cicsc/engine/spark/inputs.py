@@ -36,12 +36,14 @@ _DAMAGE = ("EOFException", "ZipException", "DataFormatException", "incorrect dat
 class SparkInput:
     """A history as Spark reads it: a row for each line or event, with where it comes from.
 
-    `single` is what messages call the only file; several are called by their own paths.
+    `single` is what messages call the only file; several are called by their own paths. `size` is
+    that of all files, in bytes.
     """
 
     frame: DataFrame
     form: Form
     single: str | None
+    size: int
 
 
 def spark_input(session: SparkSession, source: object) -> SparkInput:
@@ -59,14 +61,15 @@ def spark_input(session: SparkSession, source: object) -> SparkInput:
     with spark_errors(name):
         frame = lines.text(path)
         files = frame.inputFiles()
+        size = int(frame._jdf.queryExecution().analyzed().stats().sizeInBytes())  # noqa: SLF001 - not offered otherwise
     if not files:
         raise InputError("FILE_NOT_FOUND", f"cannot open {name}: there is no file in it", hint="check the path")
     single = name if len(files) == 1 and Path(source).is_file() else None
     if _form(files, name) == "lines":
-        return SparkInput(_lines_with_origin(frame), "lines", single)
+        return SparkInput(_lines_with_origin(frame), "lines", single, size)
     with spark_errors(name):
         rows = session.read.option("recursiveFileLookup", "true").option("mergeSchema", "true").parquet(path)
-        return SparkInput(_rows_with_origin(rows, name), "parquet", single)
+        return SparkInput(_rows_with_origin(rows, name), "parquet", single, size)
 
 
 def _located(session: SparkSession, source: str) -> str:
