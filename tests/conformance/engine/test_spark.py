@@ -8,16 +8,18 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyspark
 import pytest
 
 import cicsc
+from cicsc.engine.parts import Part
 from cicsc.engine.spark import folding, session
-from cicsc.engine.spark.history import open_spark
+from cicsc.engine.spark.history import _in_slices, open_spark
 from cicsc.engine.spark.reading import sort_key
 from cicsc.errors import CicscError, InputError, UsageError, WorkError
 from cicsc.progress import Amount
@@ -80,6 +82,43 @@ def test_parts_are_fetched_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(folding, "SLICE_BYTES", 1)
     inputs = (source(), target(), laid_out(tmp_path, text_of(EVENTS[:6])), MIGRATION)
     assert SPARK.dry_run(tmp_path, *inputs) == IN_PROCESS.dry_run(tmp_path, *inputs)
+
+
+def test_a_slice_is_one_job_and_fetched_when_it_is_wanted() -> None:
+    with session.spark_session(None) as spark:
+        context = spark.sparkContext
+        kinds = ("given", "given", "given", "part")
+        rows = [
+            (part, number, kind, b"%d %d" % (part, number)) for part in range(3) for number, kind in enumerate(kinds)
+        ]
+        parts = spark.createDataFrame(context.parallelize(rows, 3), folding.PARTS_SCHEMA)
+        context.setJobGroup("slices", "slices")
+        wanted = _in_slices(parts)
+        jobs = []
+        for expected in rows:
+            assert next(wanted).data == expected[3]
+            jobs.append(len(context.statusTracker().getJobIdsForGroup("slices")))
+        context.setLocalProperty("spark.jobGroup.id", None)
+    assert list(wanted) == []
+    assert [count - jobs[0] for count in jobs] == list(range(12))
+
+
+def test_parts_are_put_together_one_at_a_time() -> None:
+    taken: list[int] = []
+    written: list[int] = []
+
+    def rows() -> Iterator[Any]:
+        for number in range(3):
+            for kind, data in [("events", text_of(EVENTS[:1])), *folding._disassembled(Part())]:
+                taken.append(number)
+                yield SimpleNamespace(kind=kind, data=data)
+
+    events: Any = SimpleNamespace(write=lambda _: written.append(len(taken)))
+    parts = folding.assembled(rows(), events, None)
+    for number in range(3):
+        next(parts)
+        assert set(taken) == set(range(number + 1))
+    assert written == [1 + number * (len(taken) // 3) for number in range(3)]
 
 
 def test_progress_adds_up_and_changes_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -205,6 +206,12 @@ def _in_slices(parts: DataFrame) -> Iterator[Any]:
     if all(last == 0 for _, last in slices):
         yield from parts.toLocalIterator()
         return
+    context, rows = parts.sparkSession.sparkContext, parts.rdd
     for number, last in slices:
         for piece in range(last + 1):
-            yield from parts.where(f"part = {number} and slice = {piece}").toLocalIterator()
+            # A part is the partition of its number; a condition would send all partitions through a job each.
+            yield from context.runJob(rows, partial(_of_slice, piece), [number])
+
+
+def _of_slice(number: int, rows: Iterable[Any]) -> Iterator[Any]:
+    return (row for row in rows if row.slice == number)
