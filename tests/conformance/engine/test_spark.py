@@ -24,7 +24,7 @@ from cicsc.engine.spark.reading import sort_key
 from cicsc.errors import CicscError, InputError, UsageError, WorkError
 from cicsc.progress import Amount
 from conformance.engine.conftest import IN_PROCESS, PYSPARK_WARNS, Engine
-from conformance.engine.test_same_bytes import MIGRATION, laid_out, paid_orders, source, source_again, target, text_of
+from conformance.engine.test_same_bytes import MIGRATION, laid_out, one_order, paid_orders, source, target, text_of
 from conformance.engine.test_workers import Listener
 from e2e.shop import event as shop_event
 
@@ -289,15 +289,17 @@ def submitted(folder: Path, *flags: object) -> Any:
 
 
 @pytest.mark.slow
-def test_a_stream_of_any_length(tmp_path: Path) -> None:
+def test_a_stream_of_any_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "SLICE_BYTES", 16 * 1024 * 1024)
     with (tmp_path / "events.jsonl").open("wb") as file:
         for start in range(240_000, 0, -20_000):
-            file.write(
-                text_of([shop_event(seq, "noted", {"text": "x" * 99}) for seq in range(start - 19_999, start + 1)])
-            )
+            file.write(text_of(one_order(range(start - 19_999, start + 1), "x" * 99)))
         file.write(text_of(EVENTS))
-    inputs = (source(), source_again(), tmp_path / "events.jsonl", MIGRATION)
-    assert SPARK.dry_run(tmp_path, *inputs) == IN_PROCESS.dry_run(tmp_path, *inputs)
+    inputs = (source(), target(), tmp_path / "events.jsonl", MIGRATION)
+    expected = IN_PROCESS.dry_run(tmp_path, *inputs)
+    assert SPARK.dry_run(tmp_path, *inputs) == expected
+    assert expected["ok"] is True
+    assert len(expected["events.jsonl"]) > 2 * folding.SLICE_BYTES
 
 
 def test_a_java_that_dies_is_an_error(tmp_path: Path) -> None:
