@@ -269,3 +269,17 @@ def test_a_run_that_was_taken_over_stages_no_more(store: PostgresStore, monkeypa
 
     assert (report.ok, report.error["code"]) == (False, "RUN_LOST"), report.error
     assert store.gate("t").active_version == 1
+
+
+def test_server_knows_how_large_the_table_is_after_a_large_import(
+    store: PostgresStore, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = len(history())
+    known = "select reltuples::bigint from pg_catalog.pg_class where oid = 'cicsc.event'::regclass"
+    assert connect().execute(known).fetchone() == (-1,)
+
+    monkeypatch.setattr("cicsc.store.postgres.store.ANALYZED_EVENTS_MIN", 2)
+    store.create_tenant("u", bundle_digest=V1.digest, version=1, actor_id="ann")
+    store.import_events("u", [event("1", 1, tenant_id="u"), event("2", 1, tenant_id="u")], generation=1, actor_id="ann")
+
+    assert connect().execute(known).fetchone() == (count + 2,)

@@ -30,7 +30,7 @@ Made = TypeVar("Made")
 Made_co = TypeVar("Made_co", covariant=True)
 Result = TypeVar("Result")
 
-SHARES_PER_WORKER: Final = 4
+SHARES_PER_WORKER: Final = 8
 """Ranges of streams for each worker, so that none waits long for the last."""
 
 _WANTED_STREAMS: Final = 256

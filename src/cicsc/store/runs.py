@@ -252,11 +252,14 @@ class Runs(Generic[Database]):
             # First, since whoever came after a run that has lost the tenant may have changed all the rest.
             mine = names_of(run) | {"now_ms": now_ms(database), "lease_until_ms": run.lease_until_ms}
             self._changed(database, "switch", run, database.run("keep_run", mine))
-            position, count = database.row("head", (run.tenant_id, run.source_generation)) or (0, 0)
+            both: dict[str, Value] = {
+                "tenant_id": run.tenant_id,
+                "source_generation": run.source_generation,
+                "target_generation": run.target_generation,
+            }
+            position, count, staged = database.row("count_both", both) or (0, 0, 0)
             if (position, count) != (run.head_position, run.head_count):
                 raise head_moved(run, position, count)
-            target: dict[str, Value] = {"tenant_id": run.tenant_id, "generation": run.target_generation}
-            staged = database.value("count_generation", target)
             if staged != run.target_count:
                 raise staging_differs(run, f"{staged} events")
             faults = self._host.faults(database)

@@ -195,5 +195,11 @@ select
     exists (select 1 from cicsc.event where tenant_id = %(tenant_id)s and generation = %(generation)s)
     or exists (select 1 from cicsc.snapshot where tenant_id = %(tenant_id)s and generation = %(generation)s);
 
--- name: count_generation
-select count(*) from cicsc.event where tenant_id = %(tenant_id)s and generation = %(generation)s;
+-- name: count_both
+-- One look for both generations: nothing else of a switch takes longer.
+select
+    coalesce(max(case when generation = %(source_generation)s then position end), 0),
+    count(case when generation = %(source_generation)s then 1 end),
+    count(case when generation = %(target_generation)s then 1 end)
+from cicsc.event
+where tenant_id = %(tenant_id)s and generation in (%(source_generation)s, %(target_generation)s);

@@ -29,6 +29,10 @@ class Session(Protocol):
         """Return the only column of the only row of a query, None when there is none."""
         ...
 
+    def batches(self, name: str, bindings: Bindings = (), /) -> Iterator[list[Any]]:
+        """Yield the rows as `rows` does, some at a time."""
+        ...
+
     def rows(self, name: str, bindings: Bindings = (), /) -> Iterator[Any]:
         """Yield the rows of a query as they are asked for; inside a transaction."""
         ...

@@ -6,8 +6,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain, groupby, islice, takewhile
-from operator import itemgetter
+from itertools import chain, compress, groupby, islice, pairwise
+from operator import itemgetter, ne, or_
 from typing import Any, Final, Generic, TypeVar
 
 from cicsc.history.model import INTEGER_MAX, Event, EventList, StreamKey
@@ -37,10 +37,10 @@ SUMMED_ROWS: Final = 1_000
 """Rows that are summed up between two words that there was progress."""
 
 DECODED_ROWS: Final = 256
-"""Rows of a stream that are decoded at once."""
+"""Rows that are decoded at once, which take ten times their text."""
 
-_entity = itemgetter(0, 1)
-_placed_entity = itemgetter(2, 3)
+_stream_of = itemgetter(0)
+_placed_of = itemgetter(1)
 
 
 def read_gate(session: Session, tenant_id: str) -> Gate:
@@ -56,21 +56,44 @@ def record(session: Session, tenant_id: str | None, actor_id: str, action: str, 
     session.run("put_audit", (tenant_id, actor_id, action, encode_text(detail)))
 
 
-def _columns(rows: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
-    """Turn rows on their side, a batch at a time."""
-    while columns := tuple(zip(*islice(rows, DECODED_ROWS), strict=True)):
-        yield columns
+def _at_most(number: int, batches: Iterable[list[PlacedRow]]) -> Iterator[list[PlacedRow]]:
+    return (rows[start : start + number] for rows in batches for start in range(0, len(rows), number))
 
 
-def _placed(decoder: EventDecoder, rows: Iterator[Any]) -> Iterator[Placed]:
-    return (Placed(columns[0], decoder.events(columns[2:])) for columns in _columns(rows))
+def _segments(tenant_id: str, batches: Iterable[list[PlacedRow]]) -> Iterator[tuple[StreamKey, Placed]]:
+    """Yield the events of rows, which are decoded a batch at a time, cut where another stream begins."""
+    decoder = EventDecoder(tenant_id)
+    for rows in _at_most(DECODED_ROWS, batches):
+        columns: Any = tuple(zip(*rows, strict=True))
+        positions, types, ids = columns[0], columns[2], columns[3]
+        events = decoder.events(columns[2:])
+        is_plain = events.is_plain
+        begins = compress(range(1, len(rows)), map(or_, map(ne, ids, ids[1:]), map(ne, types, types[1:])))
+        for start, end in pairwise((0, *begins, len(rows))):
+            placed = Placed(positions[start:end], EventList(events[start:end], is_plain=is_plain))
+            yield (tenant_id, types[start], ids[start]), placed
 
 
-def _joined(batches: Iterator[EventList]) -> Iterable[Event]:
-    """Return the events of a stream: a list where there is but one batch."""
-    first = next(batches)
+def _joined(batches: Iterator[Placed]) -> Iterable[Event]:
+    """Return the events of a stream: a list where they came at once."""
+    first = next(batches).events
     second = next(batches, None)
-    return first if second is None else chain(first, second, chain.from_iterable(batches))
+    if second is None:
+        return first
+    return chain(first, second.events, chain.from_iterable(batch.events for batch in batches))
+
+
+def stretch_of(generation: int, within: KeyRange) -> dict[str, Value]:
+    """Return what names streams of a generation in a statement; what has no end ends where the next would begin."""
+    first, end = within.first, within.end
+    return {
+        "generation": generation,
+        "first_type": "" if first is None else first[1],
+        "first_id": "" if first is None else first[2],
+        "end_generation": generation + (end is None),
+        "end_type": "" if end is None else end[1],
+        "end_id": "" if end is None else end[2],
+    }
 
 
 class View(ABC, Generic[Database]):
@@ -113,36 +136,22 @@ class Reading(View[Database], TenantReading):
         return self._database.value("latest_ts", self._generation(generation))
 
     def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        tenant_id = self._tenant_id
-        decoder = EventDecoder(tenant_id)
-        rows = self._database.rows("generation_events", self._generation(generation))
-        for (entity_type, entity_id), group in groupby(rows, _entity):
-            yield (tenant_id, entity_type, entity_id), _joined(map(decoder.events, _columns(group)))
+        return ((key, _joined(batches)) for key, batches in self.placed_streams(generation))
 
     def placed_streams(
         self, generation: int | None = None, *, upto_position: int | None = None, within: KeyRange = EVERY_STREAM
     ) -> Iterator[tuple[StreamKey, Iterator[Placed]]]:
-        tenant_id = self._tenant_id
-        decoder = EventDecoder(tenant_id)
-        rows = self._rows(generation, INTEGER_MAX if upto_position is None else upto_position, within)
-        for (entity_type, entity_id), group in groupby(rows, _placed_entity):
-            yield (tenant_id, entity_type, entity_id), _placed(decoder, group)
+        batches = self._batches(generation, INTEGER_MAX if upto_position is None else upto_position, within)
+        for key, segments in groupby(_segments(self._tenant_id, batches), _stream_of):
+            yield key, map(_placed_of, segments)
 
     def rows(self, generation: int | None = None, *, within: KeyRange = EVERY_STREAM) -> Iterator[PlacedRow]:
-        return self._rows(generation, INTEGER_MAX, within)
+        return chain.from_iterable(self._batches(generation, INTEGER_MAX, within))
 
-    def _rows(self, generation: int | None, upto_position: int, within: KeyRange) -> Iterator[PlacedRow]:
+    def _batches(self, generation: int | None, upto_position: int, within: KeyRange) -> Iterator[list[PlacedRow]]:
         tenant_id, number = self._generation(generation)
-        first, end = within.first, within.end
-        bindings: dict[str, Value] = {
-            "tenant_id": tenant_id,
-            "generation": number,
-            "position": upto_position,
-            "first_type": "" if first is None else first[1],
-            "first_id": "" if first is None else first[2],
-        }
-        rows = self._database.rows("placed_events", bindings)
-        return rows if end is None else takewhile(lambda row: _placed_entity(row) < end[1:], rows)
+        stretch = stretch_of(number, within)
+        return self._database.batches("placed_events", stretch | {"tenant_id": tenant_id, "position": upto_position})
 
     def sum_rows(self, generation: int, tick: Callable[[int], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
         rows, found = self.rows(generation, within=within), RowsHasher()

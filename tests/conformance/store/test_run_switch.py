@@ -76,7 +76,7 @@ def test_staged_events_that_are_missing(store: Store, plain: Plain, number: int)
 
 def test_staged_event_too_many(store: Store, plain: Plain) -> None:
     run = fence(store, begin(store))
-    store.runs.stage(run, [*renamed(store), *placed(event("9"))])
+    store.runs.stage(run, [*renamed(store), *placed(event("9"), position=1_000)])
 
     assert refused(store, plain, store.runs.staged(verified(store, run, 3))).code == "STAGING_DIFFERS"
 
@@ -117,7 +117,7 @@ def test_readers_never_see_what_is_staged(store: Store, phase) -> None:
     before = (stored(store), store.head("t"), store.latest_ts("t"), list(store.snapshots("t")))
     made = Snapshot("t", "Order", "1", "settled", {}, {}, 9, 2)
 
-    run_in(store, phase, rows=[*renamed(store), *placed(event("9", ts=99))], snapshots=[made])
+    run_in(store, phase, rows=[*renamed(store), *placed(event("9", ts=99), position=1_000)], snapshots=[made])
 
     assert (stored(store), store.head("t"), store.latest_ts("t"), list(store.snapshots("t"))) == before
     with store.reading("t") as reading:

@@ -102,9 +102,10 @@ class Database:
 
     def rows(self, name: str, bindings: Bindings = ()) -> Iterator[Any]:
         """Yield the rows of a query as they are asked for; only inside a transaction, with a cursor in the server."""
-        return chain.from_iterable(self._fetched(name, bindings))
+        return chain.from_iterable(self.batches(name, bindings))
 
-    def _fetched(self, name: str, bindings: Bindings) -> Iterator[list[Any]]:
+    def batches(self, name: str, bindings: Bindings = ()) -> Iterator[list[Any]]:
+        """Yield the rows as `rows` does, as many at a time as are fetched at once."""
         with self._translated(), self._connection.cursor(f"rows_{next(self._cursors)}", binary=True) as cursor:
             cursor.execute(QUERIES[name], bindings)
             number = 1

@@ -6,7 +6,8 @@
 
 -- name: set_up
 select set_config('lock_timeout', %s, false), set_config('enable_sort', 'off', false),
-    set_config('enable_bitmapscan', 'off', false), set_config('jit', 'off', false);
+    set_config('enable_incremental_sort', 'off', false), set_config('enable_bitmapscan', 'off', false),
+    set_config('jit', 'off', false);
 
 -- name: is_utf8
 select current_setting('server_encoding') = 'UTF8';
@@ -133,12 +134,6 @@ select coalesce(max(position), 0), count(*) from cicsc.event where tenant_id = %
 -- name: latest_ts
 select max(ts) from cicsc.event where tenant_id = %s and generation = %s;
 
--- name: generation_events
-select entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
-from cicsc.event
-where tenant_id = %s and generation = %s
-order by entity_type, entity_id, seq;
-
 -- name: stream_events
 select entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
 from cicsc.event
@@ -163,6 +158,9 @@ order by e.place;
 
 -- name: import_events
 copy cicsc.event (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra) from stdin;
+
+-- name: analyze_events
+analyze cicsc.event;
 
 -- name: generation_snapshots
 select entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq
@@ -296,17 +294,19 @@ from stdin;
 
 -- name: sum_bounds
 -- COPY takes no parameters; what it reads is told by settings of the transaction.
-select set_config('cicsc.tenant_id', %(tenant_id)s, true), set_config('cicsc.generation', %(generation)s, true),
+select set_config('cicsc.tenant_id', %(tenant_id)s, true), set_config('cicsc.generation', %(generation)s::text, true),
     set_config('cicsc.first_type', %(first_type)s, true), set_config('cicsc.first_id', %(first_id)s, true),
-    set_config('cicsc.end_generation', %(end_generation)s, true), set_config('cicsc.end_type', %(end_type)s, true),
+    set_config('cicsc.end_generation', %(end_generation)s::text, true), set_config('cicsc.end_type', %(end_type)s, true),
     set_config('cicsc.end_id', %(end_id)s, true);
 
 -- name: sum_events
 copy (
     select tenant_id, generation, position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
     from cicsc.event
-    where tenant_id = current_setting('cicsc.tenant_id') and generation = current_setting('cicsc.generation')::bigint
-        and (entity_type, entity_id) >= (current_setting('cicsc.first_type'), current_setting('cicsc.first_id'))
+    where (tenant_id, generation, entity_type, entity_id) >= (
+            current_setting('cicsc.tenant_id'), current_setting('cicsc.generation')::bigint,
+            current_setting('cicsc.first_type'), current_setting('cicsc.first_id')
+        )
         and (tenant_id, generation, entity_type, entity_id) < (
             current_setting('cicsc.tenant_id'), current_setting('cicsc.end_generation')::bigint,
             current_setting('cicsc.end_type'), current_setting('cicsc.end_id')
@@ -319,10 +319,14 @@ to stdout;
 copy cicsc.snapshot (tenant_id, generation, entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq) from stdin;
 
 -- name: placed_events
+-- Beside a condition on the first columns alone, the end would be looked for in every row up to the tenant's last.
 select position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
 from cicsc.event
-where tenant_id = %(tenant_id)s and generation = %(generation)s and position <= %(position)s
-    and (entity_type, entity_id) >= (%(first_type)s, %(first_id)s)
+where (tenant_id, generation, entity_type, entity_id)
+        >= (%(tenant_id)s, %(generation)s, %(first_type)s, %(first_id)s)
+    and (tenant_id, generation, entity_type, entity_id)
+        < (%(tenant_id)s, %(end_generation)s, %(end_type)s, %(end_id)s)
+    and position <= %(position)s
 order by tenant_id, generation, entity_type, entity_id, seq;
 
 -- name: stream_at

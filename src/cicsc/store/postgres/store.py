@@ -8,11 +8,12 @@ exclusively, for an instant, and so waits for them, at most `wait_s`. Readers wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import Final
 
 from cicsc.errors import StoreError
+from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
 from cicsc.store.encoding import PlacedRow, RowsHasher, snapshot_rows
@@ -27,6 +28,9 @@ from cicsc.store.views import read_gate
 WAIT_S: Final = 5.0
 """How long a statement waits for the locks of others, in seconds."""
 
+
+ANALYZED_EVENTS_MIN: Final = 50_000
+"""Events of an import after which the server is asked to look at the table anew."""
 
 END_WAIT_MS: Final = 1_000
 """How long a session that is told to end may take for it, in milliseconds."""
@@ -92,6 +96,14 @@ class PostgresStore(SqlStore[Database]):
             yield reading
 
     # --------------------------------------------------------------------------------------- writing
+
+    def import_events(self, tenant_id: str, events: Iterable[Event], *, generation: int, actor_id: str) -> int:
+        count = super().import_events(tenant_id, events, generation=generation, actor_id=actor_id)
+        if count >= ANALYZED_EVENTS_MIN:
+            # Until the server knows how large the table is, it counts events in one process; it would learn by itself later.
+            with suppress(StoreError):
+                self._database().run("analyze_events")
+        return count
 
     @contextmanager
     def transaction(self, tenant_id: str) -> Iterator[PostgresTransaction]:

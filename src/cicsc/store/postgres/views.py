@@ -15,7 +15,7 @@ from cicsc.store.encoding import EventRow, RowsHasher, event_rows, snapshot_rows
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.driver_errors import unstorable_text
 from cicsc.store.refusals import paused, stale_generation, wrong_seq
-from cicsc.store.views import SUMMED_ROWS, Reading, Transaction, View
+from cicsc.store.views import SUMMED_ROWS, Reading, Transaction, View, stretch_of
 
 ROWS_MAX: Final = 256
 """Rows in one statement, and rows of a stream that are read at once."""
@@ -44,18 +44,7 @@ class PostgresReading(_PostgresView, Reading[Database]):
     """A tenant as it is when the reading transaction begins."""
 
     def sum_rows(self, generation: int, tick: Callable[[int], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
-        first, end = within.first or ("", "", ""), within.end
-        # What has no end ends where the next generation would begin.
-        bounds = {
-            "tenant_id": self._tenant_id,
-            "generation": str(generation),
-            "first_type": first[1],
-            "first_id": first[2],
-            "end_generation": str(generation + (end is None)),
-            "end_type": "" if end is None else end[1],
-            "end_id": "" if end is None else end[2],
-        }
-        self._database.run("sum_bounds", bounds)
+        self._database.run("sum_bounds", stretch_of(generation, within) | {"tenant_id": self._tenant_id})
         found = RowsHasher()
         for line in self._database.copied_lines("sum_events"):
             found.add(line, 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final
@@ -21,6 +22,9 @@ QUERIES: Final = {
     **{name: sqlite_spelling(text) for name, text in read_queries("cicsc.store", "runs.sql").items()},
     **read_queries(__package__, "queries.sql"),
 }
+
+BATCH_ROWS: Final = 256
+"""Rows of a long result that are taken at once."""
 
 PAGE_CACHE_KIB: Final = 32 * 1024
 """Memory of one connection for pages of the file."""
@@ -104,6 +108,12 @@ class Database:
             finally:
                 self._cursors.discard(cursor)
                 cursor.close(force=True)
+
+    def batches(self, name: str, bindings: Bindings = ()) -> Iterator[list[Any]]:
+        """Yield the rows as `rows` does, some at a time."""
+        rows = self.rows(name, bindings)
+        while batch := list(islice(rows, BATCH_ROWS)):
+            yield batch
 
     def row(self, name: str, bindings: Bindings = ()) -> Any | None:
         """Return the only row of a query, None when there is none."""

@@ -102,12 +102,6 @@ where tenant_id = ?1 and generation = ?2;
 -- name: latest_ts
 select max(ts) from event where tenant_id = ? and generation = ?;
 
--- name: generation_events
-select entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
-from event
-where tenant_id = ? and generation = ?
-order by entity_type, entity_id, seq;
-
 -- name: stream_events
 select entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
 from event
@@ -198,6 +192,7 @@ select position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, 
 from event
 where tenant_id = :tenant_id and generation = :generation and position <= :position
     and (entity_type, entity_id) >= (:first_type, :first_id)
+    and (generation, entity_type, entity_id) < (:end_generation, :end_type, :end_id)
 order by entity_type, entity_id, seq;
 
 -- name: stream_at

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from cicsc.errors import FenceError, InputError, StoreError
+from cicsc.history.runs import EVERY_STREAM
 from cicsc.store.check import check_store
 from cicsc.store.records import Gate
 from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import QUERIES, Database, _require_safe
 from cicsc.store.sqlite.refusals import explained
 from cicsc.store.sqlite.store import SqliteStore
+from cicsc.store.views import stretch_of
 from conformance.store.history import BUNDLE, NEXT_BUNDLE, add_tenant, append, event, stored
 
 WAIT_S_MAX = 20
@@ -266,8 +268,9 @@ def test_audit_entry_cannot_name_its_row(path: Path, store: SqliteStore, number:
 def test_streams_are_read_in_the_order_of_an_index(store: SqliteStore) -> None:
     """Sorting would take memory for the whole history."""
     database = store._connected()._connection
-    for name in ("generation_events", "stream_events", "generation_snapshots"):
-        bindings = ("t",) * QUERIES[name].count("?")
+    for name in ("placed_events", "stream_events", "generation_snapshots"):
+        named = stretch_of(1, EVERY_STREAM) | {"tenant_id": "t", "position": 1}
+        bindings = named if name == "placed_events" else ("t",) * QUERIES[name].count("?")
         plan = [row[3] for row in database.execute(f"explain query plan {QUERIES[name]}", bindings)]
         assert [step for step in plan if "TEMP B-TREE" in step or "SCAN" in step] == []
 
