@@ -30,8 +30,11 @@ from cicsc.history.runs import (
 )
 from cicsc.progress import SILENT, Amount, Progress
 
-MEMORY_BYTES_MAX: Final = 192 * 1024 * 1024
-"""Memory that gathered records may take, their share of the tables that hold them included."""
+MEMORY_BYTES_MAX: Final = 384 * 1024 * 1024
+"""Memory that gathered records may take, their share of the tables that hold them included.
+
+With half of it a million events become twice as many runs, and a preflight takes a twentieth longer.
+"""
 
 RUNS_MAX: Final = 128
 """Runs that are merged, and so open, at once."""

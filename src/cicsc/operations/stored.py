@@ -226,7 +226,8 @@ def require_seen(tenant_id: str, head: StoreHead, seen: int) -> None:
             "STORE_CONFLICT",
             f"cannot read generation {head.generation} of tenant {tenant_id!r}: "
             f"it had {head.count} events up to position {head.position}, now it has {seen}",
-            hint="a generation was removed meanwhile, so try again; if that does not help, run store-check",
+            hint="a write that had waited came in, or a generation was removed; try again, and if that does not help, "
+            "run store-check",
         )
 
 

@@ -100,7 +100,7 @@ class PostgresStore(SqlStore[Database]):
     def import_events(self, tenant_id: str, events: Iterable[Event], *, generation: int, actor_id: str) -> int:
         count = super().import_events(tenant_id, events, generation=generation, actor_id=actor_id)
         if count >= ANALYZED_EVENTS_MIN:
-            # Until the server knows how large the table is, it counts events in one process; it would learn by itself later.
+            # Until the server knows how large the table is, it counts in one process; it would learn that, but later.
             with suppress(StoreError):
                 self._database().run("analyze_events")
         return count
