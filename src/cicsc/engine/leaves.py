@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cicsc.history.integrity import FindingsTally
     from cicsc.history.model import StreamKey
-    from cicsc.migration.sink import Part as HistoryPart
+    from cicsc.migration.verdict import Part as HistoryPart
 
 _READ_BYTES_MAX: Final = 256 * 1024
 

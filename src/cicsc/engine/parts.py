@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.migration.plan import Plan
-    from cicsc.migration.sink import Side
-    from cicsc.migration.verdict import SideVerdict
+    from cicsc.migration.verdict import Side, SideVerdict
     from cicsc.replay.constraints import ConstraintProgram
     from cicsc.replay.snapshot import Snapshot
 

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cicsc.history.model import Event, StreamKey
-    from cicsc.migration.sink import StreamSink
-    from cicsc.migration.verdict import Verdict
+    from cicsc.migration.verdict import StreamSink, Verdict
 
 
 def inspect_stream(

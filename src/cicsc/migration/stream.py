@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from cicsc.history.rows import PositionRow
     from cicsc.migration.plan import Plan, SidePlan, TypePlan
     from cicsc.migration.relation import Difference
-    from cicsc.migration.sink import Part, Side, StreamSink
     from cicsc.migration.transform import Rule
-    from cicsc.migration.verdict import SideVerdict
+    from cicsc.migration.verdict import Part, Side, SideVerdict, StreamSink
 
 _BATCH_EVENTS_MAX: Final = 1_000
 _LOCATE_EVENTS_MAX: Final = 100_000

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cicsc.history.model import StreamKey
-    from cicsc.migration.sink import Part
     from cicsc.migration.transform import Rule
+    from cicsc.migration.verdict import Part
     from cicsc.replay.reducers import TypeProgram
     from cicsc.replay.snapshot import Snapshot
 

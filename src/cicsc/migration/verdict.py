@@ -6,13 +6,14 @@
     └── divergence     where the target is not what the source is related to
 
 Merging is associative and commutative. Sizes depend on the bundles, never on the history: findings
-are counted in full and listed up to a cap.
+are counted in full and listed up to a cap. What a stream produces goes into a `StreamSink` instead, which the
+engine supplies.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from cicsc.history.integrity import FindingsTally
 from cicsc.migration.tally import Tally
@@ -20,7 +21,12 @@ from cicsc.migration.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cicsc.history.model import StreamKey
+    from cicsc.history.model import Event, StreamKey
+    from cicsc.history.rows import PositionRow
+    from cicsc.replay.snapshot import Snapshot
+
+Side = Literal["source", "target"]
+Part = Literal["given", "made"]
 
 REPLAY: Final = "replay"
 """The kind of a violation that says that a bundle cannot replay an event."""
@@ -124,3 +130,22 @@ class Verdict:
         self.divergence.merge(other.divergence)
         for name, count in other.unmatched.items():
             self.unmatched[name] = self.unmatched.get(name, 0) + count
+
+
+class StreamSink(Protocol):
+    """Takes what migrating a stream produces, in stream order."""
+
+    def migrated(self, events: list[Event]) -> None:
+        """Take the next migrated events of the stream."""
+
+    def positions(self, rows: list[PositionRow]) -> None:
+        """Take the next rows of the position map: tenant, type, id, old seq, new seq or None."""
+
+    def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
+        """Take the leaf digest (hexadecimal) of the stream as it was given, or of what was made of it."""
+
+    def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
+        """Take a row that a query constraint keeps of the stream's tenant."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Take what the migrated stream folds to under the target."""

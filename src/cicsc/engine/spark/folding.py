@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.migration.plan import Plan
-    from cicsc.migration.sink import Side
-    from cicsc.migration.verdict import Verdict
+    from cicsc.migration.verdict import Side, Verdict
 
 PARTS_SCHEMA: Final = "part int, slice int, kind string, data binary"
 """Rows of parts, in the order of the parts: the number of the part, and of the slice of it that is fetched at once."""
