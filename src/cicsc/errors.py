@@ -145,3 +145,8 @@ def _rebuild(kind: type[CicscError], fields: dict[str, object]) -> CicscError:
     Exception.__init__(error, fields["message"])
     error.__dict__.update(fields)
     return error
+
+
+def and_more(count: int) -> str:
+    """Say in a message that names one of so many how many there are beside it; nothing where there is none."""
+    return f" (and {count - 1} more)" if count > 1 else ""

@@ -132,26 +132,20 @@ accept_source_violations = click.option(
 out_events = click.option(
     "--out-events", metavar="FILE", help="Write the resulting history here; the format follows the ending."
 )
-workers = click.option(
-    "--workers",
-    metavar="N",
-    type=Count(1, 64),
-    help="How many processes share a large file, or a large history of a store on PostgreSQL. Default: one for each "
-    "core. The result is the same for any number.",
+
+
+def _workers(text: str) -> Decorator[Any]:
+    return click.option("--workers", metavar="N", type=Count(1, 64), help=f"How many processes share {text}")
+
+
+workers = _workers(
+    "a large file, or a large history of a store on PostgreSQL. Default: one for each core. The result is the same for "
+    "any number."
 )
-store_workers = click.option(
-    "--workers",
-    metavar="N",
-    type=Count(1, 64),
-    help="How many processes share a large history of a store on PostgreSQL. Default: one for each core. The result is "
-    "the same for any number.",
+store_workers = _workers(
+    "a large history of a store on PostgreSQL. Default: one for each core. The result is the same for any number."
 )
-tenant_workers = click.option(
-    "--workers",
-    metavar="N",
-    type=Count(1, 64),
-    help="How many processes share a large tenant, on PostgreSQL. Default: one for each core; with --parallel, one.",
-)
+tenant_workers = _workers("a large tenant, on PostgreSQL. Default: one for each core; with --parallel, one.")
 engine = click.option(
     "--engine",
     type=Choice("local", "spark"),

@@ -58,6 +58,11 @@ class EventList(list[Event]):
         self.is_plain = is_plain
 
 
+def known_plain(events: Iterable[Event]) -> bool:
+    """Tell whether events come with the knowledge that they are plain, as `EventList` says."""
+    return isinstance(events, EventList) and events.is_plain
+
+
 def stream_key(event: Event) -> StreamKey:
     """Return the key of the stream that the event belongs to."""
     return (event.tenant_id, event.entity_type, event.entity_id)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from cicsc.canonical import LeafHasher, is_plain_payload
 from cicsc.history.integrity import checked_sequence, is_intact
-from cicsc.history.model import Event, EventList
+from cicsc.history.model import Event, known_plain
 from cicsc.migration.inspection import inspect_stream
 from cicsc.migration.transform import successors
 from cicsc.migration.verdict import REPLAY, Divergence, Verdict, Violation
@@ -161,7 +161,7 @@ class _StreamRun:
         """Hash and hand on what became of all events; `mapped` are the new payloads, `numbers` the new seqs."""
         if made is not None and self._leaves is not None:
             given, hasher = self._leaves
-            is_plain = isinstance(events, EventList) and events.is_plain
+            is_plain = known_plain(events)
             given.update_all(events, is_plain=is_plain)
             if len(made) == len(events) and all(map(is_, made, events)):
                 hasher.copy_of(given)

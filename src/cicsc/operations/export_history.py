@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from cicsc.canonical import LeafHasher, RootHasher
 from cicsc.engine.choice import worker_count
 from cicsc.errors import UsageError
-from cicsc.history.model import EventList
+from cicsc.history.model import known_plain
 from cicsc.history.output import event_writer
 from cicsc.operations.sources import guard_outputs
 from cicsc.operations.stored import StoredHistory, opened_history
@@ -101,7 +101,7 @@ def copy_streams(
     """Write streams as they come and add their leaves; return how many each tenant has."""
     found: Counter[str] = Counter()
     for key, stream in streams:
-        is_plain = isinstance(stream, EventList) and stream.is_plain
+        is_plain = known_plain(stream)
         leaf, events = LeafHasher(), iter(stream)
         while batch := list(islice(events, _WRITTEN_AT_ONCE)):
             write(batch)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from cicsc.canonical import LeafHasher, RootHasher
-from cicsc.errors import CicscError, FenceError, HistoryError, RefusedError, StoreError, WorkError
+from cicsc.errors import CicscError, FenceError, HistoryError, RefusedError, StoreError, WorkError, and_more
 from cicsc.history.integrity import FindingsTally, checked_sequence
 from cicsc.history.sorted import open_history
 from cicsc.operations.integrity import check_integrity
@@ -106,7 +106,7 @@ class _Survey:
     def require_intact(self, surveyed: _Surveyed) -> None:
         """Raise HistoryError unless all that the file holds of a tenant is intact, as far as can be told."""
         if surveyed.tally.total:
-            raise _not_intact(f"{surveyed.tally.findings[0].message}{_more(surveyed.tally.total)}")
+            raise _not_intact(f"{surveyed.tally.findings[0].message}{and_more(surveyed.tally.total)}")
         findings = self._malformed.findings
         nobodys = [finding for finding in findings if finding.tenant_id is None]
         if nobodys:
@@ -121,10 +121,6 @@ def _not_intact(what: str) -> HistoryError:
         f"the history is not intact: {what}",
         hint="nothing was written; history-verify --tenant lists what is wrong with a tenant's part of the file",
     )
-
-
-def _more(count: int) -> str:
-    return f" (and {count - 1} more)" if count > 1 else ""
 
 
 def _import_each(store: Store, history: SortedHistory, survey: _Survey, actor_id: str) -> list[_Result]:

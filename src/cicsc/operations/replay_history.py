@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cicsc.bundle.load import load_bundle
 from cicsc.engine.choice import worker_count
 from cicsc.engine.workers import pays_to_share
-from cicsc.errors import HistoryError, UsageError
+from cicsc.errors import HistoryError, UsageError, and_more
 from cicsc.history.integrity import FindingsTally, checked_sequence
 from cicsc.migration.tally import Tally
 from cicsc.operations.sources import StoreSource, require_tenants
@@ -136,13 +136,13 @@ def _raise_faults(found: Found, entity: tuple[str, str] | None) -> None:
     if findings.total:
         raise HistoryError(
             "HISTORY_NOT_INTACT",
-            f"the history is not intact: {findings.findings[0].message}{_more(findings.total)}",
+            f"the history is not intact: {findings.findings[0].message}{and_more(findings.total)}",
             hint="history-verify lists all findings; export the history again",
         )
     if faults.count:
         raise HistoryError(
             "NOT_REPLAYABLE",
-            f"cannot replay {faults.examples[0][1]}{_more(faults.count)}",
+            f"cannot replay {faults.examples[0][1]}{and_more(faults.count)}",
             hint="is this the bundle that the history was written under? bundle-validate shows its digest",
         )
     if entity is not None and entity not in found.entities:
@@ -151,7 +151,3 @@ def _raise_faults(found: Found, entity: tuple[str, str] | None) -> None:
             f"there is no entity {entity[1]!r} of type {entity[0]!r} in the history",
             hint="without --type and --id, history-replay lists every entity",
         )
-
-
-def _more(count: int) -> str:
-    return f" (and {count - 1} more)" if count > 1 else ""

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import undo_history
+from cicsc.errors import and_more
 from cicsc.expression import suggestion
 from cicsc.history.output import event_writer
 from cicsc.history.sorted import open_history
@@ -122,7 +123,7 @@ def _refused(
     method: Method | UnsetType = UNSET,
     hint: str = UNSAFE_HINT,
 ) -> Rollback:
-    more = "" if len(reasons) == 1 else f" (and {len(reasons) - 1} more)"
+    more = and_more(len(reasons))
     error: dict[str, object] = {
         "code": "ROLLBACK_UNSAFE",
         "message": f"cannot roll back {migration_id!r}: {reasons[0]}{more}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from cicsc.errors import FenceError
+from cicsc.errors import FenceError, and_more
 from cicsc.history.model import StreamKey
 from cicsc.store.records import Gate, Run
 
@@ -154,7 +154,7 @@ def staging_differs(run: Run, found: str) -> FenceError:
 
 def fence_changed(run: Run, faults: tuple[str, ...]) -> FenceError:
     """Make the error for a fence that may have let writes through."""
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    more = and_more(len(faults))
     return FenceError(
         "FENCE_CHANGED",
         f"cannot switch tenant {run.tenant_id!r}: the fence is not as installed: {faults[0]}{more}",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET
 
-from cicsc.errors import FenceError, RefusedError
+from cicsc.errors import FenceError, RefusedError, and_more
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.live.binding import Approval, Intent, require_approved
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
@@ -202,7 +202,7 @@ class TenantCutover(TenantChange):
         failed = [(name, check) for name, check in checks if not check.ok and not check.skipped]
         name, check = failed[0]
         detail = "" if check.detail is UNSET else f": {check.detail}"
-        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        more = and_more(len(failed))
         raise RefusedError(
             code,
             f"tenant {self.tenant_id!r} cannot be cut over: {name} failed{detail}{more}",

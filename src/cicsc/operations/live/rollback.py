@@ -17,7 +17,7 @@ from msgspec import UNSET
 
 from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import undo_history
-from cicsc.errors import RefusedError
+from cicsc.errors import RefusedError, and_more
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity
@@ -246,7 +246,7 @@ class TenantRollback(TenantChange):
 
     def _unsafe(self, reasons: list[str]) -> RefusedError:
         self.reasons = reasons
-        more = "" if len(reasons) == 1 else f" (and {len(reasons) - 1} more)"
+        more = and_more(len(reasons))
         return RefusedError(
             "ROLLBACK_UNSAFE",
             f"cannot roll back {self.order.migration!r} of tenant {self.tenant_id!r}: {reasons[0]}{more}",
