@@ -97,7 +97,7 @@ lock: COMPILE = $(INTERPRETER) -m uv pip compile --quiet --universal --python-ve
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK)
 
 clean: ## remove the environment and everything that the tools left
-	rm -rf $(VENV) build dist htmlcov mutants .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) src/cicsc/history/_gather.* build dist htmlcov mutants .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 # ---------------------------------------------------------------------------------------------- set-up
 
@@ -112,7 +112,7 @@ $(VENV)/runtime.stamp: requirements/runtime.txt $(VENV)/python.stamp
 	$(INSTALL_PINNED) $<
 	@touch $@
 
-$(VENV)/package.stamp: pyproject.toml $(VENV)/runtime.stamp
+$(VENV)/package.stamp: pyproject.toml hatch_build.py $(wildcard native/*) $(VENV)/runtime.stamp
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 

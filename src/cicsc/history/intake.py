@@ -1,7 +1,8 @@
 """Taking in a history: every event is decoded strictly, checked and handed to the sorter, once.
 
 An event whose text is what our encoder would write for it is its own record: equal bytes prove
-that it was strict JSON of the right shape. Any other is looked at closer and encoded anew. Text
+that it was strict JSON of the right shape. The native part, where there is one, knows such texts at
+sight and takes them away. Any other is looked at closer and encoded anew. Text
 that cannot be decoded is an error, with its place; a value that is no event is a finding.
 """
 
@@ -26,11 +27,14 @@ from cicsc.history.opening import OpenInput
 from cicsc.history.plain import plain_value
 from cicsc.history.runs import EXTRA_KEY, decode_record, decode_records, encode_record, encode_records
 from cicsc.history.sorting import Sorter
-from cicsc.history.texts import TextBatch
+from cicsc.history.texts import Lines, TextBatch
 from cicsc.progress import NOTED_EVENTS, SILENT, Amount, Progress
 
 _HARMLESS_BYTES_MAX: Final = 350
 """A shorter text of an event exceeds no limit of nesting or digits: its own keys take a hundred bytes of it."""
+
+_BATCH_TEXTS_MIN: Final = 16
+"""Texts from which on it is tried to take them in as a whole."""
 
 _PATIENCE_BATCHES_MAX: Final = 64
 """Batches that are not tried as a whole after many that had to be taken text by text."""
@@ -69,9 +73,11 @@ class Intake:
     def read_lines(self, chunks: Iterator[bytes], name: str, first: int = 1) -> int:
         """Read lines, the first of which has this number in its file, and return how many they were."""
         count = 0
-        for batch in line_batches(chunks, name, first):
-            self._take_batch(batch, name)
-            count += len(batch.texts)
+        for lines in line_batches(chunks, name, first):
+            batch = self._gather(lines)
+            if batch is not None:
+                self._take_batch(batch, name)
+            count += lines.count
             self._note()
         return count
 
@@ -89,8 +95,30 @@ class Intake:
                     self._note()
         self._note()
 
+    def _gather(self, lines: Lines) -> TextBatch | None:
+        """Let the native part take in what it can; return what is left, if anything is."""
+        gatherer = self._sorter.gatherer
+        if gatherer is None or self._tenants is not None:
+            return lines.batch()
+        count, latest, others = gatherer.take(lines.data)
+        if count:
+            self._count(count, latest)
+            self._sorter.account()
+        if not others:
+            return None
+        texts = [text for _, text in others]
+        joined = b"\n".join([*texts, b""]) if len(texts) >= _BATCH_TEXTS_MIN else None
+        return TextBatch(texts, lines.first, joined=joined, offsets=[offset for offset, _ in others])
+
+    def _count(self, events: int, latest: int) -> None:
+        self.events_count += events
+        self.latest_ts = latest if self.latest_ts is None else max(latest, self.latest_ts)
+
     def _take_batch(self, batch: TextBatch, name: str) -> None:
         """Take in a batch as a whole if all its texts are records, which is usual, else text by text."""
+        if batch.joined is None:
+            self._take_texts(batch, name)
+            return
         if self._pass_over:
             self._pass_over -= 1
         elif (events := _records_of(batch)) is not None:
@@ -118,9 +146,7 @@ class Intake:
             seqs, texts = group
             seqs.append(event.seq)
             texts.append(record)
-        latest = max(map(_ts_of, events))
-        self.latest_ts = latest if self.latest_ts is None else max(latest, self.latest_ts)
-        self.events_count += len(events)
+        self._count(len(events), max(map(_ts_of, events)))
         self._sorter.account(len(events), sum(map(len, records)))
 
     def _take_texts(self, batch: TextBatch, name: str) -> None:
@@ -193,14 +219,14 @@ class Intake:
         seqs, records = self._sorter.groups.setdefault(_shared(stream_key(event)), ([], []))
         seqs.append(event.seq)
         records.append(record)
-        self.latest_ts = event.ts if self.latest_ts is None else max(self.latest_ts, event.ts)
-        self.events_count += 1
+        self._count(1, event.ts)
         self._sorter.account(1, len(record))
 
 
 def _records_of(batch: TextBatch) -> list[Event] | None:
     """Return the events of a batch if all its texts are records, nothing where some have to be looked at one by one."""
-    if batch.joined is None or EXTRA_KEY in batch.joined:
+    assert batch.joined is not None
+    if EXTRA_KEY in batch.joined:
         return None
     try:
         events = decode_records(batch.joined)

@@ -1,4 +1,4 @@
-"""Splitting JSON Lines into the texts of its events, a bounded piece at a time."""
+"""Cutting JSON Lines into whole lines, a bounded piece at a time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from cicsc.errors import InputError
 from cicsc.history import texts
-from cicsc.history.texts import TextBatch, too_long
+from cicsc.history.texts import Lines, too_long
 
 
-def line_batches(chunks: Iterator[bytes], name: str, first: int = 1) -> Iterator[TextBatch]:
-    """Yield the lines of some chunks of text in batches; a line may end in LF or CR LF.
+def line_batches(chunks: Iterator[bytes], name: str, first: int = 1) -> Iterator[Lines]:
+    """Yield the lines of some chunks of text in batches; a line may end in LF or CR LF, the last one in nothing.
 
     `first` is the number of the first line.
 
@@ -27,21 +27,21 @@ def line_batches(chunks: Iterator[bytes], name: str, first: int = 1) -> Iterator
         data = b"".join(tail)
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
-        lines = data.split(b"\n")
         if len(data) > texts.TEXT_BYTES_MAX:
-            _check_lengths(lines, number, name)
-        rest = lines.pop()
-        tail = [rest] if rest else []
-        if number == 1 and lines[0].strip() == b"[":
+            _check_lengths(data, number, name)
+        end = data.rindex(b"\n") + 1
+        tail = [data[end:]] if end < len(data) else []
+        lines = Lines(data[:end], number)
+        if number == 1 and lines.data[: lines.data.index(b"\n")].strip() == b"[":
             raise _array(name)
-        yield TextBatch(lines, number, joined=data[: len(data) - len(rest)])
-        number += len(lines)
+        yield lines
+        number += lines.count
     if tail:
-        yield TextBatch([b"".join(tail)], number)
+        yield Lines(b"".join(tail) + b"\n", number)
 
 
-def _check_lengths(lines: list[bytes], number: int, name: str) -> None:
-    for offset, line in enumerate(lines):
+def _check_lengths(data: bytes, number: int, name: str) -> None:
+    for offset, line in enumerate(data.split(b"\n")):
         if len(line) > texts.TEXT_BYTES_MAX:
             raise too_long(f"{name} line {number + offset}")
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import IO, Final, TypeAlias
 
 import msgspec
 
@@ -25,6 +25,9 @@ from cicsc.canonical import canonical_event
 from cicsc.durable import write_error
 from cicsc.errors import WorkError
 from cicsc.history.model import Event, StreamKey
+
+Framed: TypeAlias = tuple[StreamKey, bytes]
+"""Some blocks as a run's file holds them, and the stream of the first."""
 
 Groups: TypeAlias = dict[StreamKey, tuple[list[int], list[bytes]]]
 """By stream: the seq of each event, and its record, in the order they came."""
@@ -164,30 +167,32 @@ class KeyRange:
 EVERY_STREAM: Final = KeyRange()
 
 
-ALL_STREAMS: Final = KeyRange()
+def framed(blocks: Iterable[Block]) -> Iterator[Framed]:
+    """Yield blocks as a run's file holds them, each by itself."""
+    for block in blocks:
+        data = encode_block(block)
+        yield block.key, len(data).to_bytes(_LENGTH_BYTES, "big") + data
 
 
-def write_run(path: Path, blocks: Iterable[Block]) -> Run:
+def write_run(path: Path, pieces: Iterable[Framed]) -> Run:
     """Write blocks to a new file; raises WorkError where the disk does not take them."""
     place, next_mark = 0, 0
     marks = []
     try:
         with path.open("xb", buffering=_BUFFER_BYTES) as file:
-            for block in blocks:
+            for key, data in pieces:
                 if place >= next_mark:
-                    marks.append((block.key, place))
+                    marks.append((key, place))
                     next_mark = place + MARK_BYTES
-                data = encode_block(block)
-                file.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
                 file.write(data)
-                place += _LENGTH_BYTES + len(data)
+                place += len(data)
     except OSError as error:
         raise write_error(path, error) from error
     return Run(path, place, tuple(marks))
 
 
 @contextmanager
-def open_run(run: Run, wanted: KeyRange = ALL_STREAMS) -> Iterator[Iterator[Block]]:
+def open_run(run: Run, wanted: KeyRange = EVERY_STREAM) -> Iterator[Iterator[Block]]:
     """Give the blocks of a run's file, one at a time, those of the wanted streams only."""
     try:
         file = run.path.open("rb", buffering=_BUFFER_BYTES)
@@ -200,9 +205,10 @@ def open_run(run: Run, wanted: KeyRange = ALL_STREAMS) -> Iterator[Iterator[Bloc
     with file:
         if wanted.first is not None:
             file.seek(run.place_of(wanted.first))
-        yield wanted.blocks(_read_blocks(file))
+        yield wanted.blocks(read_blocks(file))
 
 
-def _read_blocks(file: BinaryIO) -> Iterator[Block]:
+def read_blocks(file: IO[bytes]) -> Iterator[Block]:
+    """Yield the blocks that a file holds from where it stands."""
     while length := file.read(_LENGTH_BYTES):
         yield decode_block(file.read(int.from_bytes(length, "big")))

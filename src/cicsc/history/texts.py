@@ -20,17 +20,21 @@ class TextBatch:
     """Texts in the order of the input; blank ones stand for lines to be skipped.
 
     `first` is the number of the first: its line (from 1), or its index (from 0) where `lines` tells
-    the line of each. `joined` is all of them, each ended by a line feed, where they come that way.
+    the line of each. `joined` is all of them, each ended by a line feed, where they come that way. Where some lines
+    are left out, `offsets` tells how many lines after `first` each text stands.
     """
 
     texts: list[bytes]
     first: int
     lines: list[int] | None = None
     joined: bytes | None = None
+    offsets: list[int] | None = None
 
     def line(self, offset: int) -> int:
         """Return the line on which a text of the batch begins."""
-        return self.first + offset if self.lines is None else self.lines[offset]
+        if self.lines is not None:
+            return self.lines[offset]
+        return self.first + (offset if self.offsets is None else self.offsets[offset])
 
     def origin(self, name: str, offset: int) -> str:
         """Name the input, and the index of a text of the batch where it has one."""
@@ -39,6 +43,23 @@ class TextBatch:
     def place(self, name: str, offset: int) -> str:
         """Name the place of a text of the batch, for people."""
         return f"{self.origin(name, offset)} line {self.line(offset)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Whole lines, each ended by a line feed; `first` is the number of the first, from 1."""
+
+    data: bytes
+    first: int
+
+    @property
+    def count(self) -> int:
+        """How many lines there are."""
+        return self.data.count(b"\n")
+
+    def batch(self) -> TextBatch:
+        """Return the lines as a batch of texts."""
+        return TextBatch(self.data[:-1].split(b"\n"), self.first, joined=self.data)
 
 
 def too_long(place: str) -> InputError:

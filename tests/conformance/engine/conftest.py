@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import cicsc
+import native
 from cicsc.engine import choice, pool, shares, workers
 from cicsc.engine.parts import RowStore
 from cicsc.engine.spark import session
@@ -129,7 +130,7 @@ def spark() -> Iterator[None]:
             yield
 
 
-@pytest.fixture(params=["workers-1", "workers-2", "workers-3", "workers-2-cut-everywhere", *ON_SPARK])
+@pytest.fixture(params=["workers-1", "workers-2", "workers-2-pure", "workers-3", "workers-2-cut-everywhere", *ON_SPARK])
 def engine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
@@ -148,6 +149,8 @@ def engine(
         monkeypatch.setattr(pool, "WORKERS_MAX", 1)  # the same way with one process, which is not taken otherwise
     if request.param.endswith("cut-everywhere"):
         _cut_everywhere(monkeypatch)
+    if request.param.endswith("pure"):
+        native.go("pure", monkeypatch)
     count = max(2, int(request.param.split("-")[1]))
     yield Engine(request.param, {"workers": count})
     assert list(temporary.iterdir()) == []

@@ -1,0 +1,241 @@
+/* The Python module `cicsc.history._gather`: one class, which `gathering.py` documents. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "blocks.h"
+
+typedef struct {
+    PyObject_HEAD
+    Streams streams;
+    PyObject *texts; /* list of bytes: what the streams point into */
+    size_t texts_size;
+} Gatherer;
+
+static uint64_t hash_of(const void *data, size_t size)
+{
+    return (uint64_t)_Py_HashBytes(data, (Py_ssize_t)size); /* keyed anew in each process */
+}
+
+static PyObject *gatherer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {NULL};
+    Gatherer *self;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Gatherer", names))
+        return NULL;
+    if ((self = (Gatherer *)type->tp_alloc(type, 0)) == NULL)
+        return NULL;
+    if ((self->texts = PyList_New(0)) == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void gatherer_dealloc(Gatherer *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    streams_clear(&self->streams);
+    Py_XDECREF(self->texts);
+    type->tp_free((PyObject *)self);
+    Py_DECREF(type);
+}
+
+static bool append(PyObject *list, PyObject *item)
+{
+    int failed = item == NULL || PyList_Append(list, item);
+
+    Py_XDECREF(item);
+    return !failed;
+}
+
+/* What `take` found in a text. */
+typedef struct {
+    Py_ssize_t events;
+    int64_t latest;
+    PyObject *others;
+} Taken;
+
+static bool take_lines(Gatherer *self, const char *at, const char *end, Taken *taken)
+{
+    Record record;
+
+    for (Py_ssize_t line = 0; at < end; line++) {
+        const char *line_end = record_scan(at, end, &record);
+        if (line_end == NULL) {
+            line_end = memchr(at, '\n', (size_t)(end - at));
+            if (!append(taken->others, Py_BuildValue("ny#", line, at, (Py_ssize_t)(line_end - at))))
+                return false;
+        } else {
+            if (!streams_add(&self->streams, &record, (Span){at, (size_t)(line_end - at)}, hash_of)) {
+                PyErr_NoMemory();
+                return false;
+            }
+            if (taken->events++ == 0 || record.ts > taken->latest)
+                taken->latest = record.ts;
+        }
+        at = line_end + 1;
+    }
+    return true;
+}
+
+static PyObject *gatherer_take(Gatherer *self, PyObject *text)
+{
+    Taken taken = {0, 0, NULL};
+    PyObject *found = NULL;
+    Py_ssize_t size;
+
+    if (!PyBytes_Check(text))
+        return PyErr_Format(PyExc_TypeError, "expected bytes, found %s", Py_TYPE(text)->tp_name);
+    size = PyBytes_GET_SIZE(text);
+    if (size == 0 || PyBytes_AS_STRING(text)[size - 1] != '\n')
+        return PyErr_Format(PyExc_ValueError, "expected lines, each with a line feed at its end");
+    if ((taken.others = PyList_New(0)) == NULL)
+        return NULL;
+    /* The text is kept before anything points into it. */
+    if (PyList_Append(self->texts, text) == 0 &&
+        take_lines(self, PyBytes_AS_STRING(text), PyBytes_AS_STRING(text) + size, &taken)) {
+        if (taken.events == 0)
+            PyList_SetSlice(self->texts, PyList_GET_SIZE(self->texts) - 1, PyList_GET_SIZE(self->texts), NULL);
+        else
+            self->texts_size += (size_t)size;
+        found = Py_BuildValue("nLO", taken.events, (long long)taken.latest, taken.others);
+    }
+    Py_DECREF(taken.others);
+    return found;
+}
+
+static PyObject *names_of(const Stream *stream)
+{
+    const Span *names = stream->names;
+
+    return Py_BuildValue("s#s#s#", names[0].at, (Py_ssize_t)names[0].size, names[1].at, (Py_ssize_t)names[1].size,
+                         names[2].at, (Py_ssize_t)names[2].size);
+}
+
+/* The names, seqs and records of a stream. */
+static PyObject *stream_value(const Stream *stream)
+{
+    PyObject *seqs = PyList_New(0), *records = PyList_New(0), *found = NULL;
+    bool is_done = seqs != NULL && records != NULL;
+
+    for (size_t number = 0; is_done && number < stream->count; number++) {
+        const Event *event = &stream->events[number];
+        is_done = append(seqs, PyLong_FromLongLong(event->seq)) &&
+                  append(records, PyBytes_FromStringAndSize(event->text.at, (Py_ssize_t)event->text.size));
+    }
+    if (is_done)
+        found = Py_BuildValue("NOO", names_of(stream), seqs, records);
+    Py_XDECREF(seqs);
+    Py_XDECREF(records);
+    return found;
+}
+
+static PyObject *gatherer_sort(Gatherer *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *ties = PyList_New(0);
+
+    if (ties == NULL)
+        return NULL;
+    if (!streams_sort(&self->streams)) {
+        Py_DECREF(ties);
+        return PyErr_NoMemory();
+    }
+    for (size_t number = 0; number < self->streams.count; number++) {
+        const Stream *stream = &self->streams.streams[number];
+        if (stream_has_ties(stream) && !append(ties, stream_value(stream))) {
+            Py_DECREF(ties);
+            return NULL;
+        }
+    }
+    for (size_t number = 0; number < self->streams.count; number++)
+        if (stream_has_ties(&self->streams.streams[number]))
+            self->streams.streams[number].count = 0;
+    return ties;
+}
+
+static PyObject *gatherer_blocks(Gatherer *self, PyObject *args)
+{
+    Py_ssize_t stream, event, events_max, text_max, bytes_max;
+    PyObject *found = NULL;
+    Bytes bytes = {NULL, 0, 0};
+
+    if (!PyArg_ParseTuple(args, "(nn)(nn)n:blocks", &stream, &event, &events_max, &text_max, &bytes_max))
+        return NULL;
+    if (stream < 0 || event < 0 || bytes_max < 1 || !(self->streams.is_sorted || self->streams.count == 0))
+        return PyErr_Format(PyExc_ValueError, "expected a place in what was sorted, and room");
+    if (events_max < 1 || events_max > UINT16_MAX || text_max < 0)
+        return PyErr_Format(PyExc_ValueError, "expected bounds of at least one event, and at most %d", UINT16_MAX);
+    Place place = {(size_t)stream, (size_t)event};
+    if (!place_settle(&self->streams, &place))
+        Py_RETURN_NONE;
+    const Stream *first = &self->streams.streams[place.stream];
+    if (blocks_write(&bytes, &self->streams, &place, (Bounds){(size_t)events_max, (size_t)text_max}, (size_t)bytes_max))
+        found = Py_BuildValue("(nn)Ny#", (Py_ssize_t)place.stream, (Py_ssize_t)place.event, names_of(first), bytes.data,
+                              (Py_ssize_t)bytes.size);
+    else
+        PyErr_NoMemory();
+    free(bytes.data);
+    return found;
+}
+
+static PyObject *gatherer_clear(Gatherer *self, PyObject *Py_UNUSED(ignored))
+{
+    streams_clear(&self->streams);
+    self->texts_size = 0;
+    if (PyList_SetSlice(self->texts, 0, PyList_GET_SIZE(self->texts), NULL))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *gatherer_size(Gatherer *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(self->texts_size + self->streams.bytes);
+}
+
+static PyMethodDef gatherer_methods[] = {
+    {"take", (PyCFunction)gatherer_take, METH_O, NULL},
+    {"sort", (PyCFunction)gatherer_sort, METH_NOARGS, NULL},
+    {"blocks", (PyCFunction)gatherer_blocks, METH_VARARGS, NULL},
+    {"clear", (PyCFunction)gatherer_clear, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef gatherer_properties[] = {
+    {"size", (getter)gatherer_size, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot gatherer_slots[] = {
+    {Py_tp_new, gatherer_new},         {Py_tp_dealloc, gatherer_dealloc},    {Py_tp_methods, gatherer_methods},
+    {Py_tp_getset, gatherer_properties}, {0, NULL},
+};
+
+static PyType_Spec gatherer_spec = {
+    .name = "cicsc.history._gather.Gatherer",
+    .basicsize = sizeof(Gatherer),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = gatherer_slots,
+};
+
+static int gather_exec(PyObject *module)
+{
+    PyObject *type = PyType_FromSpec(&gatherer_spec);
+    int failed = type == NULL || PyModule_AddObjectRef(module, "Gatherer", type);
+
+    Py_XDECREF(type);
+    return failed ? -1 : 0;
+}
+
+static PyModuleDef_Slot gather_slots[] = {{Py_mod_exec, gather_exec}, {0, NULL}};
+
+static struct PyModuleDef gather_module = {
+    PyModuleDef_HEAD_INIT, .m_name = "_gather", .m_size = 0, .m_slots = gather_slots,
+};
+
+PyMODINIT_FUNC PyInit__gather(void)
+{
+    return PyModuleDef_Init(&gather_module);
+}

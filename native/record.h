@@ -1,0 +1,27 @@
+/* The text of one event, looked at without making objects of it. */
+
+#ifndef CICSC_RECORD_H
+#define CICSC_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes inside the text that was looked at; a string's are between its quotes, escapes as they stand. */
+typedef struct {
+    const char *at;
+    size_t size;
+} Span;
+
+typedef struct {
+    Span tenant_id, entity_type, entity_id;
+    int64_t seq, ts;
+    bool has_escapes; /* in one of the three names */
+} Record;
+
+/* Looks at the line that begins at `at`; `end` is behind the line feed that the text ends with. Returns where the line
+   feed of the line is if the line is an event just as the encoder of `runs.py` would write it, which proves that it is
+   strict JSON; else NULL, also for an event that is only rare: one with an exponent, with many digits, with deep nesting. */
+const char *record_scan(const char *at, const char *end, Record *record);
+
+#endif

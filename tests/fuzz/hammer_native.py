@@ -1,0 +1,58 @@
+"""Give a native module, named on the command line, many damaged texts, and ask it for everything that it made of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import sys
+
+
+def gatherer_of(path: str):
+    spec = importlib.util.spec_from_file_location("cicsc.history._gather", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Gatherer()
+
+
+def record(chance: random.Random) -> bytes:
+    names = {name: chance.choice(("t", "é\U0001f600", 'a"\\\n', "x" * 40)) for name in ("tenant_id", "entity_type")}
+    payload = {chance.choice("abc"): chance.choice((1, -2.5, "é" * 9, None, True, [1, {"a": []}], {"b": "\\"}))}
+    event = {**names, "entity_id": str(chance.randrange(9)), "seq": chance.randrange(-2, 70_000), "event_type": "paid"}
+    event |= {"payload": payload, "ts": chance.randrange(9), "actor_id": "me"}
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def damaged(chance: random.Random, text: bytes) -> bytes:
+    if chance.random() < 0.3:
+        return text
+    data = bytearray(text)
+    for _ in range(chance.randrange(1, 4)):
+        at = chance.randrange(len(data) + 1)
+        data[at : at + chance.randrange(3)] = bytes(
+            chance.choices(b'"\\{}[],:0-.e\n\x00\x1f\x80\xc3\xed\xf0\xff', k=chance.randrange(3))
+        )
+    return bytes(data)
+
+
+def main(path: str, rounds: int) -> None:
+    chance = random.Random("cicsc")
+    taken = given_back = 0
+    for _ in range(rounds):
+        gatherer = gatherer_of(path)
+        for _ in range(chance.randrange(1, 4)):
+            texts = [damaged(chance, record(chance)) for _ in range(chance.randrange(1, 30))]
+            count, _, others = gatherer.take(b"\n".join([*texts, b""]))
+            taken += count
+            given_back += len(others)
+        gatherer.sort()
+        place = (0, 0)
+        while (found := gatherer.blocks(place, (chance.randrange(1, 5), chance.randrange(400)), 200)) is not None:
+            place = found[0]
+        if chance.random() < 0.5:
+            gatherer.clear()
+    sys.stdout.write(f"{taken} {given_back}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
