@@ -74,10 +74,11 @@ class Intake:
         """Read lines, the first of which has this number in its file, and return how many they were."""
         count = 0
         for lines in line_batches(chunks, name, first):
-            batch = self._gather(lines)
+            taken, batch = self._gather(lines)
             if batch is not None:
                 self._take_batch(batch, name)
-            count += lines.count
+                taken += len(batch.texts)
+            count += taken
             self._note()
         return count
 
@@ -95,20 +96,20 @@ class Intake:
                     self._note()
         self._note()
 
-    def _gather(self, lines: Lines) -> TextBatch | None:
-        """Let the native part take in what it can; return what is left, if anything is."""
+    def _gather(self, lines: Lines) -> tuple[int, TextBatch | None]:
+        """Let the native part take in what it can; return how many lines, and those that are left, if any are."""
         gatherer = self._sorter.gatherer
         if gatherer is None or self._tenants is not None:
-            return lines.batch()
+            return 0, lines.batch()
         count, latest, others = gatherer.take(lines.data)
         if count:
             self._count(count, latest)
             self._sorter.account()
         if not others:
-            return None
+            return count, None
         texts = [text for _, text in others]
         joined = b"\n".join([*texts, b""]) if len(texts) >= _BATCH_TEXTS_MIN else None
-        return TextBatch(texts, lines.first, joined=joined, offsets=[offset for offset, _ in others])
+        return count, TextBatch(texts, lines.first, joined=joined, offsets=[offset for offset, _ in others])
 
     def _count(self, events: int, latest: int) -> None:
         self.events_count += events

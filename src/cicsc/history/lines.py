@@ -35,7 +35,7 @@ def line_batches(chunks: Iterator[bytes], name: str, first: int = 1) -> Iterator
         if number == 1 and lines.data[: lines.data.index(b"\n")].strip() == b"[":
             raise _array(name)
         yield lines
-        number += lines.count
+        number += lines.data.count(b"\n")
     if tail:
         yield Lines(b"".join(tail) + b"\n", number)
 

@@ -52,11 +52,6 @@ class Lines:
     data: bytes
     first: int
 
-    @property
-    def count(self) -> int:
-        """How many lines there are."""
-        return self.data.count(b"\n")
-
     def batch(self) -> TextBatch:
         """Return the lines as a batch of texts."""
         return TextBatch(self.data[:-1].split(b"\n"), self.first, joined=self.data)
