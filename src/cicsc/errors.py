@@ -111,6 +111,7 @@ class StoreError(WorkError):
     a known fault that loses data), STORE_UNSUPPORTED (its software is too old, or set up in another
     way than is needed), STORE_FORBIDDEN (the role lacks rights, or the server takes no writes),
     STORE_OUTCOME_UNKNOWN (the connection was lost during a commit: look before trying again),
+    STORE_MOMENT_LOST (a process could not read what the others read; try again),
     STORE_FAILED (anything else).
     """
 

@@ -13,7 +13,7 @@ raises InputError TEXT_NOT_STORABLE.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -51,12 +51,16 @@ class TenantReading(TenantView, Protocol):
     Without `generation`, the active one is meant.
     """
 
-    def head(self, generation: int | None = None) -> StoreHead:
-        """Return how far a generation reaches."""
+    def head(self, generation: int | None = None, *, upto_position: int | None = None) -> StoreHead:
+        """Return how far a generation reaches, up to a position where one is given."""
         ...
 
-    def latest_ts(self, generation: int | None = None) -> int | None:
-        """Return the largest ts (ms) in a generation, None when it is empty."""
+    def last_position(self, generation: int | None = None) -> int:
+        """Return the largest position in a generation, 0 when it is empty; counts nothing, as `head` does."""
+        ...
+
+    def latest_ts(self, generation: int | None = None, *, upto_position: int | None = None) -> int | None:
+        """Return the largest ts (ms) in a generation, up to a position where one is given; None when it is empty."""
         ...
 
     def placed_streams(
@@ -96,6 +100,18 @@ class TenantReading(TenantView, Protocol):
 
     def snapshots(self, generation: int | None = None) -> Iterator[Snapshot]:
         """Yield the kept snapshots in code-point order of keys, in bounded memory."""
+        ...
+
+
+class StoreMoment(Protocol):
+    """A store as it was at one moment, whatever is written meanwhile; ends with its context."""
+
+    def reading(self, tenant_id: str) -> TenantReading:
+        """Give a tenant as it was then. Raises UNKNOWN_TENANT."""
+        ...
+
+    def share(self) -> str | None:
+        """Return the name by which other processes enter this moment while it is open; None where none can."""
         ...
 
 
@@ -213,13 +229,23 @@ class Store(Protocol):
 
     # --------------------------------------------------------------------------------------- reading
 
-    def reading(self, tenant_id: str, *, settled: bool = False) -> AbstractContextManager[TenantReading]:
-        """Give the tenant as it is now; may be open while other methods are called. Raises UNKNOWN_TENANT.
+    def moment(self, shared: str | None = None, *, settled: str | None = None) -> AbstractContextManager[StoreMoment]:
+        """Give the store as it is now, or as it is in a moment that another process shares; others may be open.
 
-        With `settled`, writes under way are waited for first, so that no event is committed later
-        at a position below the largest that is seen. Raises STORE_LOCKED when they do not end.
+        With `settled`, the name of a tenant, its writes under way are waited for first. Raises UNKNOWN_TENANT,
+        STORE_LOCKED when the writes do not end, and STORE_MOMENT_LOST when the moment `shared` is not open any more.
         """
         ...
+
+    @contextmanager
+    def reading(self, tenant_id: str, *, settled: bool = False) -> Iterator[TenantReading]:
+        """Give the tenant as it is now; may be open while other methods are called. Raises UNKNOWN_TENANT.
+
+        With `settled`, writes under way are waited for first. One that was given a position before it took part
+        may still commit an event below the largest position that is seen. Raises STORE_LOCKED when they do not end.
+        """
+        with self.moment(settled=tenant_id if settled else None) as moment:
+            yield moment.reading(tenant_id)
 
     def head(self, tenant_id: str, generation: int | None = None) -> StoreHead:
         """Return how far a generation reaches, by default the active one."""
@@ -270,7 +296,7 @@ class Store(Protocol):
     def transaction(self, tenant_id: str) -> AbstractContextManager[TenantTransaction]:
         """Give a write transaction on a tenant. Raises UNKNOWN_TENANT.
 
-        No other method of the store may be called inside, but `reading` and `close`.
+        No other method of the store may be called inside, but `moment`, `reading` and `close`.
         """
         ...
 

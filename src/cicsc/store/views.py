@@ -127,13 +127,21 @@ class View(ABC, Generic[Database]):
 class Reading(View[Database], TenantReading):
     """A tenant as it is when the reading transaction begins."""
 
-    def head(self, generation: int | None = None) -> StoreHead:
+    def head(self, generation: int | None = None, *, upto_position: int | None = None) -> StoreHead:
         target = self._generation(generation)
-        position, count = self._database.row("head", target) or (0, 0)
+        if upto_position is None:
+            found = self._database.row("head", target)
+        else:
+            found = self._database.row("head_upto", (*target, upto_position))
+        position, count = found or (0, 0)
         return StoreHead(target[1], position, count)
 
-    def latest_ts(self, generation: int | None = None) -> int | None:
-        return self._database.value("latest_ts", self._generation(generation))
+    def last_position(self, generation: int | None = None) -> int:
+        return self._database.value("last_position", self._generation(generation)) or 0
+
+    def latest_ts(self, generation: int | None = None, *, upto_position: int | None = None) -> int | None:
+        limit = INTEGER_MAX if upto_position is None else upto_position
+        return self._database.value("latest_ts", (*self._generation(generation), limit))
 
     def streams(self, generation: int | None = None) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         return ((key, _joined(batches)) for key, batches in self.placed_streams(generation))

@@ -5,6 +5,7 @@ Nothing else of the store sees an error of the driver. What the rows mean is not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, count
@@ -16,7 +17,7 @@ from psycopg.pq import TransactionStatus
 
 from cicsc.errors import StoreError
 from cicsc.store.postgres.address import Address
-from cicsc.store.postgres.driver_errors import our_error, unstorable_text
+from cicsc.store.postgres.driver_errors import import_error, our_error, standby_error, unstorable_text
 from cicsc.store.sql import read_queries
 
 Bindings: TypeAlias = tuple[object, ...] | Mapping[str, object]
@@ -36,6 +37,9 @@ _SAMPLED_ROWS: Final = 8
 
 READ_COMMITTED: Final = b"begin isolation level read committed read write"
 SNAPSHOT: Final = b"begin isolation level repeatable read read only"
+
+SNAPSHOT_ID: Final = re.compile(r"[0-9A-F]{1,16}(?:-[0-9A-F]{1,16}){1,3}")
+"""The form of what pg_export_snapshot returns, such as 00000007-0000001B-1."""
 
 
 class Database:
@@ -145,11 +149,29 @@ class Database:
             self._commit()
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """See the database as it is now for the time of the block, whatever is written meanwhile."""
+    def reading(self, snapshot_id: str | None = None) -> Iterator[None]:
+        """See the database as it is now for the time of the block, whatever is written meanwhile.
+
+        With `snapshot_id`, see what the transaction sees that has exported it; raises STORE_MOMENT_LOST.
+        """
         with self._transaction(SNAPSHOT):
+            if snapshot_id is not None:
+                self._import_snapshot(snapshot_id)
             yield
             self.rollback()
+
+    def export_snapshot(self) -> str:
+        """Let other transactions see what this one sees, until it ends; return the id of the snapshot."""
+        return str(self.value("export_snapshot"))
+
+    def _import_snapshot(self, snapshot_id: str) -> None:
+        """Begin with the snapshot of another transaction; SET takes no parameters, so the driver quotes the id."""
+        if not SNAPSHOT_ID.fullmatch(snapshot_id):
+            raise ValueError(f"{snapshot_id!r} is no id of a snapshot")
+        try:
+            psycopg.ClientCursor(self._connection).execute(QUERIES["import_snapshot"], (snapshot_id,))
+        except psycopg.Error as error:
+            raise import_error(self.name, error) from error
 
     def rollback(self) -> None:
         """End the transaction that is open; a connection on which that fails is closed.
@@ -169,7 +191,10 @@ class Database:
         if not self.is_idle:
             raise ValueError("a transaction of the store is open")
         with self._translated():
-            self._connection.execute(begin)
+            try:
+                self._connection.execute(begin)
+            except psycopg.errors.FeatureNotSupported as error:
+                raise standby_error(self.name, error) from error
         try:
             yield
         except BaseException:

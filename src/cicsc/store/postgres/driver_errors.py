@@ -59,6 +59,10 @@ _TOO_LARGE: Final = frozenset({"22003", "54000"})
 """A number beyond 64 bits; a key longer than an index takes."""
 
 
+_NO_SNAPSHOT: Final = frozenset({"22023", "42704", "55000", "0A000"})
+"""There is no such snapshot (before 17, and since), its transaction has ended, it is of another database."""
+
+
 def our_error(name: str, error: psycopg.Error) -> CicscError:
     """Return the error of ours for what the driver reported about the database `name`."""
     state, text = error.sqlstate or "", _text(error)
@@ -76,6 +80,23 @@ def our_error(name: str, error: psycopg.Error) -> CicscError:
     if isinstance(error, psycopg.OperationalError) or state[:2] in _LOST_CLASSES:
         return StoreError("STORE_UNREACHABLE", f"cannot reach store {name}: {text}", hint=_LOST)
     return StoreError("STORE_FAILED", f"cannot use store {name}: {text}", hint=f"SQLSTATE {state}")
+
+
+def import_error(name: str, error: psycopg.Error) -> CicscError:
+    """Return the error of ours for a snapshot of another transaction that could not be imported."""
+    if error.sqlstate not in _NO_SNAPSHOT:
+        return our_error(name, error)
+    return StoreError(
+        "STORE_MOMENT_LOST",
+        f"cannot read from {name} what the other processes of the command read: {_text(error)}",
+        hint="the session that holds it for all was ended, or the URL leads to several servers; "
+        "nothing was changed, so try again, with --workers 1 if that does not help",
+    )
+
+
+def standby_error(name: str, error: psycopg.Error) -> StoreError:
+    """Return the error of ours for a transaction that may write, on a server that follows another."""
+    return StoreError("STORE_FORBIDDEN", f"cannot use store {name}: {_text(error)}", hint=_RIGHTS)
 
 
 def unstorable_text(what: str, holds: str) -> InputError:

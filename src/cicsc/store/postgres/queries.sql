@@ -9,6 +9,13 @@ select set_config('lock_timeout', %s, false), set_config('enable_sort', 'off', f
     set_config('enable_incremental_sort', 'off', false), set_config('enable_bitmapscan', 'off', false),
     set_config('jit', 'off', false);
 
+-- name: export_snapshot
+-- The transaction idles while others read what it sees, so it must not be ended for that.
+select pg_catalog.pg_export_snapshot(), set_config('idle_in_transaction_session_timeout', '0', true);
+
+-- name: import_snapshot
+set transaction snapshot %s;
+
 -- name: is_utf8
 select current_setting('server_encoding') = 'UTF8';
 
@@ -131,8 +138,16 @@ where tenant_id = %(tenant_id)s and state = 'paused' and owner = %(owner)s and e
 -- name: head
 select coalesce(max(position), 0), count(*) from cicsc.event where tenant_id = %s and generation = %s;
 
+-- name: head_upto
+select coalesce(max(position), 0), count(*)
+from cicsc.event
+where tenant_id = %s and generation = %s and position <= %s;
+
+-- name: last_position
+select max(position) from cicsc.event where tenant_id = %s and generation = %s;
+
 -- name: latest_ts
-select max(ts) from cicsc.event where tenant_id = %s and generation = %s;
+select max(ts) from cicsc.event where tenant_id = %s and generation = %s and position <= %s;
 
 -- name: stream_events
 select entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra

@@ -21,7 +21,7 @@ from cicsc.store.postgres import schema
 from cicsc.store.postgres.address import parse_address
 from cicsc.store.postgres.copying import copied_lines
 from cicsc.store.postgres.database import Database
-from cicsc.store.postgres.views import PostgresReading, PostgresTransaction
+from cicsc.store.postgres.views import PostgresMoment, PostgresTransaction
 from cicsc.store.records import EndedWriter, Run
 from cicsc.store.views import read_gate
 
@@ -85,15 +85,15 @@ class PostgresStore(SqlStore[Database]):
     # --------------------------------------------------------------------------------------- reading
 
     @contextmanager
-    def reading(self, tenant_id: str, *, settled: bool = False) -> Iterator[PostgresReading]:
+    def moment(self, shared: str | None = None, *, settled: str | None = None) -> Iterator[PostgresMoment]:
         with ExitStack() as stack:
-            if settled:
-                # A snapshot begins with its first statement: here, while nothing of the tenant is being written.
-                with self.holding_gate("read", tenant_id):
-                    reading = PostgresReading(stack.enter_context(self.looking()), tenant_id)
+            if settled is None:
+                database = stack.enter_context(self.looking(shared))
             else:
-                reading = PostgresReading(stack.enter_context(self.looking()), tenant_id)
-            yield reading
+                # A snapshot begins with its first statement: here, while nothing of the tenant is being written.
+                with self.holding_gate("read", settled):
+                    database = stack.enter_context(self.looking(shared))
+            yield PostgresMoment(database)
 
     # --------------------------------------------------------------------------------------- writing
 
@@ -202,14 +202,14 @@ class PostgresStore(SqlStore[Database]):
         )
 
     @contextmanager
-    def looking(self) -> Iterator[Database]:
-        """Give a connection of its own that sees one moment; one is kept for the next time."""
+    def looking(self, shared: str | None = None) -> Iterator[Database]:
+        """Give a connection of its own that sees one moment, or one that is shared; it is kept for the next time."""
         database, self._idle_reader = self._idle_reader, None
         if database is None:
             database = self._connect()
         self._readers.add(database)
         try:
-            with database.reading():
+            with database.reading(shared):
                 schema.require_schema(database)
                 yield database
         finally:

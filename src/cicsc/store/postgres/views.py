@@ -14,6 +14,7 @@ from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import EventRow, RowsHasher, event_rows, snapshot_rows
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.driver_errors import unstorable_text
+from cicsc.store.protocol import StoreMoment
 from cicsc.store.refusals import paused, stale_generation, wrong_seq
 from cicsc.store.views import SUMMED_ROWS, Reading, Transaction, View, stretch_of
 
@@ -52,6 +53,19 @@ class PostgresReading(_PostgresView, Reading[Database]):
                 tick(SUMMED_ROWS)
         tick(found.count % SUMMED_ROWS)
         return found
+
+
+class PostgresMoment(StoreMoment):
+    """The database as it is when the reading transaction begins, or as another transaction sees it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reading(self, tenant_id: str) -> PostgresReading:
+        return PostgresReading(self._database, tenant_id)
+
+    def share(self) -> str | None:
+        return self._database.export_snapshot()
 
 
 class PostgresTransaction(_PostgresView, Transaction[Database]):

@@ -99,8 +99,14 @@ select coalesce(max(position), 0), (select count(*) from event where tenant_id =
 from event
 where tenant_id = ?1 and generation = ?2;
 
+-- name: head_upto
+select coalesce(max(position), 0), count(*) from event where tenant_id = ? and generation = ? and position <= ?;
+
+-- name: last_position
+select max(position) from event where tenant_id = ? and generation = ?;
+
 -- name: latest_ts
-select max(ts) from event where tenant_id = ? and generation = ?;
+select max(ts) from event where tenant_id = ? and generation = ? and position <= ?;
 
 -- name: stream_events
 select entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra

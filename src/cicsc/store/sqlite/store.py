@@ -22,7 +22,7 @@ from cicsc.store.refusals import run_lost
 from cicsc.store.session import Value
 from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import Database
-from cicsc.store.sqlite.views import SqliteReading, SqliteTransaction, put_snapshots
+from cicsc.store.sqlite.views import SqliteMoment, SqliteTransaction, put_snapshots
 from cicsc.store.views import read_gate
 
 WAIT_S: Final = 5.0
@@ -78,10 +78,11 @@ class SqliteStore(SqlStore[Database]):
     # --------------------------------------------------------------------------------------- reading
 
     @contextmanager
-    def reading(self, tenant_id: str, *, settled: bool = False) -> Iterator[SqliteReading]:  # noqa: ARG002 - one writer at a time
+    def moment(self, shared: str | None = None, *, settled: str | None = None) -> Iterator[SqliteMoment]:  # noqa: ARG002 - one writer at a time
+        assert shared is None, "one process reads a file"
         with closing(self._connect()) as database, database.reading():
             schema.require_schema(database)
-            yield SqliteReading(database, tenant_id)
+            yield SqliteMoment(database)
 
     # --------------------------------------------------------------------------------------- writing
 

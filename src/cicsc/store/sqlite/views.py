@@ -9,6 +9,7 @@ from cicsc.errors import FenceError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import EventRow, event_rows, snapshot_rows
+from cicsc.store.protocol import StoreMoment
 from cicsc.store.session import Value
 from cicsc.store.sqlite.database import Database
 from cicsc.store.sqlite.refusals import explained
@@ -22,6 +23,19 @@ class _SqliteView(View[Database]):
 
 class SqliteReading(_SqliteView, Reading[Database]):
     """A tenant as it is when the reading transaction begins."""
+
+
+class SqliteMoment(StoreMoment):
+    """The file as it is when the reading transaction begins."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reading(self, tenant_id: str) -> SqliteReading:
+        return SqliteReading(self._database, tenant_id)
+
+    def share(self) -> str | None:
+        return None
 
 
 class SqliteTransaction(_SqliteView, Transaction[Database]):
