@@ -153,9 +153,9 @@ def test_fewer_events_than_were_seen_are_told(store: PostgresStore, connect: Con
         owner.execute("alter table cicsc.event disable trigger all")
         owner.execute("delete from cicsc.event where seq > 1")
 
-        with pytest.raises(StoreError, match=f"it had {len(history())} events up to position") as caught:
+        with pytest.raises(StoreError, match=f"counted {len(history())} events up to position") as caught:
             SharedHistory(reading, SILENT, cut).fold(plan)
-    assert caught.value.code == "STORE_CONFLICT"
+    assert caught.value.code == "STORE_DAMAGED"
 
 
 @contextmanager

@@ -146,7 +146,8 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     require_digest(call.expected_hash)
     engine = call.chosen_engine()
     if isinstance(call.events, StoreSource):
-        with opened_with(engine, call.events, call.tenants, progress=call.progress) as history:
+        # Digests are asked for where heads are recorded with them.
+        with opened_with(engine, call.events, call.tenants, settled=outputs.digests, progress=call.progress) as history:
             assert isinstance(history, StoredHistory)
             return _assess(_informed(call, history), outputs)
     return _assess(call, outputs)

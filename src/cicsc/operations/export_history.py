@@ -56,7 +56,7 @@ def export_history(
     guard_outputs({"--store": source}, {"--out-events": path})
     count = worker_count(workers)
     with (
-        opened_history(source, generation=generation, workers=count, progress=progress) as history,
+        opened_history(source, generation=generation, settled=True, workers=count, progress=progress) as history,
         event_writer(path) as writer,
     ):
         assert isinstance(history, StoredHistory)

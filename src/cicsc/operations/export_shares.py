@@ -35,7 +35,7 @@ _EVENTS: Final = replace(NOTHING, migrated=True)
 
 
 def write_shares(cut: CutStore, writer: RowWriter[Event], progress: Progress) -> Written:
-    """Write all that was cut; raises StoreError STORE_CONFLICT where there is not any more what was seen."""
+    """Write all that was cut; raises StoreError as `fold_store` does."""
     chain = Chain()
     streams: Counter[str] = Counter()
     seen: Counter[str] = Counter()

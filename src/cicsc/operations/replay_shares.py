@@ -48,7 +48,7 @@ def replay_runs(history: SortedHistory, wanted: Wanted, found: Found, workers: i
 def replay_pieces(cut: CutStore, wanted: Wanted, found: Found, progress: Progress) -> Iterator[Snapshot]:
     """Yield the snapshots of what was cut of a store, and add to `found` what they are not.
 
-    Raises StoreError STORE_CONFLICT, at the end, where there is not any more what was seen.
+    Raises StoreError as `fold_store` does.
     """
     seen: Counter[str] = Counter()
     with make_temporary_folder() as name:

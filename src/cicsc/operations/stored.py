@@ -1,14 +1,14 @@
 """Histories in a store, in the shape in which the operations take those of files.
 
-Each tenant is first looked at, once no write of it is under way: how far it reaches, and what is
-active. Whatever is read afterwards is read up to there, so that sums and streams belong to the same
-moment although streams are read later, again, or while others write.
+All is read at one moment of the store, by this process and by others that enter that moment, so sums
+and streams belong together although streams are read later, again, or while others write. Where a head
+is to be told it has to be settled: no event may come in later at a position below it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -72,7 +72,8 @@ class StoredHistory:
 
     Without `generation` the active one of each is read. `events_count` and `latest_ts` are of all
     tenants; `malformed` is empty, since a store takes nothing in that is no event. So many `workers` fold it
-    where they can read the store at once.
+    where they can read the store at once. With `settled` each tenant is read up to its last event so far, once
+    writes under way have ended that may come before it; else all that is there is read, and nobody waited for.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class StoredHistory:
         tenants: Iterable[str],
         *,
         generation: int | None = None,
+        settled: bool = False,
         workers: int = 1,
         progress: Progress = SILENT,
     ) -> None:
@@ -89,7 +91,12 @@ class StoredHistory:
         self._progress = progress
         self._streams: Generator[tuple[StreamKey, Iterable[Event]]] | None = None
         self.malformed = FindingsTally()
-        self.tenants: Mapping[str, Held] = {name: self._look(name, generation) for name in sorted(set(tenants))}
+        names = sorted(set(tenants))
+        limits = settled_positions(store, names, generation) if settled else {}
+        with ExitStack() as stack:
+            self._moment = stack.enter_context(store.moment())
+            self.tenants: Mapping[str, Held] = {name: self._look(name, generation, limits.get(name)) for name in names}
+            self._open = stack.pop_all()
         self.events_count = sum(held.head.count for held in self.tenants.values())
         self.latest_ts = max(
             (held.latest_ts for held in self.tenants.values() if held.latest_ts is not None), default=None
@@ -98,9 +105,9 @@ class StoredHistory:
     def streams(self, phase: Phase = "folding") -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedHistory.streams` does; ends a pass that was begun before.
 
-        Raises StoreError STORE_CONFLICT where a tenant does not have any more what was seen of it.
+        Raises StoreError STORE_DAMAGED where a tenant does not have the events that were counted.
         """
-        self.close()
+        self._end_pass()
         self._progress.begin(phase, Amount(self.events_count))
         self._streams = self._all_streams()
         return noted(self._streams, self._progress)
@@ -124,10 +131,10 @@ class StoredHistory:
             return None
         from cicsc.operations.stored_shares import cut_tenants  # noqa: PLC0415 (loads multiprocessing)
 
-        self.close()
+        self._end_pass()
         self._progress.begin(phase, Amount(self.events_count))
         heads = {tenant_id: held.head for tenant_id, held in self.tenants.items()}
-        return cut_tenants(self._store, url, heads, self._workers)
+        return cut_tenants(self._moment, url, heads, self._workers)
 
     def bundle(self) -> Bundle:
         """Return the bundle that all the tenants are on; raises UsageError where they are on several."""
@@ -146,10 +153,9 @@ class StoredHistory:
         )
 
     def close(self) -> None:
-        """End what is being read."""
-        if self._streams is not None:
-            self._streams.close()
-            self._streams = None
+        """End what is being read, and the moment of it."""
+        self._end_pass()
+        self._open.close()
 
     def __enter__(self) -> Self:
         return self
@@ -159,18 +165,35 @@ class StoredHistory:
     ) -> None:
         self.close()
 
-    def _look(self, tenant_id: str, generation: int | None) -> Held:
-        with self._reading(tenant_id, settled=True) as reading:
-            return Held(reading.gate, reading.head(generation), reading.latest_ts(generation))
-
-    def _reading(self, tenant_id: str, *, settled: bool = False) -> AbstractContextManager[TenantReading]:
-        """Give a tenant; the one place where the store is read."""
-        return self._store.reading(tenant_id, settled=settled)
+    def _look(self, tenant_id: str, generation: int | None, limit: int | None) -> Held:
+        reading = self._moment.reading(tenant_id)
+        head = reading.head(generation, upto_position=limit)
+        return Held(reading.gate, head, reading.latest_ts(generation, upto_position=limit))
 
     def _all_streams(self) -> Generator[tuple[StreamKey, Iterable[Event]]]:
         for tenant_id, held in self.tenants.items():
-            with self._reading(tenant_id) as reading:
-                yield from _streams_up_to(reading, held.head)
+            streams = HeadStreams(self._moment.reading(tenant_id), held.head)
+            yield from streams
+            require_seen(tenant_id, held.head, streams.seen)
+
+    def _end_pass(self) -> None:
+        if self._streams is not None:
+            self._streams.close()
+            self._streams = None
+
+
+def settled_positions(store: Store, tenants: Iterable[str], generation: int | None) -> dict[str, int]:
+    """Return the largest position of each tenant, once writes under way have ended that may come before it.
+
+    The position is seen first: who waits behind this look, in the queue for the tenant, was given a later one.
+    Raises StoreError STORE_LOCKED where the writes do not end.
+    """
+    with store.moment() as moment:
+        found = {name: moment.reading(name).last_position(generation) for name in tenants}
+    for name in found:
+        with store.moment(settled=name):
+            pass  # waiting is all
+    return found
 
 
 def url_to_share(store: Store, events_count: int, workers: int) -> str | None:
@@ -208,26 +231,14 @@ class HeadStreams:
             yield from batch.events
 
 
-def _streams_up_to(reading: TenantReading, head: StoreHead) -> Generator[tuple[StreamKey, Iterable[Event]]]:
-    """Yield the streams of a generation as they were at `head`, each to its end."""
-    if reading.head(head.generation) == head:
-        for key, events in reading.streams(head.generation):
-            yield key, listed(events)
-        return
-    streams = HeadStreams(reading, head)
-    yield from streams
-    require_seen(reading.gate.tenant_id, head, streams.seen)
-
-
 def require_seen(tenant_id: str, head: StoreHead, seen: int) -> None:
-    """Raise StoreError STORE_CONFLICT unless as many events were read as there were up to `head`."""
+    """Raise StoreError STORE_DAMAGED unless as many events were read as were counted up to `head`."""
     if seen != head.count:
         raise StoreError(
-            "STORE_CONFLICT",
+            "STORE_DAMAGED",
             f"cannot read generation {head.generation} of tenant {tenant_id!r}: "
-            f"it had {head.count} events up to position {head.position}, now it has {seen}",
-            hint="a write that had waited came in, or a generation was removed; try again, and if that does not help, "
-            "run store-check",
+            f"counted {head.count} events up to position {head.position}, read {seen}",
+            hint="something changed the tables beside the fence, or an index is not what its table is; run store-check",
         )
 
 
@@ -247,13 +258,14 @@ def opened_history(
     tenants: Collection[str] = (),
     *,
     generation: int | None = None,
+    settled: bool = False,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> Iterator[SortedHistory | StoredHistory]:
     """Give a history of a file, of memory or of a store; `tenants` restricts one that is not of a store.
 
-    `workers` processes read a large file, or fold a large history of a store; `progress` is told of the reading,
-    and of streams as they are taken.
+    `generation` and `settled` are those of `StoredHistory`. `workers` processes read a large file, or fold a large
+    history of a store; `progress` is told of the reading, and of streams as they are taken.
     """
     if not isinstance(events, StoreSource):
         with open_shared(events, tenants=frozenset(tenants) or None, workers=workers, progress=progress) as history:
@@ -265,17 +277,24 @@ def opened_history(
         )
     with opened_store(events.store) as store:
         names = wanted_tenants(store, events.tenants)
-        with StoredHistory(store, names, generation=generation, workers=workers, progress=progress) as stored:
+        with StoredHistory(
+            store, names, generation=generation, settled=settled, workers=workers, progress=progress
+        ) as stored:
             yield stored
 
 
 @contextmanager
 def opened_with(
-    engine: Engine, events: HistorySource, tenants: Collection[str] = (), *, progress: Progress = SILENT
+    engine: Engine,
+    events: HistorySource,
+    tenants: Collection[str] = (),
+    *,
+    settled: bool = False,
+    progress: Progress = SILENT,
 ) -> Iterator[SortedHistory | StoredHistory | SparkHistory]:
     """Give a history as `opened_history` does, for an engine; Spark reads files only, and those by itself."""
     if not engine.spark:
-        with opened_history(events, tenants, workers=engine.workers, progress=progress) as history:
+        with opened_history(events, tenants, settled=settled, workers=engine.workers, progress=progress) as history:
             yield history
         return
     if isinstance(events, StoreSource):

@@ -1,8 +1,9 @@
 """Histories in a store, read by several processes, each with a connection of its own.
 
-The streams of all tenants are cut into shares by their keys. Every worker reads each tenant up to the head that
-was seen of it, so all shares are of that moment although others write; that nothing is missing is known
-by the number of events. The server sorts: a share is entered at its first stream, by the key of the table.
+The streams of all tenants are cut into shares by their keys. Every worker enters the moment that the parent keeps
+open, and reads each tenant up to its head, so all shares are of that moment although others write; that nothing
+is missing is known by the number of events. The server sorts: a share is entered at its first stream, by the key
+of the table.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from cicsc.migration.verdict import Verdict
     from cicsc.progress import Progress
     from cicsc.replay.snapshot import Snapshot
-    from cicsc.store.protocol import Store, TenantReading
+    from cicsc.store.protocol import Store, StoreMoment, TenantReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class CutStore:
-    """What workers need to read a store: its URL, and the pieces of each share."""
+    """What workers need to read a store: its URL, the pieces of each share, and the moment that they share, if any."""
 
     url: str
     shares: Sequence[Sequence[Piece]]
     workers: int
+    moment: str | None = None
 
 
 def cut_tenant(reading: TenantReading, head: StoreHead, pieces: int) -> list[Piece]:
@@ -62,10 +64,10 @@ def cut_tenant(reading: TenantReading, head: StoreHead, pieces: int) -> list[Pie
     return [Piece(reading.gate.tenant_id, head, KeyRange(first, end)) for first, end in ranges]
 
 
-def cut_tenants(store: Store, url: str, heads: Mapping[str, StoreHead], workers: int) -> CutStore:
+def cut_tenants(moment: StoreMoment, url: str, heads: Mapping[str, StoreHead], workers: int) -> CutStore:
     """Cut tenants, which come in order of their names, into shares of about equal size for so many processes.
 
-    Small tenants share a share, and take no look at the store.
+    Small tenants share a share, and take no look at the store. The moment has to stay open until all was read.
     """
     shares = workers * SHARES_PER_WORKER
     whole = max(1, sum(head.count for head in heads.values()))
@@ -74,14 +76,13 @@ def cut_tenants(store: Store, url: str, heads: Mapping[str, StoreHead], workers:
     for tenant_id, head in heads.items():
         pieces = [Piece(tenant_id, head)]
         if (wanted := -(-head.count * shares // whole)) > 1:
-            with store.reading(tenant_id) as reading:
-                pieces = cut_tenant(reading, head, wanted)
+            pieces = cut_tenant(moment.reading(tenant_id), head, wanted)
         for number, piece in enumerate(pieces):
             at = before + head.count * number // len(pieces)
             placed.append((at * shares // whole, piece))
         before += head.count
     grouped = groupby(placed, lambda item: item[0])
-    return CutStore(url, [[piece for _, piece in group] for _, group in grouped], workers)
+    return CutStore(url, [[piece for _, piece in group] for _, group in grouped], workers, moment.share())
 
 
 def fold_store(
@@ -95,7 +96,8 @@ def fold_store(
 ) -> tuple[Verdict, Digests]:
     """Migrate and verify what was cut, as `migrate_history` does.
 
-    Raises StoreError STORE_CONFLICT where a tenant does not have any more what was seen of it.
+    Raises StoreError STORE_DAMAGED where a tenant does not have the events that were counted, and STORE_MOMENT_LOST
+    where the moment has ended.
     """
     assert snapshots is None, "only a cutover takes snapshots"
     with make_temporary_folder() as name:
@@ -117,7 +119,7 @@ def _all_seen(cut: CutStore, folded: Iterable[Folded[_Read]]) -> Iterator[Folded
 
 
 def require_all_seen(cut: CutStore, seen: Counter[str]) -> None:
-    """Raise StoreError STORE_CONFLICT unless of each tenant as many events were read as there were."""
+    """Raise StoreError STORE_DAMAGED unless of each tenant as many events were read as were counted."""
     heads = {piece.tenant_id: piece.head for share in cut.shares for piece in share}
     for tenant_id, head in heads.items():
         require_seen(tenant_id, head, seen[tenant_id])
@@ -145,21 +147,21 @@ class PiecesWork(StoreWork):
 
     def __init__(self, cut: CutStore) -> None:
         super().__init__(cut.url)
-        self._shares = cut.shares
+        self._cut = cut
 
     @contextmanager
     def open(self, share: int) -> Iterator[PiecesShare]:
         """Open a share, in a worker."""
-        with closing(PiecesShare(self.store(), self._shares[share])) as opened:
+        with closing(PiecesShare(self.store(), self._cut, share)) as opened:
             yield opened
 
 
 class PiecesShare:
-    """Some pieces that are read; `seen` counts the events of each tenant when they have passed."""
+    """The pieces of a share that are read; `seen` counts the events of each tenant when they have passed."""
 
-    def __init__(self, store: Store, pieces: Sequence[Piece]) -> None:
+    def __init__(self, store: Store, cut: CutStore, share: int) -> None:
         self._store = store
-        self._streams = self._streams_of(pieces)
+        self._streams = self._streams_of(cut.shares[share], cut.moment)
         self.seen: Counter[str] = Counter()
 
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
@@ -170,12 +172,12 @@ class PiecesShare:
         """End what is being read."""
         self._streams.close()
 
-    def _streams_of(self, pieces: Sequence[Piece]) -> Generator[tuple[StreamKey, Iterable[Event]]]:
-        for piece in pieces:
-            with self._store.reading(piece.tenant_id) as reading:
-                found = HeadStreams(reading, piece.head, piece.within)
+    def _streams_of(self, pieces: Sequence[Piece], shared: str | None) -> Generator[tuple[StreamKey, Iterable[Event]]]:
+        with self._store.moment(shared) as moment:
+            for piece in pieces:
+                found = HeadStreams(moment.reading(piece.tenant_id), piece.head, piece.within)
                 yield from found
-            self.seen[piece.tenant_id] += found.seen
+                self.seen[piece.tenant_id] += found.seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,19 +192,19 @@ class _ReadingWork(StoreWork):
     def __init__(self, plan: Plan, cut: CutStore, folder: Path) -> None:
         super().__init__(cut.url)
         self._plan = plan
-        self._shares = cut.shares
+        self._cut = cut
         self._folder = folder
 
     @contextmanager
     def open(self, share: int) -> Iterator[FoldedShare[_Read]]:
         rows = WaitingRows(self._plan, self._folder)
-        with closing(_ReadShare(self.store(), self._shares[share], rows)) as opened:
+        with closing(_ReadShare(self.store(), self._cut, share, rows)) as opened:
             yield opened
 
 
 class _ReadShare(PiecesShare):
-    def __init__(self, store: Store, pieces: Sequence[Piece], rows: WaitingRows) -> None:
-        super().__init__(store, pieces)
+    def __init__(self, store: Store, cut: CutStore, share: int, rows: WaitingRows) -> None:
+        super().__init__(store, cut, share)
         self._rows = rows
         self.writers = rows.writers()
 

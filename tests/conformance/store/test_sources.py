@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import pytest
 import cicsc
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import StoreError, UsageError
-from cicsc.operations.stored import StoredHistory
+from cicsc.operations import stored as stored_operations
+from cicsc.operations.stored import StoredHistory, settled_positions
 from cicsc.store.protocol import Store
+from cicsc.store.records import StoreHead
 from conformance.store.desk import Desk, Plain, SqliteDesk
 from conformance.store.generated import stored_case
 from conformance.store.history import BUNDLE, NEXT_BUNDLE, add_tenant, append, event, stored
@@ -179,16 +182,65 @@ def test_history_of_long_streams_is_read_to_its_head(store: Store, monkeypatch: 
     assert (first, counts) == ([1, 1], [8, 1])
 
 
-def test_history_that_loses_events_while_it_is_read(store: Store, plain: Plain, desk: Desk) -> None:
+def test_settled_history_is_of_what_was_there(store: Store) -> None:
+    append(store, event("1", 1), event("2", 1, ts=7_000))
+    head = store.head("t")
+    with StoredHistory(store, ["t"], settled=True) as history:
+        append(store, event("3", 1, ts=9_000))
+        seen = [found for _, events in history.streams() for found in events]
+
+    assert seen == [event("1", 1), event("2", 1, ts=7_000)]
+    assert (history.tenants["t"].head, history.latest_ts) == (head, 7_000)
+
+
+def test_settled_history_ends_at_the_last_event_before_it_waited(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(store, event("1", 1))
+    before = settled_positions(store, ["t"], None)
+    append(store, event("2", 1, ts=9_000))
+    monkeypatch.setattr(stored_operations, "settled_positions", lambda *_: before)
+    with StoredHistory(store, ["t"], settled=True) as history:
+        seen = [found for _, events in history.streams() for found in events]
+
+    assert seen == [event("1", 1)]
+    assert (history.events_count, history.latest_ts) == (1, 1_000)
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_history_without_events(store: Store, settled: bool) -> None:
+    with StoredHistory(store, ["t"], settled=settled) as history:
+        assert list(history.streams()) == []
+        assert (history.tenants["t"].head, history.latest_ts) == (StoreHead(1, 0, 0), None)
+
+
+def test_history_whose_events_are_removed_while_it_is_read(store: Store, plain: Plain, desk: Desk) -> None:
+    append(store, event("1", 1), event("1", 2))
+    desk.drop_trigger(plain, "fence_delete")
+    with StoredHistory(store, ["t"]) as history:
+        plain.execute("delete from {event} where seq = 2")
+        seen = [found for _, events in history.streams() for found in events]
+
+    assert seen == [event("1", 1), event("1", 2)]
+    assert store.head("t").count == 1
+
+
+def test_other_events_than_were_counted_are_told(store: Store) -> None:
     append(store, event("1", 1), event("1", 2))
     with StoredHistory(store, ["t"]) as history:
-        desk.drop_trigger(plain, "fence_delete")
-        plain.execute("delete from {event} where seq = 2")
-        with pytest.raises(StoreError) as caught:
+        held = history.tenants["t"]
+        history.tenants = {"t": replace(held, head=replace(held.head, count=3))}
+        with pytest.raises(StoreError, match=r"counted 3 events up to position \d+, read 2") as caught:
             list(history.streams())
 
-    assert caught.value.code == "STORE_CONFLICT"
-    assert "it had 2 events" in caught.value.message
+    assert caught.value.code == "STORE_DAMAGED"
+
+
+def test_a_moment_is_one_for_all_tenants(store: Store) -> None:
+    add_tenant(store, "u")
+    with store.moment() as moment:
+        for tenant_id in ("t", "u"):
+            append(store, event(tenant_id=tenant_id))
+        assert [moment.reading(tenant_id).head().count for tenant_id in ("t", "u")] == [0, 0]
+        assert (moment.share() is None) == (store.shared_url is None)
 
 
 def test_reading_that_was_broken_off_is_ended(store: Store) -> None:

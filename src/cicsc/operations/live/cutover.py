@@ -104,13 +104,14 @@ class TenantCutover(TenantChange):
     def check(self, progress: Progress) -> None:
         """Run the full preflight, and hold the artifact against the tenant."""
         self._require_version()
-        with self.store.reading(self.tenant_id, settled=True) as reading:
+        with self.store.moment(settled=self.tenant_id) as moment:
+            reading = moment.reading(self.tenant_id)
             if self.order.approval is not None:
                 require_approved(self.order.approval, self._intent(), self.tenant_id, reading)
                 self.is_bound = True
             began, head = time.monotonic(), reading.head()
             progress.begin("preflight", Amount(head.count))
-            cut = cut_for(self.store, reading, head, self.order.workers)
+            cut = cut_for(self.store, reading, head, self.order.workers, moment)
             self.assessment = assess(self._call(SharedHistory(reading, progress, cut)), Outputs())
             self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
         self._require_yes(self.assessment, "PREFLIGHT_FAILED")

@@ -1,9 +1,9 @@
 """One tenant, worked on by several processes at once, each with a store of its own.
 
-The streams are cut into shares by their keys. What a worker reads reaches as far as the
-head that the parent has seen once no write was under way, so that all shares are of one moment although
-writers go on. Under the fence each worker also writes what its share becomes beside the history; whether
-the run that it writes for still has the tenant is checked in each of its transactions.
+The streams are cut into shares by their keys. While the tenant is open, workers enter the moment of the parent,
+so that all shares are of one moment although writers go on; under the fence nothing is written, and each reads as
+far as the head of the run, in transactions of its own. There it also writes what its share becomes beside the
+history; whether the run that it writes for still has the tenant is checked in each of its transactions.
 """
 
 from __future__ import annotations
@@ -35,18 +35,23 @@ if TYPE_CHECKING:
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
     from cicsc.progress import Progress
-    from cicsc.store.protocol import Store, TenantReading
+    from cicsc.store.protocol import Store, StoreMoment, TenantReading
     from cicsc.store.records import Run, StoreHead
 
 
-def cut_for(store: Store, reading: TenantReading, head: StoreHead, workers: int | None) -> CutStore | None:
-    """Cut a generation up to its head for so many processes; None where one process does it best."""
+def cut_for(
+    store: Store, reading: TenantReading, head: StoreHead, workers: int | None, moment: StoreMoment | None = None
+) -> CutStore | None:
+    """Cut a generation up to its head for so many processes; None where one process does it best.
+
+    They enter `moment`, which has to stay open until all was read; without one nothing may be written meanwhile.
+    """
     count = worker_count(workers)
     url = url_to_share(store, head.count, count)
     if url is None:
         return None
     pieces = cut_tenant(reading, head, count * SHARES_PER_WORKER)
-    return CutStore(url, [[piece] for piece in pieces], count)
+    return CutStore(url, [[piece] for piece in pieces], count, None if moment is None else moment.share())
 
 
 class _Elsewhere:
@@ -66,10 +71,7 @@ class SharedHistory(TenantHistory):
         self._cut = cut
 
     def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
-        """Migrate and verify the history, as `migrate_history` does.
-
-        Raises StoreError STORE_CONFLICT where there is not any more what was seen.
-        """
+        """Migrate and verify the history, as `migrate_history` does; raises StoreError as `fold_store` does."""
         if self._cut is None:
             return migrate_history(plan, self, *writers)
         return fold_store(plan, self._cut, *writers, progress=self._progress)
@@ -90,7 +92,7 @@ class StagedHistory(TenantHistory):
     def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
         """Migrate and verify the history, as `migrate_history` does; the writers are `ELSEWHERE`.
 
-        Raises StoreError STORE_CONFLICT where there is not any more what was seen.
+        Raises StoreError STORE_DAMAGED where there are not the events that the run has counted.
         """
         assert set(writers) == {ELSEWHERE}
         cut = self._cut
