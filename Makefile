@@ -2,7 +2,7 @@
 # pinned and hashed files of requirements/, and skips that while the stamp is newer than those files.
 #
 #   make PYTHON=/path/to/python3.11 test     another interpreter
-#   make test ARGS="-k rollback"             further arguments for pytest (also for test-fast, coverage, crash, benchmark, benchmark-compare)
+#   make test ARGS="-k rollback"             further arguments for pytest (also for test-fast, full, coverage, crash, benchmark, benchmark-compare)
 #   make lock LOCK=--upgrade                 newer pins
 
 ifndef PYTHON
@@ -21,10 +21,12 @@ COVERAGE := --cov --cov-report=term-missing
 
 # Scripts and tests call `cicsc` by its name.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Tests start thousands of processes. Where nothing may be kept of what Python compiles, each compiles this package anew, in twice the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast coverage check format-check lint types layers dependencies docs fix crash benchmark \
+.PHONY: help demo test test-fast full coverage check format-check lint types layers dependencies docs fix crash benchmark \
 	benchmark-compare mutation writers lock clean
 
 help: ## this list
@@ -33,13 +35,16 @@ help: ## this list
 demo: $(VENV)/package.stamp ## migrate the example history, from preflight to rollback
 	sh examples/purchase_orders/run.sh
 
-test: $(VENV)/package.stamp $(VENV)/test.stamp ## every test; with CI set, also the branch coverage of the core
+test: $(VENV)/package.stamp $(VENV)/test.stamp ## what CI runs of the tests; with CI set, also the branch coverage of the core
 	$(PYTEST) $(if $(CI),$(COVERAGE)) $(ARGS)
 
-test-fast: $(VENV)/package.stamp $(VENV)/test.stamp ## all tests but the slow ones
+test-fast: $(VENV)/package.stamp $(VENV)/test.stamp ## some tests of everything, in about two minutes
 	$(PYTEST) -m "not slow" $(ARGS)
 
-coverage: $(VENV)/package.stamp $(VENV)/test.stamp ## every test, with the branch coverage of the core
+full: $(VENV)/package.stamp $(VENV)/test.stamp ## every test, also what repeats what CI shows, with every example and every death; takes some hours
+	CICSC_FULL=1 CICSC_CRASH_RUNS=$(CRASH_RUNS) $(PYTEST) $(ARGS)
+
+coverage: $(VENV)/package.stamp $(VENV)/test.stamp ## the tests of `make test`, with the branch coverage of the core
 	$(PYTEST) $(COVERAGE) $(ARGS)
 
 check: format-check lint types layers dependencies docs ## all that is checked beside the tests

@@ -2,6 +2,7 @@
 
 Environment:
     CI                 the profile `ci`: more examples, and a failing one is printed in a form that can be replayed
+    CICSC_FULL         "1": every test and every example, as `make full` does (see `sizes`)
     CICSC_WRITERS      "full": the writers of tests/concurrency in the full number, as `make writers` does
     CICSC_REAL_LOGS    the folder of the complete real event logs; without it, `shared/data/real` beside the checkout
 """
@@ -10,11 +11,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from sizes import CI, FULL, size
 
 if TYPE_CHECKING:
     from postgres_server import PostgresServers
@@ -25,24 +29,75 @@ SHARED = CHECKOUT.parent / "shared"
 settings.register_profile("dev", max_examples=100, deadline=None)
 settings.register_profile(
     "ci",
-    max_examples=500,
+    max_examples=size(100, ci=150, full=500),
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],  # two busy cores make a sound strategy look slow
 )
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.load_profile("ci" if CI else "dev")
+
+# The Java of a Spark in the tests compiles little and collects garbage in one thread, as it does not live long.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 
-UNMEASURED = ("concurrency", "conformance", "crash", "fuzz", "postgres", "properties")
-"""Folders of tests that go over covered lines many thousand times; measuring coverage would make them three times as slow."""
+MEASURED = ("cases", "unit")
+"""Folders of tests that cover the core; all others go over covered lines again, and measuring would make them twice as slow."""
+
+ONLY_NEWER = (
+    *("concurrency", "conformance/protocol", "conformance/runtime", "crash", "e2e"),
+    "postgres/test_stored_sharing.py",  # the processes share what they have read
+)
+"""Where the older PostgreSQL waits for the full run: it has passed the suites of the store and of the operations in CI."""
+
+LEFT_OUT: dict[str, Any] = {}
+"""What is known of the tests that wait for the full run."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the coverage of the core to the tests that say what they cover, and begin with those that take longest."""
-    items.sort(key=lambda item: item.path.relative_to(CHECKOUT / "tests").parts[0] != "real")
+    if not FULL:
+        left_out = {item for item in items if _waits_for_the_full_run(item)}
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+        getattr(config, "workeroutput", LEFT_OUT)["left_out"] = len(left_out)
+    items.sort(key=_turn)
     for item in items:
-        if item.path.relative_to(CHECKOUT / "tests").parts[0] in UNMEASURED:
+        if not _place(item.path).startswith(MEASURED):
             item.add_marker("no_cover")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a worker how many it has left out; all leave out the same."""
+    LEFT_OUT.update(getattr(node, "workeroutput", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much is not run here, which xdist would keep to itself."""
+    if LEFT_OUT.get("left_out"):
+        terminalreporter.write_line(f"{LEFT_OUT['left_out']} tests are left to `make full`")
+
+
+@cache
+def _place(path: Path) -> str:
+    """Where a file of tests stands below their folder."""
+    return path.relative_to(CHECKOUT / "tests").as_posix()
+
+
+def _waits_for_the_full_run(item: pytest.Item) -> bool:
+    if item.get_closest_marker("full"):
+        return True
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    is_older = "postgres-16" in parameters.values() or parameters.get("server") == "16"
+    return is_older and _place(item.path).startswith(ONLY_NEWER)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Spark comes first, so that one worker has all of it and its Java is started once; the complete logs come next."""
+    engine = item.callspec.params.get("engine", "") if hasattr(item, "callspec") else ""
+    if "spark" in item.path.stem or str(engine).startswith("spark"):
+        return 0
+    return 1 if _place(item.path).startswith("real") else 2
 
 
 @pytest.fixture(scope="session")

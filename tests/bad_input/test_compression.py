@@ -151,7 +151,10 @@ def bomb(ending: str, head: bytes, piece: bytes, pieces: int) -> bytes:
     return parts[0] + parts[1] * pieces + parts[2]
 
 
-@pytest.mark.parametrize("shape", BOMBS)
+@pytest.mark.parametrize(
+    "shape",
+    [pytest.param(shape, marks=[] if shape in {"brackets", "blank-lines"} else pytest.mark.slow) for shape in BOMBS],
+)
 def test_decompression_bomb_takes_neither_memory_nor_long(desk: Desk, shape: str) -> None:
     ending, name, head, piece, pieces, code = BOMBS[shape]
     name = desk.put(f"{name}.{ending}", bomb(ending, head, piece, pieces))

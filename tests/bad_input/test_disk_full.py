@@ -49,7 +49,10 @@ def is_refused(
     return error
 
 
-@pytest.mark.parametrize(("flag", "path"), FORMATS, ids=[path for _, path in FORMATS])
+@pytest.mark.parametrize(
+    ("flag", "path"),
+    [pytest.param(*one, id=one[1], marks=pytest.mark.slow if number % 4 else []) for number, one in enumerate(FORMATS)],
+)
 def test_file_that_the_kernel_refuses_to_let_grow(busy: Desk, flag: str, path: str) -> None:
     error = is_refused(busy, dry_run(flag, path), file_limit(600))
 

@@ -1,6 +1,6 @@
 """Many programs write while their tenant is cut over again and again; nothing that was acknowledged to them is lost.
 
-`make writers` runs it in full, with 32 writers, 200 cutovers, 50 rollbacks and 100,000 events for each kind of store. Otherwise it is
+`make writers`, and `make full`, run it in full, with 32 writers, 200 cutovers, 50 rollbacks and 100,000 events for each kind of store. Otherwise it is
 small. The history of a tenant is copied by each cutover, so the writers go on to another tenant after some.
 """
 
@@ -17,6 +17,7 @@ from cicsc.store.check import check_store
 from concurrency.ledgers import RIGHT, judge
 from concurrency.rounds import Measures, Writers, create_tenant, move, timed_store
 from conformance.store.desk import Desk
+from sizes import FULL
 
 
 class Size(NamedTuple):
@@ -37,9 +38,9 @@ class Size(NamedTuple):
         return self.tenants * self.moves
 
 
-FULL = Size(writers=32, think_s=0.15, tenants=25, moves=10, events=100_000)
+LARGE = Size(writers=32, think_s=0.15, tenants=25, moves=10, events=100_000)
 SMALL = Size(writers=8, think_s=0.03, tenants=3, moves=4, events=5_000)
-SIZE = FULL if os.environ.get("CICSC_WRITERS") == "full" else SMALL
+SIZE = LARGE if FULL or os.environ.get("CICSC_WRITERS") == "full" else SMALL
 
 FENCE_WAIT_MS_MAX = 5_000
 """The bound of the wait for the fence: a store gives up after this time (`WAIT_S`), and the tenant stays open."""

@@ -1,6 +1,6 @@
 """Stores whose users die, and the processes that do. Environment:
 
-CICSC_CRASH_RUNS    how many stories of deaths each kind of store goes through; `make crash` sets it to the full number
+CICSC_CRASH_RUNS    how many stories of deaths each kind of store goes through; `make crash` and `make full` set it to the full number
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from conformance.store.conftest import PARAMETERS
+from conformance.store.conftest import KINDS
 from conformance.store.desk import SqliteDesk
 from conformance.store.postgres_desk import PostgresDesk
 from crash.fork_server import ForkServer
@@ -34,7 +34,7 @@ def forks() -> Iterator[ForkServer]:
         yield server
 
 
-@pytest.fixture(params=PARAMETERS)
+@pytest.fixture(params=[KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])])
 def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
     """A store of each kind."""
     kind, _, version = request.param.partition("-")

@@ -9,8 +9,12 @@ from contextlib import contextmanager
 import pytest
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-EACH_ENDING = [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in ENDING[1:])]
-"""Each of them, as parameters of a test that takes its time: one is enough for `make test-fast`."""
+EACH_ENDING = [
+    signal.SIGINT,
+    pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    pytest.param(signal.SIGHUP, marks=(pytest.mark.slow, pytest.mark.full)),
+]
+"""Each of them, as parameters of a test that takes its time: one is enough for `make test-fast`, and two for CI."""
 
 
 @contextmanager

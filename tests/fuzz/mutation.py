@@ -1,7 +1,7 @@
 """Seeded mutation of bytes and of decoded documents, and what every fuzz run shares.
 
-Each input follows from a seed and its number alone, so a failing one can be made again. Outside CI a fiftieth of the
-inputs is tried; `CICSC_FUZZ_SEED` chooses other inputs than the usual ones, for a longer hunt.
+Each input follows from a seed and its number alone, so a failing one can be made again. `make full` tries all of the
+inputs, CI a tenth and anybody else a fiftieth; `CICSC_FUZZ_SEED` chooses other inputs than the usual ones, for a longer hunt.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from typing import Any
 
 import pytest
 
-CI = bool(os.environ.get("CI"))
+from sizes import size
+
 SEED = os.environ.get("CICSC_FUZZ_SEED", "cicsc")
 SHARDS = 4
 """Parts of a run, so that several processes share it."""
 
+OF_ALL = size(50, ci=10, full=1)
+"""One of so many inputs is tried."""
+
 each_shard = pytest.mark.parametrize("shard", range(SHARDS))
-marks = [pytest.mark.no_cover, *([pytest.mark.slow] if CI else [])]
-"""Marks of a module of fuzz runs: they cover again what other tests cover, and take long in CI."""
+marks = pytest.mark.no_cover
+"""The mark of a module of fuzz runs: they cover again what other tests cover."""
 
 TOKENS: tuple[bytes, ...] = (
     *(bytes([byte]) for byte in b'{}[],:" \n\r\t\\\0\x7f\x80\xff-+.eE019'),
@@ -44,10 +48,10 @@ def seeded(name: str, shard: int) -> random.Random:
     return random.Random(f"{SEED} {name} {shard}")
 
 
-def inputs(name: str, shard: int, in_ci: int) -> Iterator[random.Random]:
-    """As many sources of chance as a part of the run has inputs; `in_ci` counts those of all parts."""
+def inputs(name: str, shard: int, in_full: int) -> Iterator[random.Random]:
+    """As many sources of chance as a part of the run has inputs; `in_full` counts those of all parts of the full run."""
     chance = seeded(name, shard)
-    for _ in range(in_ci // SHARDS if CI else in_ci // SHARDS // 50):
+    for _ in range(in_full // SHARDS // OF_ALL):
         yield random.Random(chance.getrandbits(64))
 
 

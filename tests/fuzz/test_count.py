@@ -1,4 +1,4 @@
-"""CI tries a hundred thousand inputs in all, most of them events."""
+"""The full run tries a hundred thousand inputs in all, most of them events."""
 
 from __future__ import annotations
 

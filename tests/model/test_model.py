@@ -75,7 +75,7 @@ def explored(rules: Rules, bounds: Bounds) -> Exploration:
         pytest.param(ONE_RUN, id="one_run"),
         pytest.param(TWO_RUNS, id="two_runs"),
         pytest.param(Bounds(runs=1, events=3, crashes=3, take_overs=2), id="three_crashes_two_take_overs", marks=SLOW),
-        pytest.param(Bounds(runs=2, events=3, crashes=2), id="largest", marks=SLOW),
+        pytest.param(Bounds(runs=2, events=3, crashes=2), id="largest", marks=(SLOW, pytest.mark.full)),
     ],
 )
 def test_protocol_keeps_every_invariant(bounds):
@@ -103,15 +103,15 @@ def test_bounds_reach_thousands_of_worlds():
     [
         pytest.param(without("drain_at_fence", "drain_at_switch"), {*LOST, STILL}, id="no_drain"),
         pytest.param(without("drain_at_fence"), {STILL}, id="no_drain_at_fence", marks=SLOW),
-        pytest.param(without("fence_knows_generation"), LOST, id="fence_knows_no_generation"),
+        pytest.param(without("fence_knows_generation"), LOST, id="fence_knows_no_generation", marks=SLOW),
         pytest.param(without("owner_at_stage"), {OWNED, UNTOUCHED}, id="no_owner_at_stage", marks=SLOW),
         pytest.param(without("owner_at_switch"), {OWNED, UNTOUCHED}, id="no_owner_at_switch"),
         pytest.param(without("lease_at_stage"), {OWNED}, id="no_lease_at_stage", marks=SLOW),
-        pytest.param(without("lease_at_switch"), {OWNED}, id="no_lease_at_switch"),
+        pytest.param(without("lease_at_switch"), {OWNED}, id="no_lease_at_switch", marks=SLOW),
         pytest.param(without("lease_at_switch", "head_at_switch"), {*LOST, OWNED}, id="no_lease_and_no_head_at_switch", marks=SLOW),
         pytest.param(without("lease_at_switch", "drain_at_switch"), {*LOST, OWNED}, id="no_lease_and_no_drain_at_switch", marks=SLOW),
         pytest.param(without("drain_at_fence", "head_at_switch"), {*LOST, STILL}, id="no_drain_at_fence_and_no_head", marks=SLOW),
-        pytest.param(Rules(switch=ACTIVATE_FIRST), {EXACTLY_ONCE, KEPT, WHOLE}, id="switch_activates_then_opens"),
+        pytest.param(Rules(switch=ACTIVATE_FIRST), {EXACTLY_ONCE, KEPT, WHOLE}, id="switch_activates_then_opens", marks=SLOW),
         pytest.param(Rules(switch=RECORD_LAST), {EXACTLY_ONCE, KEPT}, id="switch_is_recorded_afterwards", marks=SLOW),
         pytest.param(Rules(switch=OPEN_LAST), {WHOLE}, id="switch_is_recorded_then_opens", marks=SLOW),
         pytest.param(without("forward_only"), {EXACTLY_ONCE, KEPT}, id="recovery_reopens_the_source"),
@@ -119,8 +119,8 @@ def test_bounds_reach_thousands_of_worlds():
         pytest.param(without("claim_waits"), {CLAIM}, id="claim_waits_for_no_lease", marks=SLOW),
         pytest.param(without("renews_while_held"), {STILL, OWNED}, id="renewal_of_what_is_over", marks=SLOW),
         pytest.param(without("renews_while_held", "head_at_switch"), {*LOST, STILL, OWNED}, id="renewal_of_what_is_over_and_no_head", marks=SLOW),
-        pytest.param(without("renews_to_deadline"), {WITHIN_DEADLINE}, id="renewal_past_the_deadline"),
-        pytest.param(without("lease_ends"), {FINALLY_OPEN, WITHIN_DEADLINE}, id="pause_without_end"),
+        pytest.param(without("renews_to_deadline"), {WITHIN_DEADLINE}, id="renewal_past_the_deadline", marks=SLOW),
+        pytest.param(without("lease_ends"), {FINALLY_OPEN, WITHIN_DEADLINE}, id="pause_without_end", marks=SLOW),
         pytest.param(without("recovers"), {FINALLY_OPEN}, id="no_recovery"),
         pytest.param(without("removes_own"), {EXACTLY_ONCE, KEPT, TWICE, UNTOUCHED}, id="removal_of_the_newest_generation", marks=SLOW),
         pytest.param(without("removes_of_tenant"), {NEIGHBOUR}, id="removal_without_the_tenant", marks=SLOW),
@@ -148,9 +148,9 @@ def test_mutant_is_caught_when_a_second_run_follows(rules, broken):
     "rules",
     [
         pytest.param(without("head_at_switch"), id="no_head_at_switch"),
-        pytest.param(without("drain_at_switch"), id="no_drain_at_switch"),
-        pytest.param(without("head_at_switch", "drain_at_switch"), id="neither"),
-        pytest.param(without("stages_all"), id="half_staged_is_read_back"),
+        pytest.param(without("drain_at_switch"), id="no_drain_at_switch", marks=SLOW),
+        pytest.param(without("head_at_switch", "drain_at_switch"), id="neither", marks=SLOW),
+        pytest.param(without("stages_all"), id="half_staged_is_read_back", marks=SLOW),
     ],
 )
 def test_redundant_check_can_be_missed_while_the_clock_goes_forward(rules):

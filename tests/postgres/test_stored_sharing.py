@@ -50,7 +50,9 @@ HOSTILE = ("", "'; drop table cicsc.event", 'a\tb\\n"\n', "\U0001f9ea", "\uffff"
 PLAN = compile_plan(V1, V2, V2.migrations["to_2"], now=0, actor=None)
 
 
-@pytest.fixture(autouse=True, params=["whole", "cut", "cut everywhere"])
+@pytest.fixture(
+    autouse=True, params=["cut", *(pytest.param(name, marks=pytest.mark.slow) for name in ("whole", "cut everywhere"))]
+)
 def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> Iterator[None]:
     """Share however little there is, in copies of this process, cut at ever more places; no file is left behind."""
     request.getfixturevalue("desk")  # the server's own files are not meant
@@ -58,7 +60,7 @@ def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.setattr(stored, "SHARED_EVENTS_MIN", 0)
     monkeypatch.setattr(
-        stored_shares, "SHARES_PER_WORKER", {"whole": 1, "cut": 5, "cut everywhere": 400}[request.param]
+        stored_shares, "SHARES_PER_WORKER", {"cut": 5, "whole": 1, "cut everywhere": 400}[request.param]
     )
     monkeypatch.setattr(choice, "forks_safely", lambda: True)
     monkeypatch.setattr(pool, "forks_safely", lambda: True)

@@ -28,8 +28,9 @@ from oracle.values import canonical
 from properties.applications import MIGRATION_ID
 from properties.strategies import Seeded, seeds
 from properties.test_migration_oracle import Case, Kept, draw_case
+from sizes import size
 
-EXAMPLES = 300 if os.environ.get("CI") else 40
+EXAMPLES = size(40, ci=80, full=300)
 OUTPUTS = ("artifact.json", "migrated.jsonl", "positions.jsonl")
 
 SURROUNDINGS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections import Counter
 
 import pytest
@@ -14,11 +13,11 @@ from oracle.expression import ARITHMETIC, interpret
 from oracle.expression import CONSTRUCTS as TAGS
 from properties.comparison import identical
 from properties.strategies import Seeded, cases, draw_case, seeds
+from sizes import FULL, size
 
-CI = bool(os.environ.get("CI"))
 ENVIRONMENTS_EACH = 10
-EXAMPLES = 4_000 if CI else 250
-PAIRS_MIN = 20_000 if CI else 1_000
+EXAMPLES = size(250, ci=1_000, full=4_000)
+PAIRS_MIN = size(1_000, ci=4_000, full=20_000)
 EVERY_TAG = {*TAGS, *ARITHMETIC}
 
 
@@ -71,7 +70,7 @@ def test_compiled_equals_interpreted_on_many_expressions() -> None:
 
     compare()
     assert len(comparison.pairs) >= PAIRS_MIN
-    if CI:  # fewer cases say too little about the rarest constructs
+    if FULL:  # fewer cases say too little about the rarest constructs
         rare = {tag: comparison.meaningful[tag] for tag in EVERY_TAG if comparison.meaningful[tag] < PAIRS_MIN // 200}
         assert not rare, f"constructs that hardly ever gave a value: {rare}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -29,8 +28,9 @@ from properties.applications import MIGRATION_ID, draw_bundle, draw_next_version
 from properties.comparison import identical
 from properties.histories import draw_history
 from properties.strategies import Draw, Seeded, seeds
+from sizes import size
 
-EXAMPLES = 1_500 if os.environ.get("CI") else 150
+EXAMPLES = size(150, ci=400, full=1_500)
 NOW, ACTOR = 1234, "the operator"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
@@ -17,9 +16,9 @@ from oracle.replay import Snapshot, held_rows
 from properties.applications import ATTRIBUTES, ENTITIES, columns_of, draw_query, some
 from properties.comparison import identical
 from properties.strategies import Draw, Seeded, chance, draw_field, draw_text, pick, seeds
+from sizes import size
 
-CI = bool(os.environ.get("CI"))
-EXAMPLES = 3_000 if CI else 300
+EXAMPLES = size(300, ci=800, full=3_000)
 
 Key = tuple[str, str, str]
 Case = tuple[dict[str, Any], dict[Key, Snapshot], int]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from hypothesis import given, settings
@@ -18,8 +17,9 @@ from properties.applications import draw_bundle
 from properties.comparison import identical
 from properties.histories import draw_history
 from properties.strategies import Seeded, seeds
+from sizes import size
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 100
+EXAMPLES = size(100, ci=300, full=1_000)
 
 
 def draw_application(seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:

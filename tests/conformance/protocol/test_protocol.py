@@ -3,7 +3,7 @@
 What happened is printed: how often each rule ended how (`pytest -rP` shows it). That each can fire is shown in `test_walks.py`.
 
 Environment:
-    CICSC_PROTOCOL_EXAMPLES    how many examples the long run takes for each kind of store
+    CICSC_PROTOCOL_EXAMPLES    how many examples the long run takes for each kind of store, if not those of `sizes`
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from conformance.protocol.machine import Protocol
+from sizes import size
 
-FEW = 6
-MANY = int(os.environ.get("CICSC_PROTOCOL_EXAMPLES", "60"))
+FEW = size(3, ci=6, full=6)
+MANY = int(os.environ.get("CICSC_PROTOCOL_EXAMPLES", size(20, ci=20, full=2_000)))
 STEPS = 60
 
 

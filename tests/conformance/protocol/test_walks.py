@@ -266,7 +266,7 @@ def test_open_transaction_is_waited_for(walk: Protocol, commits: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "then", ["go on", "do all", *(pytest.param(then, marks=pytest.mark.slow) for then in ("stop", "renew"))]
+    "then", ["go on", *(pytest.param(then, marks=pytest.mark.slow) for then in ("do all", "stop", "renew"))]
 )
 @pytest.mark.parametrize("what", sorted(set(MEANWHILE)))
 def test_whatever_happens_meanwhile(walk: Protocol, what: str, then: str) -> None:

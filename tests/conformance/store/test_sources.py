@@ -24,6 +24,10 @@ from conformance.store.generated import stored_case
 from conformance.store.history import BUNDLE, NEXT_BUNDLE, add_tenant, append, event, stored
 from e2e import shop
 from properties.applications import MIGRATION_ID
+from sizes import size
+
+SEEDS = size(10, ci=20, full=40)
+"""Of generated applications."""
 
 SOURCE, TARGET = shop.source(), shop.target()
 
@@ -319,7 +323,7 @@ def test_store_of_a_url_is_closed_on_every_path(desk: Desk, work: Any) -> None:
 def test_generated_histories_have_the_verdicts_of_their_files(desk: Desk, tmp_path: Path) -> None:
     compared = 0
     with desk.initialised() as store:
-        for seed in range(40):
+        for seed in range(SEEDS):
             case, events, tenants = stored_case(store, seed)
             if not tenants:
                 continue
@@ -333,7 +337,7 @@ def test_generated_histories_have_the_verdicts_of_their_files(desk: Desk, tmp_pa
             assert exported.digest == of_file.artifact.source_digest
             compared += len(tenants)
         checked = cicsc.check_store(store)
-    assert (compared > 30, checked.ok) == (True, True)
+    assert (compared > SEEDS // 2, checked.ok) == (True, True)
 
 
 def without_places(artifact: cicsc.Artifact) -> cicsc.Artifact:

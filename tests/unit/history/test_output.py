@@ -286,6 +286,10 @@ def test_same_file_is_seen_before_it_exists(tmp_path: Path) -> None:
     assert not same_file(tmp_path / "new", tmp_path / "newer")
 
 
+def test_a_path_that_can_name_no_file_is_that_of_no_other(tmp_path: Path) -> None:
+    assert not same_file(tmp_path / "a\0b", tmp_path / "a\0b")
+
+
 @pytest.mark.parametrize("ending", [".jsonl.gz", ".json.zst"])
 def test_how_rows_are_handed_over_does_not_change_a_compressed_file(tmp_path: Path, ending: str) -> None:
     events = [event(fields(seq=seq, payload={"noise": os.urandom(99).hex()})) for seq in range(1, 2_000)]
