@@ -1,4 +1,7 @@
-"""A signal midway through a command on a local Spark: what `test_interrupt` shows, and no Java and no Python worker."""
+"""A signal midway through a command on a local Spark: what `test_interrupt` shows, and no Java and no Python worker.
+
+Starting a Spark takes long, so CI interrupts each phase once, by one signal or the other; `make full` by both.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from e2e.shop import lay_out, long_history
 from e2e.signals import heeded
@@ -54,6 +58,11 @@ PHASES: dict[str, Callable[[Path], bool]] = {
 """How each phase shows: a process that is none of ours, blocks that were read, streams on their way, an output."""
 
 
+def phases(*in_ci: str, of: Iterable[str] = PHASES) -> list[ParameterSet]:
+    """The phases as parameters; those that are not named wait for the full run."""
+    return [pytest.param(phase, marks=[] if phase in in_ci else pytest.mark.full) for phase in of]
+
+
 def start_on_spark(folder: Path) -> subprocess.Popen[bytes]:
     """Start a dry run in a group of its own, as a shell does."""
     environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
@@ -94,7 +103,7 @@ def interrupted(folder: Path, phase: str, send: Callable[[subprocess.Popen[bytes
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", phases("starting", "folding"))
 def test_ctrl_c_leaves_nothing_behind(folder: Path, phase: str) -> None:
     code, out, err = interrupted(folder, phase, lambda process: os.killpg(process.pid, signal.SIGINT))
     error = json.loads(out)["error"]
@@ -106,7 +115,7 @@ def test_ctrl_c_leaves_nothing_behind(folder: Path, phase: str) -> None:
     assert len(err.splitlines()) == 2
 
 
-@pytest.mark.parametrize("phase", ["reading", "folding", "writing"])
+@pytest.mark.parametrize("phase", phases("reading", "writing", of=["reading", "folding", "writing"]))
 def test_a_request_to_end_leaves_nothing_behind(folder: Path, phase: str) -> None:
     def twice(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGTERM)

@@ -78,13 +78,27 @@ ON_SPARK = [pytest.param(name, marks=PYSPARK_WARNS) for name in ("spark", "spark
 
 
 QUICK_ON_SPARK = {
-    "test_generated_applications": {"spark-0"},
-    "test_tenants_that_are_cut": {"spark-cut-everywhere-target-final-2"},
-    "test_texts": {"spark-empty", "spark-CR LF", "spark-extra fields"},
+    "test_texts": {"spark-CR LF"},
     "test_outputs": {"spark-e.jsonl.gz-p.json"},
+    "test_errors_name_the_same_line": {"spark-the beginning of an array-1"},
+}
+"""Cases that are not left to the slow tests."""
+
+
+CI_ON_SPARK = {
+    "test_generated_applications": {"spark-0", "spark-cut-everywhere-1"},
+    "test_tenants_that_are_cut": {"spark-diverging_target-final-2", "spark-cut-everywhere-target-final-2"},
+    "test_texts": {
+        "spark-empty",
+        "spark-no last line feed",
+        "spark-CR LF",
+        "spark-a byte order mark",
+        "spark-extra fields",
+    },
+    "test_outputs": {"spark-e.jsonl.gz-p.json", "spark-e.parquet-p.json.zst"},
     "test_errors_name_the_same_line": {"spark-the beginning of an array-1", "spark-cut-everywhere-not a number-30"},
 }
-"""Cases that are not left to the slow tests; of tests that have no entry, those that are not cut everywhere."""
+"""Cases that are not left to the full run; of tests that have no entry, all."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,8 +106,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if _is_chosen(item, getattr(item, "callspec", None))]
     for item in items:
         spec = getattr(item, "callspec", None)
-        if _on_spark(spec) and not _is_quick(item.name.partition("[")[0], spec.id):
+        test = item.name.partition("[")[0]
+        if not _on_spark(spec):
+            if spec is not None and "engine" in spec.params and not _is_quick_on_workers(test, spec.params):
+                item.add_marker(pytest.mark.slow)
+            continue
+        if not _is_quick_on_spark(test, spec.id):
             item.add_marker(pytest.mark.slow)
+        if spec.id not in CI_ON_SPARK.get(test, {spec.id}):
+            item.add_marker(pytest.mark.full)
 
 
 def _on_spark(spec: Any) -> bool:
@@ -115,19 +136,25 @@ def _is_chosen(item: pytest.Item, spec: Any) -> bool:
     return not spec.id.startswith("spark-cut-everywhere") or test == "test_findings"
 
 
-def _is_quick(test: str, case: str) -> bool:
-    if test in QUICK_ON_SPARK:
-        return case in QUICK_ON_SPARK[test]
-    return not case.startswith("spark-cut-everywhere")
+def _is_quick_on_spark(test: str, case: str) -> bool:
+    return case in QUICK_ON_SPARK.get(test, ())
+
+
+def _is_quick_on_workers(test: str, params: dict[str, Any]) -> bool:
+    if params.get("engine") in {"workers-1", "workers-3"}:
+        return False
+    if test == "test_errors_name_the_same_line":
+        return params["line"] in {1, 60}
+    if test == "test_tenants_that_are_cut":
+        return params["equivalence"] == "final"
+    return test != "test_generated_applications" or params["seed"] < 3
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[None]:
-    """A Spark of two cores that all tests of this process share; its Java compiles little, as it does not live long."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
-        with session.spark_session("local[2]"):
-            yield
+    """A Spark of two cores that all tests of this process share."""
+    with session.spark_session("local[2]"):
+        yield
 
 
 @pytest.fixture(params=["workers-1", "workers-2", "workers-2-pure", "workers-3", "workers-2-cut-everywhere", *ON_SPARK])

@@ -51,6 +51,7 @@ def test_a_folder_of_lines(tmp_path: Path) -> None:
     assert SPARK.verify(folder, bundle=source()) == IN_PROCESS.verify(whole, bundle=source())
 
 
+@pytest.mark.slow
 def test_a_glob_and_a_path_with_its_characters(tmp_path: Path) -> None:
     for name in ("x[1].jsonl", "x1.jsonl", "y.jsonl"):
         laid_out(
@@ -60,6 +61,7 @@ def test_a_glob_and_a_path_with_its_characters(tmp_path: Path) -> None:
     assert cicsc.verify_history(f"{tmp_path}/{{x,y}}*.jsonl", engine="spark").events == 9
 
 
+@pytest.mark.slow
 def test_a_folder_of_parquet(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number, some in enumerate((EVENTS[:20], [{**event, "mark": 1} for event in EVENTS[20:]])):
@@ -78,12 +80,14 @@ def _to_parquet(lines: Path, file: Path) -> None:
     parquet.write_table(pa.Table.from_pylist([{**row, "payload": json.dumps(row["payload"])} for row in rows]), file)
 
 
+@pytest.mark.slow
 def test_parts_are_fetched_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folding, "SLICE_BYTES", 1)
     inputs = (source(), target(), laid_out(tmp_path, text_of(EVENTS[:6])), MIGRATION)
     assert SPARK.dry_run(tmp_path, *inputs) == IN_PROCESS.dry_run(tmp_path, *inputs)
 
 
+@pytest.mark.slow
 def test_a_slice_is_one_job_and_fetched_when_it_is_wanted() -> None:
     with session.spark_session(None) as spark:
         context = spark.sparkContext
@@ -135,8 +139,9 @@ def test_progress_adds_up_and_changes_nothing(tmp_path: Path) -> None:
     assert listener.total("folding") == Amount(events=len(EVENTS), streams=streams)
 
 
+@pytest.mark.slow
 def test_the_first_fault_by_path_and_line_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "READ_BYTES", 2_000)
+    monkeypatch.setattr(session, "READ_BYTES", 6_000)
     lines = text_of(EVENTS).splitlines(keepends=True)
     for name, line in (("b.jsonl", 1), ("a.jsonl", 40), ("c.jsonl", 2)):
         laid_out(tmp_path, b"".join([*lines[: line - 1], b"NaN\n", *lines[line - 1 :], b"}"]), name)
@@ -145,6 +150,7 @@ def test_the_first_fault_by_path_and_line_is_named(tmp_path: Path, monkeypatch: 
     assert f"{str(tmp_path / 'a.jsonl')!r} at line 40" in raised.value.message
 
 
+@pytest.mark.slow
 def test_places_of_findings_are_lines_of_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "READ_BYTES", 2_000)
     damaged = [dict(event) for event in EVENTS]
@@ -216,11 +222,16 @@ def test_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def command(folder: Path, *flags: object, before: tuple[str, ...] = ("-m", "cicsc"), **environment: str) -> Any:
-    """Run a dry run as a process of its own."""
+    """Run a dry run as a process of its own; the Java of executors compiles as little as that of the driver."""
+    (folder / "conf").mkdir(exist_ok=True)
+    (folder / "conf" / "spark-defaults.conf").write_text(
+        f"spark.executor.extraJavaOptions {os.environ['SPARK_SUBMIT_OPTS']}\n"
+    )
     for name, document in (("from", source()), ("to", target())):
         (folder / f"{name}.json").write_text(json.dumps(document))
     words = ["migration-dry-run", "--from", "from.json", "--to", "to.json", "--migration", MIGRATION, *map(str, flags)]
     given = {name: value for name, value in os.environ.items() if name not in {"JAVA_HOME", "PYSPARK_PYTHON"}}
+    given["SPARK_CONF_DIR"] = str(folder / "conf")
     return subprocess.run(
         [sys.executable, *before, *words], cwd=folder, capture_output=True, check=False, env=given | environment
     )
@@ -250,7 +261,9 @@ def test_without_java(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("master", ["local[2]", "local-cluster[2,1,1024]", "spark-submit"])
+@pytest.mark.parametrize(
+    "master", [pytest.param("local[2]", marks=pytest.mark.full), "local-cluster[2,1,1024]", "spark-submit"]
+)
 def test_places_where_it_runs(tmp_path: Path, master: str) -> None:
     history = laid_out(tmp_path, text_of(EVENTS))
     outputs = ["--artifact", "a.json", "--out-events", "e.jsonl", "--out-positions", "p.jsonl"]
@@ -290,9 +303,9 @@ def submitted(folder: Path, *flags: object) -> Any:
 
 @pytest.mark.slow
 def test_a_stream_of_any_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "SLICE_BYTES", 16 * 1024 * 1024)
+    monkeypatch.setattr(folding, "SLICE_BYTES", 8 * 1024 * 1024)
     with (tmp_path / "events.jsonl").open("wb") as file:
-        for start in range(240_000, 0, -20_000):
+        for start in range(120_000, 0, -20_000):
             file.write(text_of(one_order(range(start - 19_999, start + 1), "x" * 99)))
         file.write(text_of(EVENTS))
     inputs = (source(), target(), tmp_path / "events.jsonl", MIGRATION)

@@ -156,7 +156,10 @@ for _ in range(2):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setting", ["SPARK_LOCAL_DIRS", "spark.local.dir", "TMPDIR"])
+@pytest.mark.parametrize(
+    "setting",
+    ["spark.local.dir", *(pytest.param(name, marks=pytest.mark.full) for name in ("SPARK_LOCAL_DIRS", "TMPDIR"))],
+)
 def test_a_program_that_uses_spark_twice_and_names_a_disk(tmp_path: Path, setting: str) -> None:
     for name in ("disk", "conf", "tmp"):
         (tmp_path / name).mkdir()
