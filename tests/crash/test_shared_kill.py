@@ -26,7 +26,7 @@ from conformance.store.postgres_desk import PostgresDesk
 from crash.conftest import RUNS
 from postgres_server import PostgresServers
 
-KILLS = 60 if RUNS else 6
+KILLS = 60 if RUNS else 3
 STREAMS = 13_000
 PER_STREAM = 4
 LEASE_S = 1.0

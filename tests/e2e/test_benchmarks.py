@@ -78,6 +78,7 @@ def test_the_suite_prints_its_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_spark_is_measured_by_the_clock_alone(tmp_path: Path) -> None:
     found = printed(tmp_path, "run.py", "--events", "200", "--runs", "1", "--only", "spark")
     assert rows(found)["`migration-dry-run --out-events`, Spark"][1:3] == ["", ""]

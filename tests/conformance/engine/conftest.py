@@ -88,6 +88,7 @@ QUICK_ON_SPARK = {
 CI_ON_SPARK = {
     "test_generated_applications": {"spark-0", "spark-cut-everywhere-1"},
     "test_tenants_that_are_cut": {"spark-diverging_target-final-2", "spark-cut-everywhere-target-final-2"},
+    "test_findings": {"spark"},
     "test_texts": {
         "spark-empty",
         "spark-no last line feed",

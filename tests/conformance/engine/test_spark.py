@@ -261,9 +261,7 @@ def test_without_java(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "master", [pytest.param("local[2]", marks=pytest.mark.full), "local-cluster[2,1,1024]", "spark-submit"]
-)
+@pytest.mark.parametrize("master", ["local[2]", "local-cluster[2,1,1024]", "spark-submit"])
 def test_places_where_it_runs(tmp_path: Path, master: str) -> None:
     history = laid_out(tmp_path, text_of(EVENTS))
     outputs = ["--artifact", "a.json", "--out-events", "e.jsonl", "--out-positions", "p.jsonl"]
