@@ -49,6 +49,19 @@ ONLY_NEWER = (
 )
 """Where the older PostgreSQL waits for the full run: it has passed the suites of the store and of the operations in CI."""
 
+SQLITE_FIRST = (
+    *ONLY_NEWER,
+    *(
+        f"conformance/operations/test_{name}.py"
+        for name in ("finalize", "races", "recover", "status", "store_rollback")
+    ),
+    *(
+        f"conformance/store/test_{name}.py"
+        for name in ("reading", "run_fence", "run_ownership", "run_tenants", "sources", "values")
+    ),
+)
+"""Where PostgreSQL counts as slow: it passes the rest of the suites, and tests/postgres, in `make test-fast`."""
+
 LEFT_OUT: dict[str, Any] = {}
 """What is known of the tests that wait for the full run."""
 
@@ -62,6 +75,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         getattr(config, "workeroutput", LEFT_OUT)["left_out"] = len(left_out)
     items.sort(key=_turn)
     for item in items:
+        if _waits_for_the_slow_tests(item):
+            item.add_marker("slow")
         if not _place(item.path).startswith(MEASURED):
             item.add_marker("no_cover")
 
@@ -87,15 +102,26 @@ def _place(path: Path) -> str:
 def _waits_for_the_full_run(item: pytest.Item) -> bool:
     if item.get_closest_marker("full"):
         return True
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    parameters = _parameters(item)
     is_older = "postgres-16" in parameters.values() or parameters.get("server") == "16"
     return is_older and _place(item.path).startswith(ONLY_NEWER)
 
 
+def _waits_for_the_slow_tests(item: pytest.Item) -> bool:
+    """Whether `make check` runs it anyway, or another kind of store shows the same."""
+    place = _place(item.path)
+    if place.startswith("docs"):
+        return True
+    return "postgres-18" in _parameters(item).values() and place.startswith(SQLITE_FIRST)
+
+
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
 def _turn(item: pytest.Item) -> int:
     """Spark comes first, so that one worker has all of it and its Java is started once; the complete logs come next."""
-    engine = item.callspec.params.get("engine", "") if hasattr(item, "callspec") else ""
-    if "spark" in item.path.stem or str(engine).startswith("spark"):
+    if "spark" in item.path.stem or str(_parameters(item).get("engine", "")).startswith("spark"):
         return 0
     return 1 if _place(item.path).startswith("real") else 2
 

@@ -63,6 +63,7 @@ def test_signal_while_temporary_files_are_on_the_disk(
     desk.refused(said, before, code="INTERRUPTED", exit_code=3, says=number.name)
 
 
+@pytest.mark.slow
 @each_signal
 def test_signal_while_a_rollback_is_written(desk: Desk, number: signal.Signals) -> None:
     desk.put(

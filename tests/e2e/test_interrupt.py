@@ -87,7 +87,9 @@ def left_behind(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", EACH_ENDING)
-@pytest.mark.parametrize("bytes_written", [0, 1], ids=["while-reading", "while-writing"])
+@pytest.mark.parametrize(
+    "bytes_written", [pytest.param(0, id="while-reading", marks=pytest.mark.slow), pytest.param(1, id="while-writing")]
+)
 def test_dry_run_leaves_nothing_behind(folder: Path, number: signal.Signals, bytes_written: int) -> None:
     with start(dry_run(*OUTPUTS), folder) as process:
         wait_until(lambda: (folder / "out").exists() and written(folder) >= bytes_written, process)
@@ -105,6 +107,7 @@ def test_dry_run_leaves_nothing_behind(folder: Path, number: signal.Signals, byt
     assert b"Exception ignored" not in err
 
 
+@pytest.mark.slow
 def test_replay_ends_with_whole_lines_and_the_error(folder: Path) -> None:
     words = [*COMMAND, "history-replay", "--events", "long.jsonl", "--bundle", "bundle.v0.json"]
     with start(words, folder) as process:

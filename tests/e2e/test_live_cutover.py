@@ -149,6 +149,7 @@ def test_a_signal_begins_no_further_tenant(tmp_path: Path) -> None:
     assert [standing(url, tenant).owner for tenant in ("acme", "bmart", "corner")] == [None] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", EACH_ENDING)
 def test_a_signal_reaches_the_workers(tmp_path: Path, number: signal.Signals) -> None:
     url = lay_out_store(tmp_path, "acme", "bmart", "corner", "delta", entities=MANY)
@@ -216,6 +217,7 @@ def test_a_process_that_is_killed_is_recovered_after_its_lease(tmp_path: Path) -
     assert standing(url, "acme").owner is None
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_can_be_taken_over_at_once(tmp_path: Path) -> None:
     url = lay_out_store(tmp_path, "acme", entities=MANY)
     with start((*CUTOVER, "--tenant", "acme", "--lease", "60", "--execute"), tmp_path) as process:

@@ -82,6 +82,7 @@ def test_lines_come_and_go_and_figures_stay(folder: Path, workers: str) -> None:
     assert "events/s" in last
 
 
+@pytest.mark.slow
 def test_the_report_is_the_same_wherever_it_is_made(folder: Path) -> None:
     _, shown, _ = on_terminal(folder)
     with start(folder, stderr=subprocess.PIPE) as process:
@@ -90,6 +91,7 @@ def test_the_report_is_the_same_wherever_it_is_made(folder: Path) -> None:
     assert (unseen, said) == (shown, b"")
 
 
+@pytest.mark.slow
 def test_no_summary_no_progress(folder: Path) -> None:
     assert on_terminal(folder, "--summary", "never")[2] == b""
 

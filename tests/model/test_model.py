@@ -73,7 +73,7 @@ def explored(rules: Rules, bounds: Bounds) -> Exploration:
     "bounds",
     [
         pytest.param(ONE_RUN, id="one_run"),
-        pytest.param(TWO_RUNS, id="two_runs"),
+        pytest.param(TWO_RUNS, id="two_runs", marks=SLOW),
         pytest.param(Bounds(runs=1, events=3, crashes=3, take_overs=2), id="three_crashes_two_take_overs", marks=SLOW),
         pytest.param(Bounds(runs=2, events=3, crashes=2), id="largest", marks=(SLOW, pytest.mark.full)),
     ],
@@ -82,6 +82,7 @@ def test_protocol_keeps_every_invariant(bounds):
     assert explored(Rules(), bounds).broken == {}
 
 
+@SLOW
 def test_every_step_of_the_protocol_happens():
     happened = explored(Rules(), TWO_RUNS).names
 

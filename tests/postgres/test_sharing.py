@@ -214,6 +214,7 @@ def test_a_signal_ends_every_process(store: PostgresStore, connect: Connect, mon
     assert (report.ok, report.interrupted, store.gate("t").owner, generations(connect)) == (False, True, None, [1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [

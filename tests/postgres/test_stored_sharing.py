@@ -119,7 +119,10 @@ def test_every_number_of_processes_gives_the_same_bytes(store: PostgresStore, tm
     assert checked[0] == checked[1]
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "json", "json.gz", "jsonl.zst", "parquet"])
+@pytest.mark.parametrize(
+    "ending",
+    ["jsonl", *(pytest.param(name, marks=pytest.mark.slow) for name in ("json", "json.gz", "jsonl.zst", "parquet"))],
+)
 def test_every_number_of_processes_exports_the_same_bytes(store: PostgresStore, tmp_path: Path, ending: str) -> None:
     source, out = cicsc.StoreSource(store, None), tmp_path / f"out.{ending}"
     found = []
@@ -370,6 +373,7 @@ def of_more(cut_tenants: Any, moment: Any, url: str, heads: dict[str, StoreHead]
     return cut_tenants(moment, url, more, workers)
 
 
+@pytest.mark.slow
 @only_cut
 def test_processes_that_are_spawned(store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pool, "forks_safely", lambda: False)

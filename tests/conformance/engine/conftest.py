@@ -142,7 +142,7 @@ def _is_quick_on_spark(test: str, case: str) -> bool:
 
 
 def _is_quick_on_workers(test: str, params: dict[str, Any]) -> bool:
-    if params.get("engine") in {"workers-1", "workers-3"}:
+    if params["engine"] in {"workers-1", "workers-3"} or (params["engine"] == "workers-2" and len(params) > 1):
         return False
     if test == "test_errors_name_the_same_line":
         return params["line"] in {1, 60}
