@@ -57,7 +57,7 @@ SQLITE_FIRST = (
     ),
     *(
         f"conformance/store/test_{name}.py"
-        for name in ("reading", "run_fence", "run_ownership", "run_tenants", "sources", "values")
+        for name in ("reading", "run_fence", "run_ownership", "run_tenants", "runs", "sources", "values")
     ),
 )
 """Where PostgreSQL counts as slow: it passes the rest of the suites, and tests/postgres, in `make test-fast`."""
