@@ -89,7 +89,6 @@ def test_sibling_of_a_payload_key_diverges_in_the_attribute(log: Path) -> None:
     assert example_of(refused) == (*step, "attrs.permit_id", "travel permit 423", "travel permit 143614")
 
 
-@pytest.mark.full
 def test_wrong_state_map_of_one_type_diverges_in_its_state(log: Path) -> None:
     refused = call("migration-preflight", *migration(log, "broken_state_map"))
 

@@ -1,7 +1,6 @@
 """All five real logs as one history: 42 tenants, 1.44 million events, one application, on every engine.
 
-The application has the types, constraints and migrations of the five, which never touch each other. CI takes two of them:
-the one with the most tenants, and a small one; `make full` takes all.
+The application has the types, constraints and migrations of the five, which never touch each other.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 
 from real.calling import call
-from sizes import FULL
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +25,6 @@ LOGS = {
     "road_traffic_fines": "fines_v1_to_v2",
     "sepsis": "v1_to_v2",
 }
-IN_CI = ("bpic2020_travel_expenses", "sepsis")
-TAKEN = {log: name for log, name in LOGS.items() if FULL or log in IN_CI}
-EVENTS, TENANTS = (1_438_157, 42) if FULL else (276_240, 39)
 ENGINES = (
     ["--workers", "1"],
     ["--workers", "2"],
@@ -55,10 +50,10 @@ def by_type(migration: dict[str, Any]) -> dict[str, Any]:
 
 
 def joined(checkout: Path, folder: Path) -> list[object]:
-    """Write the application that the logs belong to, and return the flags of its migration."""
+    """Write the application that all logs belong to, and return the flags of its migration."""
     sides: list[dict[str, Any]] = [{"version": 0, "types": {}, "constraints": {}} for _ in range(2)]
     types: dict[str, Any] = {}
-    for log, migration_id in TAKEN.items():
+    for log, migration_id in LOGS.items():
         found = bundles(checkout, log)
         types |= by_type(found[1]["core_ir"]["migrations"][migration_id])
         for side, document in zip(sides, found, strict=True):
@@ -74,10 +69,10 @@ def joined(checkout: Path, folder: Path) -> list[object]:
 
 @pytest.fixture(scope="module")
 def history(real_logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The logs, one after the other, as one file."""
+    """All logs, one after the other, as one file."""
     path = tmp_path_factory.mktemp("every_log") / "events.jsonl"
     with path.open("wb") as whole:
-        for log in TAKEN:
+        for log in LOGS:
             with gzip.open(real_logs / f"{log}.jsonl.gz") as one:
                 shutil.copyfileobj(one, whole)
     return path
@@ -91,6 +86,6 @@ def test_every_engine_gives_the_same(checkout: Path, history: Path, tmp_path: Pa
         call("migration-dry-run", *flags, "--events", history, "--artifact", written, *engine)
         artifacts.append(written.read_bytes())
     first = json.loads(artifacts[0])
-    assert (first["source_events"], len(first["heads"])) == (EVENTS, TENANTS)
+    assert (first["source_events"], len(first["heads"])) == (1_438_157, 42)
     assert first["ok"] is True
     assert artifacts[1:] == artifacts[:1] * (len(ENGINES) - 1)

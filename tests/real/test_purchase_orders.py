@@ -95,7 +95,6 @@ def test_complete_log_migrates_and_means_the_same(example: Path, log: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.full
 def test_complete_log_refuses_the_broken_version(example: Path, log: Path) -> None:
     refused = call("migration-preflight", *migration(example, "bundle.v2.broken.json", log))
 
@@ -106,7 +105,6 @@ def test_complete_log_refuses_the_broken_version(example: Path, log: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.full
 def test_complete_log_rolls_back_from_the_reversible_version(example: Path, log: Path, tmp_path: Path) -> None:
     renamed, target = tmp_path / "renamed.jsonl", "bundle.v2.reversible.json"
     forward = call("migration-dry-run", *migration(example, target, log), "--out-events", renamed)

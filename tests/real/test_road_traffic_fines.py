@@ -76,7 +76,6 @@ def test_version_2_means_the_same_after_every_event(excerpt: Path) -> None:
     assert artifact["preflight"]["verify"]["equivalence"]["streams_compared"] == EXCERPT["entities"]
 
 
-@pytest.mark.full
 def test_renamed_history_rolls_back_to_the_very_history(log: Path, tmp_path: Path) -> None:
     to, renamed = BUNDLES / "reversible" / "to.json", tmp_path / "renamed.jsonl"
     _rename(log, to, renamed)
@@ -98,7 +97,6 @@ def _rename(log: Path, to: Path, renamed: Path) -> None:
         file.writelines(member.sub(lambda old: names[old[0]], line, count=1) for line in lines)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("variant", EXPECTED["refused"])
 def test_variant_is_refused_on_the_complete_log(variant: str, log: Path) -> None:
     refused = call("migration-preflight", *migration(log, variant))
