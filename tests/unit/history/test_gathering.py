@@ -233,6 +233,17 @@ def test_what_was_gathered_can_be_added_to_after_it_was_sorted() -> None:
     assert list(sorter.streams()) == []
 
 
+def test_equal_seqs_come_in_canonical_order_beside_what_else_was_gathered() -> None:
+    sorter = Sorter()
+    assert sorter.gatherer is not None
+    first, second = (line_with(f'{{"n":{number}}}', "2") for number in (2, 1))
+    sorter.gatherer.take(b"\n".join([first, line_with("{}"), second, line_with("{}").replace(b'"1"', b'"9"'), b""]))
+    for _ in range(2):
+        found = [(key[2], text.split(b"\n")) for key, stream in sorter.streams() for _, text in stream.pieces]
+        assert found == [("1", [line_with("{}"), second, first]), ("9", [line_with("{}").replace(b'"1"', b'"9"')])]
+    sorter.close()
+
+
 def test_many_streams() -> None:
     gatherer = new_gatherer()
     lines = [line_with("{}").replace(b'"entity_id":"1"', b'"entity_id":"%d"' % number) for number in range(5_000)]
