@@ -19,6 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
+from cicsc import signals
 from cicsc.errors import UsageError, WorkError
 
 if TYPE_CHECKING:
@@ -159,12 +160,21 @@ def make_temporary(path: Path) -> BinaryIO:
     return cast("BinaryIO", io.BufferedRandom(raw, BUFFER_BYTES))
 
 
-def make_temporary_folder(parent: Path | None = None) -> tempfile.TemporaryDirectory[str]:
-    """Make a folder for temporary files, in `parent` or the system's place; WorkError where that fails."""
-    try:
-        return tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=parent)
-    except OSError as error:
-        raise _temporary_error(error) from error
+class TemporaryFolder(tempfile.TemporaryDirectory[str]):
+    """A folder for temporary files, which a signal neither leaves behind half made nor half removed."""
+
+    def __init__(self, parent: Path | None = None) -> None:
+        """Make it in `parent` or the system's place; WorkError where that fails."""
+        try:
+            with signals.deferred():
+                super().__init__(prefix=TEMPORARY_PREFIX, dir=parent)
+        except OSError as error:
+            raise _temporary_error(error) from error
+
+    def cleanup(self) -> None:
+        """Remove it with all that is in it."""
+        with signals.deferred():
+            super().cleanup()
 
 
 def require_space(folder: Path, needed: int, what: str, setting: str = "TMPDIR") -> None:

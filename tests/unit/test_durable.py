@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cicsc import durable
-from cicsc.durable import make_temporary_folder, temporary_file, whole_file
+from cicsc.durable import TemporaryFolder, temporary_file, whole_file
 from cicsc.errors import WorkError
 from unit.limits import file_size_limit
 
@@ -196,7 +196,7 @@ def test_temporary_file_on_a_full_disk_is_an_error() -> None:
     assert raised.value.code == "DISK_FULL"
 
 
-@pytest.mark.parametrize("make", [make_temporary_folder, lambda: temporary_file().__enter__()])
+@pytest.mark.parametrize("make", [TemporaryFolder, lambda: temporary_file().__enter__()])
 def test_missing_place_for_temporary_files_is_an_error(
     make: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,4 +209,4 @@ def test_no_place_for_temporary_files_at_all_is_an_error(monkeypatch: pytest.Mon
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
     with pytest.raises(WorkError, match="cannot write 'temporary files': no usable temporary directory"):
-        make_temporary_folder()
+        TemporaryFolder()

@@ -12,11 +12,12 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from cicsc import signals
 from cicsc.engine.choice import forks_safely, peak_rss_bytes
 from cicsc.errors import CicscError, WorkError
 
@@ -32,7 +33,6 @@ Last_co = TypeVar("Last_co", covariant=True)
 WORKERS_MAX: Final = 64
 """Processes at once, whatever the machine has."""
 
-_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _ORPHAN_CHECK_S: Final = 1.0
 _END_S: Final = 10.0
 
@@ -92,7 +92,7 @@ class Pool(Generic[Result, Last]):
         try:
             for _ in range(self._workers):
                 # A signal between the copying of a process and the first line of its own would act as in the parent.
-                with _signals_held():
+                with signals.blocked():
                     self._hands.append(_Hand(context, self._make))
         except BaseException:
             self._end()
@@ -186,18 +186,6 @@ class _Hand:
         self._process.close()
 
 
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _died(exit_code: int | None) -> WorkError:
     how = f"with exit code {exit_code}"
     hint = "nothing was written; the command may be run again, or with --workers 1"
@@ -210,10 +198,10 @@ def _died(exit_code: int | None) -> WorkError:
 
 def _serve(connection: Connection, make: Callable[[], Worker[Any, Any]], parent: int) -> None:
     """Be a worker: the parent is told what signals mean, and kills those that it does not need."""
-    for number in _SIGNALS:
+    for number in signals.ENDING:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDING)
     # Decoded events are many, short-lived and hold no cycles: looking for these so often is a waste.
     gc.set_threshold(50_000, 20, 100)
     with suppress(BrokenPipeError):

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
-from cicsc.durable import make_temporary_folder
+from cicsc.durable import TemporaryFolder
 from cicsc.history.gathering import framed_blocks, gathered_blocks, new_gatherer
 from cicsc.history.merging import MergedStream, merged
 from cicsc.history.model import StreamKey
@@ -69,7 +68,7 @@ class Sorter:
         self._parent = temporary_folder
         self._place = place
         self._progress = progress
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: TemporaryFolder | None = None
         self._runs: list[Run] = []
 
     def account(self, events: int = 0, size: int = 0) -> None:
@@ -169,7 +168,7 @@ class Sorter:
         if self._place is not None:
             return self._place
         if self._folder is None:
-            self._folder = make_temporary_folder(self._parent)
+            self._folder = TemporaryFolder(self._parent)
         return Path(self._folder.name)
 
     def _write(self, pieces: Iterator[Framed]) -> Run:

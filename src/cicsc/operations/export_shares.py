@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cicsc.durable import make_temporary_folder
+from cicsc.durable import TemporaryFolder
 from cicsc.engine.folding import each_share
 from cicsc.engine.leaves import Chain, LeavesPair
 from cicsc.engine.lines import WaitingRows
@@ -39,7 +39,7 @@ def write_shares(cut: CutStore, writer: RowWriter[Event], progress: Progress) ->
     chain = Chain()
     streams: Counter[str] = Counter()
     seen: Counter[str] = Counter()
-    with make_temporary_folder() as name:
+    with TemporaryFolder() as name:
         copy = partial(_copy, Path(name))
         shares = each_share(copy, PiecesWork(cut), shares=len(cut.shares), workers=cut.workers, progress=progress)
         with closing(shares):  # so that no process goes on when writing has failed

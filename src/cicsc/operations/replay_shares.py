@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cicsc.durable import make_temporary_folder
+from cicsc.durable import TemporaryFolder
 from cicsc.engine.folding import each_share
 from cicsc.engine.shares import RunsWork, cut_runs
 from cicsc.engine.spool import Spool
@@ -51,7 +51,7 @@ def replay_pieces(cut: CutStore, wanted: Wanted, found: Found, progress: Progres
     Raises StoreError as `fold_store` does.
     """
     seen: Counter[str] = Counter()
-    with make_temporary_folder() as name:
+    with TemporaryFolder() as name:
         replay = partial(_replay_pieces, wanted, Path(name))
         shares = each_share(replay, PiecesWork(cut), shares=len(cut.shares), workers=cut.workers, progress=progress)
         with closing(shares):  # so that no process goes on when nobody takes the snapshots

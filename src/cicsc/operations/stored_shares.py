@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cicsc.durable import make_temporary_folder
+from cicsc.durable import TemporaryFolder
 from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work
 from cicsc.engine.lines import WaitingRows, handed_on
 from cicsc.engine.parts import conclude
@@ -100,7 +100,7 @@ def fold_store(
     where the moment has ended.
     """
     assert snapshots is None, "only a cutover takes snapshots"
-    with make_temporary_folder() as name:
+    with TemporaryFolder() as name:
         folder = Path(name)
         work = _ReadingWork(plan, cut, folder)
         folded = fold_work(plan, work, shares=len(cut.shares), folder=folder, workers=cut.workers, progress=progress)

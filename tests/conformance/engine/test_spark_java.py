@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -71,29 +70,11 @@ def test_what_java_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [*(tmp_path / "one").iterdir(), *(tmp_path / "two").iterdir()] == []
 
 
-def interrupted_while_starting(steps: list[str]) -> None:
-    with java._signals_deferred():
-        signal.raise_signal(signal.SIGINT)
-        steps.append("started")
-    steps.append("not reached")
-
-
-def test_a_signal_while_java_is_started_acts_afterwards() -> None:
-    steps: list[str] = []
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            interrupted_while_starting(steps)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert steps == ["started"]
-
-
 def test_in_another_thread_signals_are_left_alone() -> None:
     done = []
 
     def work() -> None:
-        with java._signals_deferred(), session._signals_kept():
+        with session._signals_kept():
             done.append(1)
 
     thread = threading.Thread(target=work)

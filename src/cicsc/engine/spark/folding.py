@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pyarrow as pa
 
-from cicsc.durable import make_temporary_folder
+from cicsc.durable import TemporaryFolder
 from cicsc.engine.leaves import Leaves, LeavesPair
 from cicsc.engine.lines import WaitingRows, hand_on_lines
 from cicsc.engine.parts import Part, TenantRows, run_part
@@ -82,7 +82,7 @@ class StreamFolder:
 
     def _rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[_Data]:
         try:
-            with make_temporary_folder(executor_folder()) as place:
+            with TemporaryFolder(executor_folder()) as place:
                 yield from self._folded(batches, Path(place))
         except CicscError as error:
             yield "error", pickle.dumps(error)

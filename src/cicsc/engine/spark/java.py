@@ -15,18 +15,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from cicsc import signals
 from cicsc.engine.spark.space import LOCAL_DIRS, cleared_folder, cleared_folders
 from cicsc.errors import WorkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import FrameType
 
 START_S: Final = 120.0
 """How long Java may take to start, in seconds."""
@@ -36,7 +35,6 @@ END_S: Final = 10.0
 
 _POLL_S: Final = 0.05
 _CONNECTION: Final = "connection"
-_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class JavaError(Exception):
@@ -51,7 +49,7 @@ def own_java(settings: Mapping[str, str], log: BinaryIO) -> Iterator[Any]:
     """
     from pyspark import SparkContext  # noqa: PLC0415 - optional, and takes long to import
 
-    with ExitStack() as stack:
+    with signals.closed_in_peace() as stack:
         folder = stack.enter_context(cleared_folder())
         environment = _environment(folder)
         if os.environ.get(LOCAL_DIRS):
@@ -84,7 +82,7 @@ def _process(
     log.flush()
     process: subprocess.Popen[bytes] | None = None
     try:
-        with _signals_deferred():
+        with signals.deferred():
             process = subprocess.Popen(  # noqa: S603 - Spark's own command
                 words, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
             )
@@ -170,29 +168,6 @@ def _set(added: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
-
-
-@contextmanager
-def _signals_deferred() -> Iterator[None]:
-    """Let a signal act only afterwards, so that what is started is known to whoever has to end it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = {number: handler for number in _SIGNALS if callable(handler := signal.getsignal(number))}
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
 
 
 @contextmanager

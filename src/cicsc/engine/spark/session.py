@@ -16,6 +16,7 @@ import warnings
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from cicsc import signals
 from cicsc.durable import temporary_file
 from cicsc.engine.spark.java import JavaError, named_programs, own_java, quiet_py4j
 from cicsc.engine.spark.space import LOCAL_DIRS, cleared_folders, is_local
@@ -116,7 +117,7 @@ def _started(master: str | None) -> Iterator[Any]:
     conf = SparkConf(loadDefaults=False).setAll([] if submitted else list(_OWN.items()))
     if master is not None:
         conf.setMaster(master)
-    with temporary_file() as log, quiet_py4j(), ExitStack() as stack:
+    with temporary_file() as log, quiet_py4j(), signals.closed_in_peace() as stack:
         try:
             with nullcontext() if submitted else named_programs(), _signals_kept():
                 gateway = SparkContext._gateway  # noqa: SLF001 - that of a Spark that was there before

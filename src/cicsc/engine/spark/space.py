@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cicsc.durable import TEMPORARY_PREFIX, make_temporary_folder, require_space
+from cicsc.durable import TEMPORARY_PREFIX, TemporaryFolder, require_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +49,7 @@ def cleared_folders(parents: Iterable[str], stack: ExitStack) -> list[Path]:
 @contextmanager
 def cleared_folder(parent: Path | None = None) -> Iterator[Path]:
     """Give a folder for the temporary files of other processes, which may still write to it while they end."""
-    folder = make_temporary_folder(parent)
+    folder = TemporaryFolder(parent)
     place = Path(folder.name)
     try:
         yield place

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from cicsc.errors import CicscError, WorkError
 from cicsc.operations.live.cutover import cut_over
+from cicsc.signals import ENDING, blocked
 from cicsc.store import open_store
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ LOOK_S: Final = 0.2
 
 FAILED_STARTS_MAX: Final = 3
 """Workers that end before they can begin anything; then no other is started."""
-
-_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +98,7 @@ class Crew:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         # Signals wait until the worker can deal with them: it unblocks them itself.
-        with _blocked(), theirs:
+        with blocked(), theirs:
             process = context.Process(target=_work, args=(theirs, *self._given), daemon=True)
             process.start()
             self._workers.append(_Worker(process, ours))
@@ -139,15 +138,6 @@ class Crew:
             yield worker.tenant, None
 
 
-@contextmanager
-def _blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 # ------------------------------------------------------------------------------------ in the worker's process
 
 
@@ -157,10 +147,10 @@ class _Signals:
     def __init__(self) -> None:
         self.has_come = False
         self._may_raise = False
-        for number in _SIGNALS:
+        for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._note)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         if self.has_come:

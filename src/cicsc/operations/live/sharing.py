@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cicsc.durable import make_temporary_folder
+from cicsc.durable import TemporaryFolder
 from cicsc.engine.choice import worker_count
 from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work
 from cicsc.engine.inprocess import migrate_history
@@ -96,7 +96,7 @@ class StagedHistory(TenantHistory):
         """
         assert set(writers) == {ELSEWHERE}
         cut = self._cut
-        with make_temporary_folder() as name:
+        with TemporaryFolder() as name:
             work, folder = _StagingWork(cut, self._run), Path(name)
             folded = fold_work(
                 plan,
