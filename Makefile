@@ -102,7 +102,7 @@ lock: COMPILE = $(INTERPRETER) -m uv pip compile --quiet --universal --python-ve
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK)
 
 clean: ## remove the environment and everything that the tools left
-	rm -rf $(VENV) src/cicsc/history/_gather.* build dist htmlcov mutants .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) src/cicsc/history/_native.* build dist htmlcov mutants .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 # ---------------------------------------------------------------------------------------------- set-up
 

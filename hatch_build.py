@@ -17,7 +17,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULE = "cicsc/history/_gather"
+MODULE = "cicsc/history/_native"
 FLAGS = ["-O3", "-std=c11", "-fPIC", "-fvisibility=hidden", "-shared", "-Wall", "-Wextra"]
 ON_MACOS = ["-undefined", "dynamic_lookup"]  # the interpreter has the symbols
 

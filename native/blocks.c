@@ -5,11 +5,7 @@
 
 #include "blocks.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 enum {
-    FIRST_ROOM = 256 * 1024,
     LENGTH_BYTES = 8,
     HEADER_MAX = 9, /* the longest head of a value: a type and eight bytes */
     FIX_ARRAY = 0x90,
@@ -24,29 +20,7 @@ enum {
     UINT_16 = 0xCD,
 };
 
-static bool reserve(Bytes *bytes, size_t more)
-{
-    size_t wanted = bytes->room ? bytes->room : FIRST_ROOM;
-    char *data;
-
-    if (bytes->room - bytes->size >= more)
-        return true;
-    while (wanted - bytes->size < more)
-        wanted *= 2;
-    if ((data = realloc(bytes->data, wanted)) == NULL)
-        return false;
-    bytes->data = data;
-    bytes->room = wanted;
-    return true;
-}
-
 /* What follows writes into room that was reserved. */
-
-static void put(Bytes *bytes, const char *data, size_t size)
-{
-    memcpy(bytes->data + bytes->size, data, size);
-    bytes->size += size;
-}
 
 static void put_big_endian(char *to, uint64_t number, int size)
 {
@@ -67,7 +41,7 @@ static void put_string(Bytes *bytes, Span text)
         put_head(bytes, (unsigned char)(FIX_STR | text.size), 0, 0);
     else
         put_head(bytes, STR_32, text.size, 4);
-    put(bytes, text.at, text.size);
+    bytes_put(bytes, text.at, text.size);
 }
 
 static void put_seq(Bytes *bytes, int64_t seq)
@@ -103,7 +77,7 @@ static bool write_block(Bytes *bytes, const Stream *stream, size_t first, size_t
     for (int name = 0; name < NAMES; name++)
         names += stream->names[name].size;
     text_size += count - 1;
-    if (!reserve(bytes, LENGTH_BYTES + HEADER_MAX * (NAMES + 3 + count) + names + text_size))
+    if (!bytes_reserve(bytes, LENGTH_BYTES + HEADER_MAX * (NAMES + 3 + count) + names + text_size))
         return false;
     bytes->size += LENGTH_BYTES;
     put_head(bytes, FIX_ARRAY | (NAMES + 2), 0, 0);
@@ -118,8 +92,8 @@ static bool write_block(Bytes *bytes, const Stream *stream, size_t first, size_t
     put_head(bytes, BIN_32, text_size, 4);
     for (size_t event = first; event < first + count; event++) {
         if (event > first)
-            put(bytes, "\n", 1);
-        put(bytes, stream->events[event].text.at, stream->events[event].text.size);
+            bytes_put(bytes, "\n", 1);
+        bytes_put(bytes, stream->events[event].text.at, stream->events[event].text.size);
     }
     put_big_endian(bytes->data + begin, bytes->size - begin - LENGTH_BYTES, LENGTH_BYTES);
     return true;

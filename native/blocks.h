@@ -3,12 +3,8 @@
 #ifndef CICSC_BLOCKS_H
 #define CICSC_BLOCKS_H
 
+#include "bytes.h"
 #include "streams.h"
-
-typedef struct {
-    char *data;
-    size_t size, room;
-} Bytes;
 
 /* Where to go on: the stream, and the event in it. */
 typedef struct {

@@ -240,3 +240,30 @@ const char *record_scan(const char *at, const char *end, Record *record)
         return NULL;
     return EXPECT("}") && *at == '\n' ? at : NULL;
 }
+
+const char *record_object(const char *at, const char *end)
+{
+    return object(at, end, 0);
+}
+
+const char *record_integer(const char *at, int64_t *found)
+{
+    return integer(at, found);
+}
+
+const char *record_name(const char *at, Span *found)
+{
+    found->at = at;
+    while (at != NULL && *at != '\t') {
+        unsigned char byte = (unsigned char)*at;
+        if (byte >= 0x80)
+            at = wide_character(at);
+        else if (byte < 0x20 || byte == '"' || byte == '\\')
+            return NULL;
+        else
+            at++;
+    }
+    if (at != NULL)
+        found->size = (size_t)(at - found->at);
+    return at;
+}

@@ -24,4 +24,9 @@ typedef struct {
    strict JSON; else NULL, also for an event that is only rare: one with an exponent, with many digits, with deep nesting. */
 const char *record_scan(const char *at, const char *end, Record *record);
 
+/* The pieces of a record, which return the place behind what they have read, or NULL. */
+const char *record_object(const char *at, const char *end);
+const char *record_integer(const char *at, int64_t *found);
+const char *record_name(const char *at, Span *found); /* a text up to a tab, with nothing to escape in it */
+
 #endif

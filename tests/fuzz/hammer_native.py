@@ -8,11 +8,11 @@ import random
 import sys
 
 
-def gatherer_of(path: str):
-    spec = importlib.util.spec_from_file_location("cicsc.history._gather", path)
+def native_at(path: str):
+    spec = importlib.util.spec_from_file_location("cicsc.history._native", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Gatherer()
+    return module
 
 
 def record(chance: random.Random) -> bytes:
@@ -35,11 +35,20 @@ def damaged(chance: random.Random, text: bytes) -> bytes:
     return bytes(data)
 
 
+def row(chance: random.Random) -> bytes:
+    payload = record(chance).partition(b'"payload":')[2].partition(b',"ts"')[0].replace(b"\\", b"\\\\")
+    name = chance.choice((b"t", "é\U0001f600".encode(), b"x" * 40))
+    return b"\t".join([b"12", name, b"7", b"1", b"paid", payload, b"-5", b"me", b"\\N"])
+
+
 def main(path: str, rounds: int) -> None:
     chance = random.Random("cicsc")
-    taken = given_back = 0
+    native = native_at(path)
+    taken = given_back = rows_taken = 0
     for _ in range(rounds):
-        gatherer = gatherer_of(path)
+        rows = [damaged(chance, row(chance)) for _ in range(chance.randrange(1, 3))]
+        rows_taken += native.records_of_rows(b"\n".join([*rows, b""]), b'"t"') is not None
+        gatherer = native.Gatherer()
         for _ in range(chance.randrange(1, 4)):
             texts = [damaged(chance, record(chance)) for _ in range(chance.randrange(1, 30))]
             count, _, others = gatherer.take(b"\n".join([*texts, b""]))
@@ -51,7 +60,7 @@ def main(path: str, rounds: int) -> None:
             place = found[0]
         if chance.random() < 0.5:
             gatherer.clear()
-    sys.stdout.write(f"{taken} {given_back}")
+    sys.stdout.write(f"{taken} {given_back} {rows_taken}")
 
 
 if __name__ == "__main__":

@@ -48,14 +48,34 @@ class Gatherer(Protocol):
         """Bytes of memory that are held."""
 
 
-def new_gatherer() -> Gatherer | None:
-    """Return a gatherer, or nothing where there is no native part or the environment variable CICSC_PURE forbids it."""
+class Native(Protocol):
+    """The module."""
+
+    def Gatherer(self) -> Gatherer:  # noqa: N802 - a class
+        """Make a gatherer."""
+
+    def records_of_rows(self, rows: bytes, tenant: bytes, /) -> tuple[bytes, list[int], list[int]] | None:
+        """Make records of rows that PostgreSQL copied out as text: lines of the columns that `rows.h` names.
+
+        `tenant` is the tenant as JSON text. Returns the records as lines, the position of each, and the numbers (from
+        0) of those with which another stream begins; None where a row does not hold just what a record may hold.
+        """
+
+
+def native_part() -> Native | None:
+    """Return the native part, or nothing where there is none or the environment variable CICSC_PURE forbids it."""
     if os.environ.get("CICSC_PURE"):
         return None
     try:
-        return cast("Gatherer", import_module("cicsc.history._gather").Gatherer())
+        return cast("Native", import_module("cicsc.history._native"))
     except ImportError:
         return None
+
+
+def new_gatherer() -> Gatherer | None:
+    """Return a gatherer, or nothing where there is no native part."""
+    part = native_part()
+    return None if part is None else part.Gatherer()
 
 
 def framed_blocks(gatherer: Gatherer) -> Iterator[Framed]:

@@ -213,7 +213,9 @@ class HeadStreams:
     def __iter__(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream to its end."""
         head = self._head
-        streams = self._reading.placed_streams(head.generation, upto_position=head.position, within=self._within)
+        streams = self._reading.placed_streams(
+            head.generation, upto_position=head.position, within=self._within, alone=True
+        )
         for key, batches in streams:
             some = gathered(batches)
             if isinstance(some, Placed):

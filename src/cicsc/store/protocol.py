@@ -64,11 +64,18 @@ class TenantReading(TenantView, Protocol):
         ...
 
     def placed_streams(
-        self, generation: int | None = None, *, upto_position: int | None = None, within: KeyRange = EVERY_STREAM
+        self,
+        generation: int | None = None,
+        *,
+        upto_position: int | None = None,
+        within: KeyRange = EVERY_STREAM,
+        alone: bool = False,
     ) -> Iterator[tuple[StreamKey, Iterator[Placed]]]:
         """Yield streams as `streams` does, some events at a time, with their positions.
 
-        Those beyond `upto_position` are left out. `within` names the streams that are wanted, by default all.
+        Those beyond `upto_position` are left out. `within` names the streams that are wanted, by default all. With
+        `alone` nothing else may be asked of the store by this reading before the last stream has passed, which may be
+        quicker.
         """
         ...
 

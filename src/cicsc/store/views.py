@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, compress, groupby, islice, pairwise
 from operator import itemgetter, ne, or_
 from typing import Any, Final, Generic, TypeVar
 
-from cicsc.history.model import INTEGER_MAX, Event, EventList, StreamKey
+from cicsc.history.model import INTEGER_MAX, Event, EventList, StreamKey, stream_key
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import (
@@ -60,18 +60,29 @@ def _at_most(number: int, batches: Iterable[list[PlacedRow]]) -> Iterator[list[P
     return (rows[start : start + number] for rows in batches for start in range(0, len(rows), number))
 
 
-def _segments(tenant_id: str, batches: Iterable[list[PlacedRow]]) -> Iterator[tuple[StreamKey, Placed]]:
-    """Yield the events of rows, which are decoded a batch at a time, cut where another stream begins."""
-    decoder = EventDecoder(tenant_id)
-    for rows in _at_most(DECODED_ROWS, batches):
-        columns: Any = tuple(zip(*rows, strict=True))
-        positions, types, ids = columns[0], columns[2], columns[3]
-        events = decoder.events(columns[2:])
-        is_plain = events.is_plain
-        begins = compress(range(1, len(rows)), map(or_, map(ne, ids, ids[1:]), map(ne, types, types[1:])))
-        for start, end in pairwise((0, *begins, len(rows))):
-            placed = Placed(positions[start:end], EventList(events[start:end], is_plain=is_plain))
-            yield (tenant_id, types[start], ids[start]), placed
+def segments_of(decoder: EventDecoder, rows: Sequence[PlacedRow]) -> Iterator[tuple[StreamKey, Placed]]:
+    """Yield the events of some rows, which are decoded at once, cut where another stream begins."""
+    columns: Any = tuple(zip(*rows, strict=True))
+    types, ids = columns[2], columns[3]
+    events = decoder.events(columns[2:])
+    begins = compress(range(1, len(rows)), map(or_, map(ne, ids, ids[1:]), map(ne, types, types[1:])))
+    return cut_events(columns[0], events, [0, *begins])
+
+
+def cut_events(
+    positions: Sequence[int], events: EventList, begins: Iterable[int]
+) -> Iterator[tuple[StreamKey, Placed]]:
+    """Yield events with their positions, cut where each stream begins."""
+    is_plain = events.is_plain
+    for start, end in pairwise((*begins, len(events))):
+        placed = Placed(positions[start:end], EventList(events[start:end], is_plain=is_plain))
+        yield stream_key(events[start]), placed
+
+
+def streams_of(segments: Iterable[tuple[StreamKey, Placed]]) -> Iterator[tuple[StreamKey, Iterator[Placed]]]:
+    """Yield the streams that segments, which come by key, are cut of."""
+    for key, some in groupby(segments, _stream_of):
+        yield key, map(_placed_of, some)
 
 
 def _joined(batches: Iterator[Placed]) -> Iterable[Event]:
@@ -147,11 +158,28 @@ class Reading(View[Database], TenantReading):
         return ((key, _joined(batches)) for key, batches in self.placed_streams(generation))
 
     def placed_streams(
-        self, generation: int | None = None, *, upto_position: int | None = None, within: KeyRange = EVERY_STREAM
+        self,
+        generation: int | None = None,
+        *,
+        upto_position: int | None = None,
+        within: KeyRange = EVERY_STREAM,
+        alone: bool = False,
     ) -> Iterator[tuple[StreamKey, Iterator[Placed]]]:
-        batches = self._batches(generation, INTEGER_MAX if upto_position is None else upto_position, within)
-        for key, segments in groupby(_segments(self._tenant_id, batches), _stream_of):
-            yield key, map(_placed_of, segments)
+        position = INTEGER_MAX if upto_position is None else upto_position
+        return streams_of(self._segments(generation, position, within, alone=alone))
+
+    def _segments(
+        self,
+        generation: int | None,
+        upto_position: int,
+        within: KeyRange,
+        *,
+        alone: bool,  # noqa: ARG002 - for others
+    ) -> Iterator[tuple[StreamKey, Placed]]:
+        """Yield the streams that `placed_streams` does, in segments."""
+        decoder = EventDecoder(self._tenant_id)
+        for rows in _at_most(DECODED_ROWS, self._batches(generation, upto_position, within)):
+            yield from segments_of(decoder, rows)
 
     def rows(self, generation: int | None = None, *, within: KeyRange = EVERY_STREAM) -> Iterator[PlacedRow]:
         return chain.from_iterable(self._batches(generation, INTEGER_MAX, within))

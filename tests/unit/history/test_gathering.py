@@ -283,7 +283,7 @@ def test_wrong_calls_are_refused() -> None:
 
 
 def test_package_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cicsc.history._gather", None)
+    monkeypatch.setitem(sys.modules, "cicsc.history._native", None)
     assert new_gatherer() is None
 
 

@@ -68,7 +68,8 @@ class PlacedHistory(TenantHistory):
 
     def _read(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         generation, upto_position, within = self._wanted
-        for key, batches in self._reading.placed_streams(generation, upto_position=upto_position, within=within):
+        streams = self._reading.placed_streams(generation, upto_position=upto_position, within=within, alone=True)
+        for key, batches in streams:
             self.placed.clear()
             stream = gathered(batches)
             if isinstance(stream, Placed):

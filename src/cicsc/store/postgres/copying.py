@@ -7,14 +7,24 @@ Source: the documentation of PostgreSQL, COPY, "Text Format".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from cicsc.store.encoding import PlacedRow, RowsHasher
+from cicsc.canonical import canonical_bytes
+from cicsc.decoding import WatchingDecoder
+from cicsc.history.gathering import Native
+from cicsc.history.model import Event, EventList, StreamKey
+from cicsc.store.encoding import EventDecoder, PlacedRow, RowsHasher
+from cicsc.store.records import Placed
+from cicsc.store.views import cut_events, segments_of
 
 _SPECIAL: Final = "\\\b\f\n\r\t\v"
 _ESCAPES: Final = str.maketrans(dict(zip(_SPECIAL, ("\\\\", "\\b", "\\f", "\\n", "\\r", "\\t", "\\v"), strict=True)))
 _ROWS_AT_ONCE: Final = 2_048
+
+_LETTERS: Final = dict(zip("bfnrtv\\", "\b\f\n\r\t\v\\", strict=True))
+_replace_escapes: Final = re.compile(r"\\(.)").sub
 
 
 def copied_lines(target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher) -> Iterator[bytes]:
@@ -50,3 +60,36 @@ def _line(begin: str, row: PlacedRow) -> str:
 
 def _escaped(text: str) -> str:
     return text.translate(_ESCAPES)
+
+
+class CopiedDecoder:
+    """Makes events of the lines of `copied_events`; belongs to one thread.
+
+    The native part makes records of rows that hold what a record may hold, as most do; others are taken apart here.
+    """
+
+    def __init__(self, tenant_id: str, native: Native) -> None:
+        self._tenant = canonical_bytes(tenant_id)
+        self._records_of_rows = native.records_of_rows
+        self._decode_lines = WatchingDecoder(Event).decode_lines
+        self._decoder = EventDecoder(tenant_id)
+
+    def segments(self, lines: bytes) -> Iterator[tuple[StreamKey, Placed]]:
+        """Yield the events of some lines, cut where another stream begins; raises InputError EVENT_UNREADABLE."""
+        found = self._records_of_rows(lines, self._tenant)
+        if found is None:
+            return segments_of(self._decoder, [_row(line) for line in lines.decode().split("\n")[:-1]])
+        records, positions, begins = found
+        events, is_plain = self._decode_lines(records)
+        return cut_events(positions, EventList(events, is_plain=is_plain), begins)
+
+
+def _row(line: str) -> PlacedRow:
+    columns = line.split("\t")
+    position, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra = map(_unescaped, columns)
+    more = None if columns[-1] == "\\N" else extra
+    return int(position), 0, entity_type, entity_id, int(seq), event_type, payload, int(ts), actor_id, more
+
+
+def _unescaped(text: str) -> str:
+    return _replace_escapes(lambda found: _LETTERS.get(found[1], found[1]), text) if "\\" in text else text

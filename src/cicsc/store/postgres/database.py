@@ -6,9 +6,10 @@ Nothing else of the store sees an error of the driver. What the rows mean is not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from itertools import chain, count
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from inspect import GEN_CLOSED, getgeneratorstate
+from itertools import chain, count, islice
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -52,6 +53,7 @@ class Database:
         self.name = address.name
         self.schema_seen = False
         self._cursors = count(1)
+        self._copying: Generator[Buffer] | None = None
         with self._translated():
             self._connection = psycopg.connect(**address.parameters, autocommit=True)  # type: ignore[arg-type]
         try:
@@ -133,10 +135,24 @@ class Database:
             for lines in pieces:
                 copy.write(lines)
 
-    def copied_lines(self, name: str) -> Iterator[Buffer]:
-        """Yield the rows of a COPY, each a line; only inside a transaction."""
+    def copied_lines(self, name: str) -> Generator[Buffer]:
+        """Yield the rows of a COPY, each a line; only inside a transaction, and nothing else meanwhile."""
+        self._copying = self._copied(name)
+        return self._copying
+
+    def _copied(self, name: str) -> Generator[Buffer]:
         with self._translated(), self._connection.cursor() as cursor, cursor.copy(QUERIES[name]) as copy:
             yield from copy
+        self._copying = None
+
+    def copied_pieces(self, name: str, rows_max: int) -> Iterator[bytes]:
+        """Yield the rows of a COPY, as many lines at once as are wanted at most, fewer where they are long."""
+        with closing(self.copied_lines(name)) as lines:
+            number = 1
+            while some := list(islice(lines, number)):
+                data = b"".join(some)
+                yield data
+                number = max(1, min(rows_max, 4 * number, FETCH_BYTES * len(some) // len(data)))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -176,8 +192,15 @@ class Database:
     def rollback(self) -> None:
         """End the transaction that is open; a connection on which that fails is closed.
 
-        So is one on which rows were being copied in when a signal came: it would wait for the end of the copy for ever.
+        So is one on which rows were being copied when an error or a signal came out of the copy: the driver holds its
+        lock as long as the error holds the copy, and would wait for it for ever.
         """
+        copying, self._copying = self._copying, None
+        if copying is not None:
+            if getgeneratorstate(copying) == GEN_CLOSED:
+                self._connection.close()
+            with suppress(StoreError):
+                copying.close()  # which whoever was reading it has left
         if self.is_idle:
             return
         if self._connection.info.transaction_status is not TransactionStatus.ACTIVE:

@@ -307,12 +307,29 @@ copy cicsc.event
     (tenant_id, generation, position, ordinal, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra)
 from stdin;
 
--- name: sum_bounds
+-- name: copy_bounds
 -- COPY takes no parameters; what it reads is told by settings of the transaction.
 select set_config('cicsc.tenant_id', %(tenant_id)s, true), set_config('cicsc.generation', %(generation)s::text, true),
     set_config('cicsc.first_type', %(first_type)s, true), set_config('cicsc.first_id', %(first_id)s, true),
     set_config('cicsc.end_generation', %(end_generation)s::text, true), set_config('cicsc.end_type', %(end_type)s, true),
-    set_config('cicsc.end_id', %(end_id)s, true);
+    set_config('cicsc.end_id', %(end_id)s, true), set_config('cicsc.position', %(position)s::text, true);
+
+-- name: copied_events
+copy (
+    select position, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra
+    from cicsc.event
+    where (tenant_id, generation, entity_type, entity_id) >= (
+            current_setting('cicsc.tenant_id'), current_setting('cicsc.generation')::bigint,
+            current_setting('cicsc.first_type'), current_setting('cicsc.first_id')
+        )
+        and (tenant_id, generation, entity_type, entity_id) < (
+            current_setting('cicsc.tenant_id'), current_setting('cicsc.end_generation')::bigint,
+            current_setting('cicsc.end_type'), current_setting('cicsc.end_id')
+        )
+        and position <= current_setting('cicsc.position')::bigint
+    order by tenant_id, generation, entity_type, entity_id, seq
+)
+to stdout;
 
 -- name: sum_events
 copy (

@@ -8,15 +8,18 @@ from itertools import islice
 from typing import Any, Final
 
 from cicsc.errors import FenceError
-from cicsc.history.model import Event
+from cicsc.history.gathering import native_part
+from cicsc.history.model import INTEGER_MAX, Event, StreamKey
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import EventRow, RowsHasher, event_rows, snapshot_rows
+from cicsc.store.postgres.copying import CopiedDecoder
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.driver_errors import unstorable_text
 from cicsc.store.protocol import StoreMoment
+from cicsc.store.records import Placed
 from cicsc.store.refusals import paused, stale_generation, wrong_seq
-from cicsc.store.views import SUMMED_ROWS, Reading, Transaction, View, stretch_of
+from cicsc.store.views import DECODED_ROWS, SUMMED_ROWS, Reading, Transaction, View, stretch_of
 
 ROWS_MAX: Final = 256
 """Rows in one statement, and rows of a stream that are read at once."""
@@ -45,14 +48,30 @@ class PostgresReading(_PostgresView, Reading[Database]):
     """A tenant as it is when the reading transaction begins."""
 
     def sum_rows(self, generation: int, tick: Callable[[int], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
-        self._database.run("sum_bounds", stretch_of(generation, within) | {"tenant_id": self._tenant_id})
-        found = RowsHasher()
-        for line in self._database.copied_lines("sum_events"):
-            found.add(line, 1)
-            if found.count % SUMMED_ROWS == 0:
-                tick(SUMMED_ROWS)
-        tick(found.count % SUMMED_ROWS)
+        self._bound_copy(generation, INTEGER_MAX, within)
+        lines, found = self._database.copied_lines("sum_events"), RowsHasher()
+        while some := list(islice(lines, SUMMED_ROWS)):
+            found.add(b"".join(some), len(some))
+            tick(len(some))
         return found
+
+    def _segments(
+        self, generation: int | None, upto_position: int, within: KeyRange, *, alone: bool
+    ) -> Iterator[tuple[StreamKey, Placed]]:
+        native = native_part()
+        # While rows are copied, the connection can do nothing else.
+        if native is None or not alone:
+            yield from super()._segments(generation, upto_position, within, alone=alone)
+            return
+        tenant_id, number = self._generation(generation)
+        self._bound_copy(number, upto_position, within)
+        decoder = CopiedDecoder(tenant_id, native)
+        for lines in self._database.copied_pieces("copied_events", DECODED_ROWS):
+            yield from decoder.segments(lines)
+
+    def _bound_copy(self, generation: int, upto_position: int, within: KeyRange) -> None:
+        names = {"tenant_id": self._tenant_id, "position": upto_position}
+        self._database.run("copy_bounds", stretch_of(generation, within) | names)
 
 
 class PostgresMoment(StoreMoment):

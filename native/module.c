@@ -1,9 +1,10 @@
-/* The Python module `cicsc.history._gather`: one class, which `gathering.py` documents. */
+/* The Python module `cicsc.history._native`, which `gathering.py` documents: a class and a function. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "blocks.h"
+#include "rows.h"
 
 typedef struct {
     PyObject_HEAD
@@ -214,13 +215,68 @@ static PyType_Slot gatherer_slots[] = {
 };
 
 static PyType_Spec gatherer_spec = {
-    .name = "cicsc.history._gather.Gatherer",
+    .name = "cicsc.history._native.Gatherer",
     .basicsize = sizeof(Gatherer),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = gatherer_slots,
 };
 
-static int gather_exec(PyObject *module)
+/* ------------------------------------------------------------------------------------------------------------- rows */
+
+static bool is_same(Span one, Span other)
+{
+    return one.size == other.size && memcmp(one.at, other.at, one.size) == 0;
+}
+
+/* Makes records of all rows; returns false with an exception, or without one where some row is another. */
+static bool make_records(const char *at, const char *end, Span tenant, Bytes *records, PyObject *positions, PyObject *begins)
+{
+    Row row, last = {0};
+
+    for (Py_ssize_t number = 0; at < end; number++) {
+        RowOutcome outcome = row_record(&at, end, tenant, records, &row);
+        if (outcome == ROW_NO_MEMORY)
+            PyErr_NoMemory();
+        if (outcome != ROW_TAKEN)
+            return false;
+        bool begins_here = number == 0 || !is_same(row.entity_id, last.entity_id) || !is_same(row.entity_type, last.entity_type);
+        if (begins_here && !append(begins, PyLong_FromSsize_t(number)))
+            return false;
+        if (!append(positions, PyLong_FromLongLong(row.position)))
+            return false;
+        last = row;
+    }
+    return true;
+}
+
+static PyObject *records_of_rows(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *rows, *positions = PyList_New(0), *begins = PyList_New(0), *found = NULL;
+    Bytes records = {NULL, 0, 0};
+    const char *tenant;
+    Py_ssize_t tenant_size;
+
+    if (positions != NULL && begins != NULL && PyArg_ParseTuple(args, "Sy#:records_of_rows", &rows, &tenant, &tenant_size)) {
+        const char *at = PyBytes_AS_STRING(rows), *end = at + PyBytes_GET_SIZE(rows);
+        if (at == end || end[-1] != '\n')
+            PyErr_Format(PyExc_ValueError, "expected rows, each with a line feed at its end");
+        else if (make_records(at, end, (Span){tenant, (size_t)tenant_size}, &records, positions, begins))
+            found = Py_BuildValue("y#OO", records.data, (Py_ssize_t)records.size, positions, begins);
+        else if (!PyErr_Occurred())
+            found = Py_NewRef(Py_None);
+        free(records.data);
+    }
+    Py_XDECREF(positions);
+    Py_XDECREF(begins);
+    return found;
+}
+
+static PyMethodDef functions[] = {
+    {"records_of_rows", records_of_rows, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int module_exec(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&gatherer_spec);
     int failed = type == NULL || PyModule_AddObjectRef(module, "Gatherer", type);
@@ -229,13 +285,13 @@ static int gather_exec(PyObject *module)
     return failed ? -1 : 0;
 }
 
-static PyModuleDef_Slot gather_slots[] = {{Py_mod_exec, gather_exec}, {0, NULL}};
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 
-static struct PyModuleDef gather_module = {
-    PyModuleDef_HEAD_INIT, .m_name = "_gather", .m_size = 0, .m_slots = gather_slots,
+static struct PyModuleDef native_module = {
+    PyModuleDef_HEAD_INIT, .m_name = "_native", .m_size = 0, .m_methods = functions, .m_slots = module_slots,
 };
 
-PyMODINIT_FUNC PyInit__gather(void)
+PyMODINIT_FUNC PyInit__native(void)
 {
-    return PyModuleDef_Init(&gather_module);
+    return PyModuleDef_Init(&native_module);
 }
