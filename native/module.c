@@ -1,9 +1,10 @@
-/* The Python module `cicsc.history._native`, which `gathering.py` documents: a class and a function. */
+/* The Python module `cicsc.history._native`, which `native.py` documents: a class and two functions. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "blocks.h"
+#include "canonical.h"
 #include "rows.h"
 
 typedef struct {
@@ -271,7 +272,32 @@ static PyObject *records_of_rows(PyObject *Py_UNUSED(module), PyObject *args)
     return found;
 }
 
+/* -------------------------------------------------------------------------------------------------------- canonical */
+
+static PyObject *canonical_lines(PyObject *Py_UNUSED(module), PyObject *records)
+{
+    PyObject *found;
+    Py_ssize_t size;
+
+    if (!PyBytes_Check(records))
+        return PyErr_Format(PyExc_TypeError, "expected bytes, found %s", Py_TYPE(records)->tp_name);
+    size = PyBytes_GET_SIZE(records);
+    /* Nothing gets longer, but the last line may lack its line feed; and there is always room left. */
+    if ((found = PyBytes_FromStringAndSize(NULL, size + 2)) == NULL)
+        return NULL;
+    Bytes lines = {PyBytes_AS_STRING(found), 0, (size_t)size + 2};
+    const char *at = PyBytes_AS_STRING(records), *end = at + size;
+    while (at < end)
+        if (!canonical_record(&at, end, &lines)) {
+            Py_DECREF(found);
+            Py_RETURN_NONE;
+        }
+    _PyBytes_Resize(&found, (Py_ssize_t)lines.size);
+    return found;
+}
+
 static PyMethodDef functions[] = {
+    {"canonical_lines", canonical_lines, METH_O, NULL},
     {"records_of_rows", records_of_rows, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "words.h"
+
 enum {
     DIGITS_MAX = 18,       /* of an integer: fits 64 bits whatever they are */
     FLOAT_DIGITS_MAX = 15, /* a double is written with the digits that it was read from, if they are not more */
@@ -64,8 +66,9 @@ static const char *wide_character(const char *at)
     return at + more + 1;
 }
 
-/* Tells whether eight bytes are all ASCII, and neither a control character, a quote nor a backslash. */
-static bool are_usual(const char *at)
+/* The top bit of each of eight bytes that is not ASCII, or a control character, a quote or a backslash; exact up to the
+   first such byte. */
+static inline uint64_t unusual(const char *at)
 {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
     uint64_t bytes, quotes, slashes;
@@ -74,7 +77,18 @@ static bool are_usual(const char *at)
     quotes = bytes ^ (ones * '"');
     slashes = bytes ^ (ones * '\\');
     /* Each of the three differences borrows into the top bit of a byte that is what is looked for, or of one above it. */
-    return ((bytes | (bytes - ones * 0x20) | (quotes - ones) | (slashes - ones)) & tops) == 0;
+    return (bytes | (bytes - ones * 0x20) | (quotes - ones) | (slashes - ones)) & tops;
+}
+
+/* Passes over usual characters; the one that it returns may be another. */
+static inline const char *after_usual(const char *at, const char *end)
+{
+    for (; end - at >= 8; at += 8) {
+        uint64_t found = unusual(at);
+        if (found)
+            return at + bytes_before(found);
+    }
+    return at;
 }
 
 static const char *string(const char *at, const char *end, Span *found, bool *has_escapes)
@@ -83,8 +97,7 @@ static const char *string(const char *at, const char *end, Span *found, bool *ha
         return NULL;
     found->at = ++at;
     for (;;) {
-        while (end - at > 8 && are_usual(at))
-            at += 8;
+        at = after_usual(at, end);
         unsigned char byte = (unsigned char)*at;
         if (byte == '"') {
             found->size = (size_t)(at - found->at);

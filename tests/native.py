@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cicsc.history.gathering import new_gatherer
+from cicsc.history import native as part
 
 WAYS = ("native", "pure")
 
@@ -24,6 +24,7 @@ def compiler() -> list[str] | None:
 def go(way: str, patch: pytest.MonkeyPatch) -> None:
     """Let what follows, in this process and those it starts, read with the native part or without."""
     patch.setenv("CICSC_PURE", "1" if way == "pure" else "")
-    if way == "native" and new_gatherer() is None:
+    patch.setattr(part, "_part", part._loaded())
+    if way == "native" and part.native_part() is None:
         assert compiler() is None, "the package was built without its native part, though there is a compiler"
         pytest.skip("no C compiler, so the package is pure Python")

@@ -163,6 +163,12 @@ class LeafHasher:
             self._hash.update(encode(events[start : start + _BATCH_EVENTS_MAX]))
         self.count += len(events)
 
+    def update_lines(self, lines: bytes, count: int) -> None:
+        """Add so many next events in canonical form, each with a line feed after it; whoever made it answers for it."""
+        self._flush()
+        self._hash.update(lines)
+        self.count += count
+
     def copy_of(self, other: LeafHasher) -> None:
         """Become the leaf of the very events that another has."""
         other._flush()

@@ -51,6 +51,7 @@ def main(path: str, rounds: int) -> None:
         gatherer = native.Gatherer()
         for _ in range(chance.randrange(1, 4)):
             texts = [damaged(chance, record(chance)) for _ in range(chance.randrange(1, 30))]
+            native.canonical_lines(b"\n".join(texts))
             count, _, others = gatherer.take(b"\n".join([*texts, b""]))
             taken += count
             given_back += len(others)

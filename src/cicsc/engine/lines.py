@@ -88,4 +88,8 @@ class _Lines:
 
     def write(self, rows: Iterable[Any]) -> None:
         """Add rows to the lines."""
-        self._spool.append(self._encode(rows))
+        self.write_lines(self._encode(rows))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Add lines."""
+        self._spool.append(lines)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cicsc.engine.leaves import Chain, Digests, LeavesPair
 from cicsc.engine.rows import RowStore
+from cicsc.history.rows import LineWriter
 from cicsc.migration.stream import migrate_stream
 from cicsc.migration.verdict import Verdict, Violation
 
@@ -76,6 +77,7 @@ class Writers:
         positions: RowWriter[PositionRow] | None = None,
         snapshots: RowWriter[Snapshot] | None = None,
     ) -> None:
+        self.takes_lines = isinstance(events, LineWriter)
         self._events = events
         self._positions = positions
         self._snapshots = snapshots
@@ -130,6 +132,7 @@ class _PartRun:
     def __init__(self, plan: Plan, writers: Writers, folder: Path | None) -> None:
         self.part = Part(leaves=LeavesPair(folder))
         self.tenant: TenantRows | None = None
+        self.takes_lines = writers.takes_lines
         self.migrated = writers.migrated
         self.positions = writers.positions
         self.snapshot = writers.snapshot

@@ -102,6 +102,7 @@ class Intake:
         if gatherer is None or self._tenants is not None:
             return 0, lines.batch()
         count, latest, others = gatherer.take(lines.data)
+        lines.count = count + len(others)
         if count:
             self._count(count, latest)
             self._sorter.account()

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from cicsc.history.model import Event, StreamKey, integer_or_none
+from cicsc.history.model import Event, EventList, StreamKey, integer_or_none
 
 Code = Literal["SEQ_GAP", "SEQ_REGRESSION", "MALFORMED_EVENT", "HASH_MISMATCH"]
 SortKey = tuple[tuple[bool, str], tuple[bool, str], tuple[bool, str], tuple[bool, int], str, str]
@@ -99,6 +99,8 @@ def _moved(finding: Finding, lines: int) -> Finding:
 
 def is_intact(events: Sequence[Event]) -> bool:
     """Tell whether the events of a stream are 1, 2, 3 and so on."""
+    if isinstance(events, EventList) and events.is_intact:
+        return True
     return [event.seq for event in events] == list(range(1, len(events) + 1))
 
 

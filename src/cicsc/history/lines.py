@@ -12,7 +12,7 @@ from cicsc.history.texts import Lines, too_long
 def line_batches(chunks: Iterator[bytes], name: str, first: int = 1) -> Iterator[Lines]:
     """Yield the lines of some chunks of text in batches; a line may end in LF or CR LF, the last one in nothing.
 
-    `first` is the number of the first line.
+    `first` is the number of the first line. Whoever counts the lines of a batch tells it, which saves doing it here.
 
     Raises InputError for a line that is too long, and for an array in place of lines.
     """
@@ -35,7 +35,7 @@ def line_batches(chunks: Iterator[bytes], name: str, first: int = 1) -> Iterator
         if number == 1 and lines.data[: lines.data.index(b"\n")].strip() == b"[":
             raise _array(name)
         yield lines
-        number += lines.data.count(b"\n")
+        number += lines.data.count(b"\n") if lines.count is None else lines.count
     if tail:
         yield Lines(b"".join(tail) + b"\n", number)
 

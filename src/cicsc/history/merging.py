@@ -53,26 +53,26 @@ class MergedStream:
 
 
 class RunBlocks:
-    """The blocks of one run, with the next one in view."""
+    """The blocks of one run, with the next one and its stream in view; nothing at the end."""
 
-    __slots__ = ("_blocks", "block")
+    __slots__ = ("_blocks", "block", "key")
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = blocks
         self.block: Block | None = None
+        self.key: StreamKey | None = None
         self.advance()
 
-    def advance(self) -> None:
-        """Bring the next block into view, or nothing at the end."""
-        self.block = next(self._blocks, None)
+    def advance(self) -> Block | None:
+        """Bring the next block into view, and return the one before it."""
+        before = self.block
+        block = self.block = next(self._blocks, None)
+        self.key = None if block is None else (block.tenant_id, block.entity_type, block.entity_id)
+        return before
 
     def take(self, key: StreamKey) -> Block | None:
         """Return the block in view if it belongs to the stream, and advance."""
-        block = self.block
-        if block is None or block.key != key:
-            return None
-        self.advance()
-        return block
+        return self.advance() if self.key == key else None
 
 
 def merged(blocks: list[Iterator[Block]]) -> Iterator[tuple[StreamKey, MergedStream]]:
@@ -81,7 +81,7 @@ def merged(blocks: list[Iterator[Block]]) -> Iterator[tuple[StreamKey, MergedStr
     What is left of a stream that was not consumed is skipped.
     """
     runs = [RunBlocks(iterator) for iterator in blocks]
-    heap = [(run.block.key, number) for number, run in enumerate(runs) if run.block is not None]
+    heap = [(run.key, number) for number, run in enumerate(runs) if run.key is not None]
     heapq.heapify(heap)
     while heap:
         key = heap[0][0]
@@ -90,23 +90,26 @@ def merged(blocks: list[Iterator[Block]]) -> Iterator[tuple[StreamKey, MergedStr
             numbers.append(heapq.heappop(heap)[1])
         stream = _stream(key, [runs[number] for number in numbers])
         yield key, stream
-        deque(stream.pieces, maxlen=0)
+        if not stream.is_whole:
+            deque(stream.pieces, maxlen=0)
         for number in numbers:
-            block = runs[number].block
-            if block is not None:
-                heapq.heappush(heap, (block.key, number))
+            following = runs[number].key
+            if following is not None:
+                heapq.heappush(heap, (following, number))
 
 
 def _stream(key: StreamKey, runs: list[RunBlocks]) -> MergedStream:
-    held = Held()
-    lanes = [_Lane(key, run) for run in runs]
+    first = [block for run in runs if (block := run.take(key)) is not None]
+    held = Held(sum([len(block.seqs) for block in first]), sum([len(block.text) for block in first]))
+    if not held.is_full() and all(run.key != key for run in runs):  # as most streams are
+        return MergedStream(iter([_joined(first)]), is_whole=True)
+    lanes = [_Lane(key, run, deque([block])) for run, block in zip(runs, first, strict=True)]
     if all(lane.gather(held) for lane in lanes):
-        return MergedStream(iter([_joined(lanes)]), is_whole=True)
+        return MergedStream(iter([_joined([block for lane in lanes for block in lane.blocks])]), is_whole=True)
     return MergedStream(_pieces(lanes), is_whole=False)
 
 
-def _joined(lanes: list[_Lane]) -> Piece:
-    blocks = [block for lane in lanes for block in lane.blocks]
+def _joined(blocks: list[Block]) -> Piece:
     if len(blocks) == 1:
         return blocks[0].seqs, blocks[0].text
     seqs = [seq for block in blocks for seq in block.seqs]

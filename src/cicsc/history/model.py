@@ -46,16 +46,22 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventList(list[Event]):
-    """Events in memory; `is_plain` tells what is known of them: there is no float in any, nor an extra field.
+    """Events in memory, with what is known of them.
 
-    What is not known to be plain may be so all the same.
+    `is_plain` tells that there is no float in any, nor an extra field; `is_intact` that their seqs are 1, 2, 3 and so
+    on. What is not known may be so all the same. `records` are their records as lines, of which the last may lack its
+    line feed, where they are at hand; else it is empty.
     """
 
-    __slots__ = ("is_plain",)
+    __slots__ = ("is_intact", "is_plain", "records")
 
-    def __init__(self, events: Iterable[Event], *, is_plain: bool) -> None:
+    def __init__(
+        self, events: Iterable[Event], *, is_plain: bool, is_intact: bool = False, records: bytes = b""
+    ) -> None:
         super().__init__(events)
         self.is_plain = is_plain
+        self.is_intact = is_intact
+        self.records = records
 
 
 def known_plain(events: Iterable[Event]) -> bool:

@@ -145,9 +145,11 @@ def decoded_streams(streams: Iterable[tuple[StreamKey, MergedStream]]) -> Iterat
     decode = WatchingDecoder(Event).decode_lines
     for key, stream in streams:
         if stream.is_whole:
-            ((_, text),) = stream.pieces
+            ((seqs, text),) = stream.pieces
             events, is_plain = decode(text)
-            yield key, EventList(events, is_plain=is_plain and EXTRA_KEY not in text)
+            is_intact = seqs == list(range(1, len(seqs) + 1))
+            is_plain = is_plain and EXTRA_KEY not in text
+            yield key, EventList(events, is_plain=is_plain, is_intact=is_intact, records=text)
         else:
             yield key, _decoded_pieces(stream)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from cicsc.durable import TemporaryFolder
-from cicsc.history.gathering import framed_blocks, gathered_blocks, new_gatherer
 from cicsc.history.merging import MergedStream, merged
 from cicsc.history.model import StreamKey
+from cicsc.history.native import framed_blocks, gathered_blocks, new_gatherer
 from cicsc.history.runs import (
     EVERY_STREAM,
     Block,

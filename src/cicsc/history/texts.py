@@ -45,12 +45,16 @@ class TextBatch:
         return f"{self.origin(name, offset)} line {self.line(offset)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lines:
-    """Whole lines, each ended by a line feed; `first` is the number of the first, from 1."""
+    """Whole lines, each ended by a line feed; `first` is the number of the first, from 1.
+
+    `count` is how many they are, where somebody has counted them.
+    """
 
     data: bytes
     first: int
+    count: int | None = None
 
     def batch(self) -> TextBatch:
         """Return the lines as a batch of texts."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cicsc.canonical import LeafHasher
 from cicsc.history.integrity import checked_sequence, is_intact
-from cicsc.history.model import known_plain
+from cicsc.history.leaves import add_to_leaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ def inspect_stream(
     if isinstance(events, list) and is_intact(events):
         count = len(events)
         if digests:
-            leaf.update_all(events, is_plain=known_plain(events))
+            add_to_leaf(leaf, events)
     else:
         for event in checked_sequence(key, events, verdict.integrity):
             count += 1

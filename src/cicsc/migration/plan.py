@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cicsc.migration.relation import Relation, compile_relation
 from cicsc.migration.transform import Rule, compile_rules
@@ -44,17 +44,17 @@ class SidePlan:
     keepers: tuple[RowKeeper, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What an event type comes to where nothing can go wrong: source reducer, payload map, target type and reducer.
 
-    Without `after` the event becomes nothing.
+    Without `after` the event becomes nothing. `is_kept` tells that it becomes one of the same type and payload.
     """
 
     before: Reducer
     payload: PayloadFunction | None
     event_type: str
     after: Reducer | None
+    is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class TypePlan:
 
     `rules` is None where nothing is migrated and only the source is judged; `relation` is None where
     there is nothing to compare, because a side does not know the type. `steps` are the event types that
-    become at most one event, and that both sides can replay.
+    become at most one event, and that both sides can replay; `makes_floats` tells that a payload of one of these may
+    hold a float where there was none before.
     """
 
     source: SidePlan
@@ -71,9 +72,12 @@ class TypePlan:
     rules: Mapping[str, Rule] | None
     relation: Relation | None
     steps: Mapping[str, Step] = field(init=False)
+    makes_floats: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", _steps(self))
+        rules = () if self.rules is None else self.rules.values()
+        object.__setattr__(self, "makes_floats", any(rule.always and rule.always.makes_floats for rule in rules))
 
 
 def _steps(plan: TypePlan) -> dict[str, Step]:
@@ -86,10 +90,16 @@ def _steps(plan: TypePlan) -> dict[str, Step]:
             steps[event_type] = Step(reducer, None, event_type, None)
         elif rule is None:
             if event_type in after:
-                steps[event_type] = Step(reducer, None, event_type, after[event_type])
+                steps[event_type] = Step(reducer, None, event_type, after[event_type], is_kept=True)
         elif rule.always is not None and rule.always.event_type in after:
             always = rule.always
-            steps[event_type] = Step(reducer, always.payload, always.event_type, after[always.event_type])
+            steps[event_type] = Step(
+                reducer,
+                always.payload,
+                always.event_type,
+                after[always.event_type],
+                is_kept=always.payload is None and always.event_type == event_type,
+            )
     return steps
 
 

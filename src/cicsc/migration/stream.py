@@ -12,9 +12,11 @@ from dataclasses import replace
 from operator import is_
 from typing import TYPE_CHECKING, Final
 
-from cicsc.canonical import LeafHasher, is_plain_payload
+from cicsc.canonical import LeafHasher
 from cicsc.history.integrity import checked_sequence, is_intact
-from cicsc.history.model import Event, known_plain
+from cicsc.history.leaves import add_to_leaf
+from cicsc.history.model import Event, EventList, known_plain
+from cicsc.history.runs import encode_records
 from cicsc.migration.inspection import inspect_stream
 from cicsc.migration.transform import successors
 from cicsc.migration.verdict import REPLAY, Divergence, Verdict, Violation
@@ -108,72 +110,81 @@ class _StreamRun:
 
         Then this run is of no use any more, but nothing has left it.
         """
-        plan, key, steps = self._plan, self._key, self._type_plan.steps
+        plan, steps = self._plan, self._type_plan.steps
+        tenant_id, entity_type, entity_id = self._key
         if plan.every_event or not is_intact(events):
             return False
         before, after = self.source, self.target
         source, source_attrs, source_shadows = before.state, before.attrs, before.shadows
         target, target_attrs, target_shadows = after.state, after.attrs, after.shadows
         made: list[Event] | None = [] if self._produces else None
-        mapped: list[dict[str, object]] = []
         numbers: list[int | None] | None = [] if plan.positions else None
         seq = 0
         last = event = None
-        for event in events:
+        for number, event in enumerate(events, 1):
             step = steps.get(event.event_type)
             if step is None:
                 return False
+            reduce_source, map_payload, event_type, reduce_target, is_kept = step
             payload = event.payload
-            source = step.before(source, source_attrs, source_shadows, payload, event)
-            if step.after is None:
+            source = reduce_source(source, source_attrs, source_shadows, payload, event)
+            if reduce_target is None:
                 if numbers is not None:
                     numbers.append(None)
                 continue
-            if step.payload is not None:
-                payload = step.payload(payload, event)
-            target = step.after(target, target_attrs, target_shadows, payload, event)
+            if map_payload is not None:
+                payload = map_payload(payload, event)
+            target = reduce_target(target, target_attrs, target_shadows, payload, event)
             seq += 1
             last = event
             if numbers is not None:
                 numbers.append(seq)
-            if made is not None:
-                event_type = step.event_type
-                is_kept = seq == event.seq and payload is event.payload and event_type == event.event_type
-                if payload is not event.payload:
-                    mapped.append(payload)
-                made.append(
-                    event if is_kept else Event(*key, seq, event_type, payload, event.ts, event.actor_id, event.extra)
-                )
+            if made is None:
+                continue
+            if is_kept and seq == number:
+                made.append(event)
+            else:
+                ts, actor_id, extra = event.ts, event.actor_id, event.extra
+                made.append(Event(tenant_id, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra))
         before.state, before.updated_ts = source, None if event is None else event.ts
         after.state, after.updated_ts = target, None if last is None else last.ts
         self.source_seq, self.target_seq = len(events), seq
         self._last = events[-1] if events else None
-        self._take(events, made, mapped, numbers)
+        self._take(events, made, numbers)
         return True
 
-    def _take(
-        self,
-        events: list[Event],
-        made: list[Event] | None,
-        mapped: list[dict[str, object]],
-        numbers: list[int | None] | None,
-    ) -> None:
-        """Hash and hand on what became of all events; `mapped` are the new payloads, `numbers` the new seqs."""
-        if made is not None and self._leaves is not None:
-            given, hasher = self._leaves
-            is_plain = known_plain(events)
-            given.update_all(events, is_plain=is_plain)
-            if len(made) == len(events) and all(map(is_, made, events)):
-                hasher.copy_of(given)
-            else:
-                hasher.update_all(made, is_plain=is_plain and all(map(is_plain_payload, mapped)))
-        if made is not None and self._plan.migrated:
-            for start in range(0, len(made), _BATCH_EVENTS_MAX):
-                self._sink.migrated(made[start : start + _BATCH_EVENTS_MAX])
+    def _take(self, events: list[Event], made: list[Event] | None, numbers: list[int | None] | None) -> None:
+        """Hash and hand on what became of all events; `numbers` are their new seqs."""
+        if made is not None:
+            is_same = len(made) == len(events) and all(map(is_, made, events))
+            became = events if is_same else self._listed(made, known_plain(events) and not self._type_plan.makes_floats)
+            if self._leaves is not None:
+                given, hasher = self._leaves
+                add_to_leaf(given, events)
+                if is_same:
+                    hasher.copy_of(given)
+                else:
+                    add_to_leaf(hasher, became)
+            if self._plan.migrated:
+                self._hand_on(became)
         if numbers is not None:
             rows = [(*self._key, event.seq, number) for event, number in zip(events, numbers, strict=True)]
             for start in range(0, len(rows), _BATCH_EVENTS_MAX):
                 self._sink.positions(rows[start : start + _BATCH_EVENTS_MAX])
+
+    def _listed(self, made: list[Event], is_plain: bool) -> EventList:
+        """Return events with what is known, and their records where these are wanted twice: to hash, and as lines."""
+        is_written = self._plan.migrated and self._sink.takes_lines and len(made) <= _BATCH_EVENTS_MAX
+        records = encode_records(made) if is_plain and is_written and self._leaves is not None else b""
+        return EventList(made, is_plain=is_plain, records=records)
+
+    def _hand_on(self, made: list[Event]) -> None:
+        if len(made) <= _BATCH_EVENTS_MAX:
+            self._sink.migrated(made)
+            return
+        for start in range(0, len(made), _BATCH_EVENTS_MAX):
+            batch = made[start : start + _BATCH_EVENTS_MAX]
+            self._sink.migrated(EventList(batch, is_plain=known_plain(made)))
 
     def consume(self, events: Iterable[Event]) -> None:
         """Fold and transform every event."""

@@ -7,6 +7,7 @@ see another event, another stream or another tenant.
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from cicsc.expression import FunctionBuilder
 from cicsc.replay.reducers import event_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from cicsc.bundle.model import Transform, TypeMigration
     from cicsc.expression import Node
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Condition = Callable[[dict[str, object], Event], object]
 
 _PARAMETERS = ("payload", "event")
+_FLOAT_MAKERS = frozenset({"div", "call"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,14 @@ class EmissionProgram:
     """One event that a source event may become.
 
     `payload` maps the source's payload and event to the new payload (None: kept as it is);
-    `condition` tells whether the event is emitted at all (None: always).
+    `condition` tells whether the event is emitted at all (None: always). `makes_floats` tells that the new payload
+    may hold a float, though there is none in the source's.
     """
 
     event_type: str
     payload: PayloadFunction | None
     condition: Condition | None
+    makes_floats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,10 @@ def _compile_rule(event_type: str, transform: Transform) -> Rule:
             for emission in transform.fan_out
         )
         return Rule(emissions, fans_out=True, always=None)
-    always = EmissionProgram(transform.emits(event_type), _compile_payload(transform.payload_map), None)
+    payload_map = transform.payload_map
+    always = EmissionProgram(
+        transform.emits(event_type), _compile_payload(payload_map), None, makes_floats=_may_make_float(payload_map)
+    )
     return Rule((always,), fans_out=False, always=always)
 
 
@@ -93,6 +100,13 @@ def _compile_payload(payload_map: Mapping[str, Node] | None) -> PayloadFunction 
     builder = FunctionBuilder(_PARAMETERS, _event_only)
     keys: list[ast.expr | None] = [builder.constant(key) for key in payload_map]
     return builder.build_expression(ast.Dict(keys, [builder.expression(node) for node in payload_map.values()]))
+
+
+def _may_make_float(node: object) -> bool:
+    """Tell whether expressions hold anything that gives a float where it is given none; names alike count too."""
+    if isinstance(node, Mapping):
+        return not _FLOAT_MAKERS.isdisjoint(node) or any(map(_may_make_float, node.values()))
+    return any(map(_may_make_float, node)) if isinstance(node, list | tuple) else isinstance(node, float)
 
 
 def _compile_condition(node: Node) -> Condition:

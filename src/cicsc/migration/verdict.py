@@ -135,6 +135,9 @@ class Verdict:
 class StreamSink(Protocol):
     """Takes what migrating a stream produces, in stream order."""
 
+    takes_lines: bool
+    """Whether migrated events become lines, so that their records are of use, which lists of events may have."""
+
     def migrated(self, events: list[Event]) -> None:
         """Take the next migrated events of the stream."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cicsc.bundle.model import Bundle, EntityType
+    from cicsc.expression import Node
     from cicsc.history.model import Event
 
     Reducer = Callable[[str, dict[str, object], dict[str, object], dict[str, object], Event], str]
@@ -70,6 +71,9 @@ def _compile_op(builder: FunctionBuilder, op: Op, values: list[ast.stmt], writes
         cleared = builder.method(builder.name("attrs"), "pop", builder.constant(op.name), builder.constant(None))
         writes.append(ast.Expr(cleared))
         return
+    if isinstance(op, SetState) and (literal := _literal_text(op.expr)) is not None:
+        writes.append(ast.Assign([ast.Name("state", ast.Store())], builder.constant(literal)))
+        return
     value = builder.temporary()
     values.append(ast.Assign([ast.Name(value, ast.Store())], builder.expression(op.expr)))
     match op:
@@ -87,6 +91,12 @@ def _compile_op(builder: FunctionBuilder, op: Op, values: list[ast.stmt], writes
 def _write(builder: FunctionBuilder, owner: str, name: str, value: str) -> ast.stmt:
     target = ast.Subscript(builder.name(owner), builder.constant(name), ast.Store())
     return ast.Assign([target], builder.name(value))
+
+
+def _literal_text(expression: Node) -> str | None:
+    literal = expression.get("lit")
+    text = literal.get("string") if isinstance(literal, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def _text_or(value: object, state: str) -> str:

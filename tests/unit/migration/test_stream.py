@@ -13,6 +13,8 @@ from unit.migration.documents import HISTORY, KEY, attr, bundles, event, lit, pa
 
 
 class Sink:
+    takes_lines = True
+
     def __init__(self):
         self.events, self.map, self.leaves, self.rows = [], [], [], []
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from cicsc.canonical import canonical_bytes
 from cicsc.decoding import WatchingDecoder
-from cicsc.history.gathering import Native
 from cicsc.history.model import Event, EventList, StreamKey
+from cicsc.history.native import Native
 from cicsc.store.encoding import EventDecoder, PlacedRow, RowsHasher
 from cicsc.store.records import Placed
 from cicsc.store.views import cut_events, segments_of

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any, Final
 
 from cicsc.errors import FenceError
-from cicsc.history.gathering import native_part
 from cicsc.history.model import INTEGER_MAX, Event, StreamKey
+from cicsc.history.native import native_part
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import EventRow, RowsHasher, event_rows, snapshot_rows

@@ -11,8 +11,8 @@ from msgspec import UNSET
 
 import native
 from cicsc.errors import InputError
-from cicsc.history.gathering import native_part
 from cicsc.history.model import Event, StreamKey
+from cicsc.history.native import native_part
 from cicsc.store.encoding import EventDecoder, PlacedRow, RowsHasher, placed_rows
 from cicsc.store.postgres.copying import CopiedDecoder, copied_lines
 from cicsc.store.records import Placed

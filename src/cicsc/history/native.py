@@ -1,7 +1,7 @@
-"""The native part of reading, where the package was built with it: the module that `native/` is compiled into.
+"""The native part, where the package was built with it: the module that `native/` is compiled into.
 
-It takes in the lines that are records for certain, and does with them what `intake`, `sorting` and `runs` do in
-Python, to the same bytes. What it does not know well, and everything where it is missing, is left to them.
+It takes in the lines that are records for certain, and does with them what `intake`, `sorting`, `runs` and `canonical`
+do in Python, to the same bytes. What it does not know well, and everything where it is missing, is left to them.
 """
 
 from __future__ import annotations
@@ -54,6 +54,12 @@ class Native(Protocol):
     def Gatherer(self) -> Gatherer:  # noqa: N802 - a class
         """Make a gatherer."""
 
+    def canonical_lines(self, records: bytes, /) -> bytes | None:
+        """Return the canonical form of records, each with a line feed after it; None where it does not know one well.
+
+        They are given as lines, of which the last may lack its line feed.
+        """
+
     def records_of_rows(self, rows: bytes, tenant: bytes, /) -> tuple[bytes, list[int], list[int]] | None:
         """Make records of rows that PostgreSQL copied out as text: lines of the columns that `rows.h` names.
 
@@ -62,14 +68,21 @@ class Native(Protocol):
         """
 
 
-def native_part() -> Native | None:
-    """Return the native part, or nothing where there is none or the environment variable CICSC_PURE forbids it."""
+def _loaded() -> Native | None:
     if os.environ.get("CICSC_PURE"):
         return None
     try:
         return cast("Native", import_module("cicsc.history._native"))
     except ImportError:
         return None
+
+
+_part = _loaded()
+
+
+def native_part() -> Native | None:
+    """Return the native part, or nothing where there is none or the process was started with CICSC_PURE set."""
+    return _part
 
 
 def new_gatherer() -> Gatherer | None:

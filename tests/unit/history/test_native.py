@@ -14,9 +14,10 @@ from msgspec import UNSET
 
 import native
 from cicsc.decoding import exceeds_cheap_bounds
+from cicsc.history import native as native_module
 from cicsc.history import runs
-from cicsc.history.gathering import framed_blocks, gathered_blocks, new_gatherer
 from cicsc.history.model import Event
+from cicsc.history.native import framed_blocks, gathered_blocks, new_gatherer
 from cicsc.history.runs import decode_record, encode_record, read_blocks, sorted_blocks
 from cicsc.history.sorting import Sorter
 
@@ -284,9 +285,11 @@ def test_wrong_calls_are_refused() -> None:
 
 def test_package_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cicsc.history._native", None)
+    monkeypatch.setattr(native_module, "_part", native_module._loaded())
     assert new_gatherer() is None
 
 
 def test_it_can_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CICSC_PURE", "1")
+    monkeypatch.setattr(native_module, "_part", native_module._loaded())
     assert new_gatherer() is None
