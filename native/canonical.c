@@ -5,7 +5,6 @@
 
 #include "canonical.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "record.h"
@@ -29,14 +28,8 @@ typedef struct {
 } Object;
 
 #define PUT(literal) put(lines, literal, sizeof(literal) - 1)
-#define EXPECT(literal) (at = expected(at, end, literal, sizeof(literal) - 1))
 
 static const char *put_value(const char *at, const char *end, int depth, Bytes *lines);
-
-static inline const char *expected(const char *at, const char *end, const char *literal, size_t size)
-{
-    return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
-}
 
 /* Appends where there is room, as there is for every record; else there is none for anything from then on. */
 static inline void put(Bytes *lines, const char *data, size_t size)
@@ -54,23 +47,11 @@ static inline void put_span(Span span, Bytes *lines)
     put(lines, span.at, span.size);
 }
 
-/* The top bit of each of eight bytes that is a quote or a backslash; exact up to the first such byte. */
-static inline uint64_t marks(const char *at)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t bytes, quotes, slashes;
-
-    memcpy(&bytes, at, sizeof bytes);
-    quotes = bytes ^ (ones * '"');
-    slashes = bytes ^ (ones * '\\');
-    return (((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes)) & tops;
-}
-
 /* Looks for a quote or a backslash; `end` if there is none. */
 static inline const char *mark(const char *at, const char *end)
 {
     for (; end - at >= 8; at += 8) {
-        uint64_t found = marks(at);
+        uint64_t word = word_at(at), found = bytes_equal(word, '"') | bytes_equal(word, '\\');
         if (found) {
             at += bytes_before(found);
             break;

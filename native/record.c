@@ -21,14 +21,7 @@ enum {
     KEYS_MAX = 64, /* of an object; each is compared with all before it */
 };
 
-#define EXPECT(literal) (at = expected(at, end, literal, sizeof(literal) - 1))
-
 static const char *value(const char *at, const char *end, int depth);
-
-static const char *expected(const char *at, const char *end, const char *literal, size_t size)
-{
-    return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
-}
 
 static bool is_digit(char byte)
 {
@@ -67,17 +60,12 @@ static const char *wide_character(const char *at)
 }
 
 /* The top bit of each of eight bytes that is not ASCII, or a control character, a quote or a backslash; exact up to the
-   first such byte. */
+   first such byte: what is smaller than a space borrows into its own top bit, or into that of one above it. */
 static inline uint64_t unusual(const char *at)
 {
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t bytes, quotes, slashes;
+    uint64_t word = word_at(at);
 
-    memcpy(&bytes, at, sizeof bytes);
-    quotes = bytes ^ (ones * '"');
-    slashes = bytes ^ (ones * '\\');
-    /* Each of the three differences borrows into the top bit of a byte that is what is looked for, or of one above it. */
-    return (bytes | (bytes - ones * 0x20) | (quotes - ones) | (slashes - ones)) & tops;
+    return ((word | (word - WORD_ONES * 0x20)) & WORD_TOPS) | bytes_equal(word, '"') | bytes_equal(word, '\\');
 }
 
 /* Passes over usual characters; the one that it returns may be another. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes inside the text that was looked at; a string's are between its quotes, escapes as they stand. */
 typedef struct {
@@ -28,5 +29,13 @@ const char *record_scan(const char *at, const char *end, Record *record);
 const char *record_object(const char *at, const char *end);
 const char *record_integer(const char *at, int64_t *found);
 const char *record_name(const char *at, Span *found); /* a text up to a tab, with nothing to escape in it */
+
+/* Moves `at` behind a text that is expected there before `end`, or makes it NULL. */
+#define EXPECT(literal) (at = record_expected(at, end, literal, sizeof(literal) - 1))
+
+static inline const char *record_expected(const char *at, const char *end, const char *literal, size_t size)
+{
+    return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
+}
 
 #endif

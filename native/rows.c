@@ -10,6 +10,27 @@ enum { NAMES_MAX = 128 }; /* more than all that is written between the columns *
 #define PUT(literal) bytes_put(records, literal, sizeof(literal) - 1)
 #define END_OF(column, call) ((column) = (call), (column) != NULL && *(column) == '\t')
 
+/* Appends a column that holds an integer; returns the tab behind it, or NULL. */
+static const char *put_integer(const char *at, Bytes *records)
+{
+    const char *begin = at;
+    int64_t ignored;
+
+    if (!END_OF(at, record_integer(at, &ignored)))
+        return NULL;
+    bytes_put(records, begin, (size_t)(at - begin));
+    return at;
+}
+
+/* Appends a column that holds a name; returns the tab behind it, or NULL. */
+static const char *put_name(const char *at, Span *name, Bytes *records)
+{
+    if (!END_OF(at, record_name(at, name)))
+        return NULL;
+    bytes_put(records, name->at, name->size);
+    return at;
+}
+
 /* Appends a payload without COPY's escapes, of which JSON as we write it has one only; NULL where there is another. */
 static const char *put_payload(const char *at, Bytes *records)
 {
@@ -39,7 +60,6 @@ RowOutcome row_record(const char **at, const char *end, Span tenant, Bytes *reco
 {
     const char *column = *at, *line_end = memchr(column, '\n', (size_t)(end - column));
     Span name;
-    int64_t ignored;
 
     if (line_end == NULL)
         return ROW_OTHER;
@@ -49,36 +69,28 @@ RowOutcome row_record(const char **at, const char *end, Span tenant, Bytes *reco
         return ROW_OTHER;
     PUT("{\"tenant_id\":");
     bytes_put(records, tenant.at, tenant.size);
-    if (!END_OF(column, record_name(column + 1, &row->entity_type)))
-        return ROW_OTHER;
     PUT(",\"entity_type\":\"");
-    bytes_put(records, row->entity_type.at, row->entity_type.size);
-    if (!END_OF(column, record_name(column + 1, &row->entity_id)))
+    if ((column = put_name(column + 1, &row->entity_type, records)) == NULL)
         return ROW_OTHER;
     PUT("\",\"entity_id\":\"");
-    bytes_put(records, row->entity_id.at, row->entity_id.size);
-    PUT("\",\"seq\":");
-    name.at = column + 1;
-    if (!END_OF(column, record_integer(name.at, &ignored)))
+    if ((column = put_name(column + 1, &row->entity_id, records)) == NULL)
         return ROW_OTHER;
-    bytes_put(records, name.at, (size_t)(column - name.at));
-    if (!END_OF(column, record_name(column + 1, &name)))
+    PUT("\",\"seq\":");
+    if ((column = put_integer(column + 1, records)) == NULL)
         return ROW_OTHER;
     PUT(",\"event_type\":\"");
-    bytes_put(records, name.at, name.size);
+    if ((column = put_name(column + 1, &name, records)) == NULL)
+        return ROW_OTHER;
     PUT("\",\"payload\":");
     size_t payload = records->size;
     if (!END_OF(column, put_payload(column + 1, records)) || !is_payload(records->data + payload, records))
         return ROW_OTHER;
     PUT(",\"ts\":");
-    name.at = column + 1;
-    if (!END_OF(column, record_integer(name.at, &ignored)))
-        return ROW_OTHER;
-    bytes_put(records, name.at, (size_t)(column - name.at));
-    if (!END_OF(column, record_name(column + 1, &name)))
+    if ((column = put_integer(column + 1, records)) == NULL)
         return ROW_OTHER;
     PUT(",\"actor_id\":\"");
-    bytes_put(records, name.at, name.size);
+    if ((column = put_name(column + 1, &name, records)) == NULL)
+        return ROW_OTHER;
     if (line_end - column != 3 || memcmp(column + 1, "\\N", 2) != 0)
         return ROW_OTHER;
     PUT("\"}\n");

@@ -98,12 +98,12 @@ def _are_plain(events: Sequence[DigestedEvent]) -> bool:
     for event in events:
         if event.extra is not msgspec.UNSET:
             return False
-        if not is_plain_payload(event.payload):
+        if not _is_plain_payload(event.payload):
             return False
     return True
 
 
-def is_plain_payload(payload: dict[str, object]) -> bool:
+def _is_plain_payload(payload: dict[str, object]) -> bool:
     """Tell whether a payload is known to hold no float without a search: flat, and none among its values."""
     for value in payload.values():
         kind = type(value)

@@ -16,3 +16,10 @@ def identical(a: object, b: object) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(identical(value, b[key]) for key, value in a.items())
     return isinstance(a, str) and a == b
+
+
+def has_float(value: object) -> bool:
+    """Tell whether there is a float anywhere in a JSON value."""
+    if isinstance(value, dict):
+        return any(map(has_float, value.values()))
+    return any(map(has_float, value)) if isinstance(value, list) else isinstance(value, float)

@@ -12,6 +12,7 @@ from cicsc.bundle.model import Transform, TypeMigration
 from cicsc.history.model import Event
 from cicsc.migration.transform import Rule, compile_rules, successors
 from properties.applications import draw_payload_map
+from properties.comparison import has_float
 from properties.strategies import NAMES, Seeded, draw_value, seeds
 from sizes import size
 
@@ -24,12 +25,6 @@ def without_floats(value: Any) -> Any:
     if isinstance(value, list):
         return list(map(without_floats, value))
     return int(value) if isinstance(value, float) else value
-
-
-def has_float(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(has_float, value.values()))
-    return any(map(has_float, value)) if isinstance(value, list) else isinstance(value, float)
 
 
 def rule_of(payload_map: dict[str, Any]) -> Rule:

@@ -40,7 +40,7 @@ class EmissionProgram:
     event_type: str
     payload: PayloadFunction | None
     condition: Condition | None
-    makes_floats: bool = False
+    makes_floats: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,11 @@ def _compile_rule(event_type: str, transform: Transform) -> Rule:
         return Rule((), fans_out=False, always=None)
     if transform.fan_out is not None:
         emissions = tuple(
-            EmissionProgram(
-                emission.emit_as,
-                _compile_payload(emission.payload_map),
-                None if emission.condition is None else _compile_condition(emission.condition),
-            )
+            _compile_emission(emission.emit_as, emission.payload_map, emission.condition)
             for emission in transform.fan_out
         )
         return Rule(emissions, fans_out=True, always=None)
-    payload_map = transform.payload_map
-    always = EmissionProgram(
-        transform.emits(event_type), _compile_payload(payload_map), None, makes_floats=_may_make_float(payload_map)
-    )
+    always = _compile_emission(transform.emits(event_type), transform.payload_map)
     return Rule((always,), fans_out=False, always=always)
 
 
@@ -91,6 +84,17 @@ def successors(rule: Rule | None, event: Event) -> list[tuple[str, dict[str, obj
         for emission in rule.emissions
         if emission.condition is None or emission.condition(payload, event)
     ]
+
+
+def _compile_emission(
+    event_type: str, payload_map: Mapping[str, Node] | None, condition: Node | None = None
+) -> EmissionProgram:
+    return EmissionProgram(
+        event_type,
+        _compile_payload(payload_map),
+        None if condition is None else _compile_condition(condition),
+        _may_make_float(payload_map),
+    )
 
 
 def _compile_payload(payload_map: Mapping[str, Node] | None) -> PayloadFunction | None:

@@ -16,6 +16,7 @@ from cicsc.history.leaves import add_to_leaf
 from cicsc.history.model import Event, EventList
 from cicsc.history.native import native_part
 from cicsc.history.runs import encode_records
+from properties.comparison import has_float
 from unit.history.test_native import events, usual
 
 
@@ -97,12 +98,6 @@ def test_what_is_no_record_is_not_taken_for_one(records: bytes) -> None:
 def test_nothing_but_bytes_is_taken() -> None:
     with pytest.raises(TypeError, match="expected bytes, found str"):
         native_part().canonical_lines("text")
-
-
-def has_float(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(has_float, value.values()))
-    return any(map(has_float, value)) if isinstance(value, list) else isinstance(value, float)
 
 
 def leaf_of(made: list[Event]) -> tuple[str, int]:
