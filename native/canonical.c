@@ -245,7 +245,7 @@ static const char *put_value(const char *at, const char *end, int depth, Bytes *
         if ((at = closing(at + 1, end, &ignored)) == NULL)
             return NULL;
         span.size = (size_t)(++at - span.at);
-    } else if ((at = scalar(at, end, &span)) == NULL)
+    } else if ((at = scalar(at, end, &span)) == NULL || span.size == 0)
         return NULL;
     put_span(span, lines);
     return at;
