@@ -52,6 +52,7 @@ declare
     path pg_catalog.text;
     seqscan pg_catalog.text;
     jit pg_catalog.text;
+    is_staged pg_catalog.bool := true;
 begin
     -- The quick way, for one event, as most writes are: two small statements find that nothing speaks against it. Where they
     -- do not, the rules below decide, and say why. Nothing here is looked up by the search path, which is the writer's: to
@@ -111,6 +112,7 @@ begin
                 message = format('tenant %L has no gate: expected a tenant that was created', target.tenant_id);
         end if;
         continue when target.generation = gate.staging_generation and cicsc.owns(gate);
+        is_staged := false;
         if gate.state = 'paused' and gate.lease_until_ms > cicsc.clock_ms() then
             raise exception using errcode = 'CI001',
                 message = format('tenant %L is paused by %L until %s', target.tenant_id, gate.owner, gate.lease_until_ms);
@@ -122,28 +124,31 @@ begin
         end if;
     end loop;
 
-    select w.*, g.active_bundle into wrong
-    from (
-        select w.tenant_id, w.generation, w.entity_type, w.event_type,
-            max(w.ordinal) > 0 or max(w.position) > pg_sequence_last_value('cicsc.event_position_seq') is_placed
-        from written w
-        group by w.tenant_id, w.generation, w.entity_type, w.event_type
-    ) w
-    join cicsc.gate g on g.tenant_id = w.tenant_id and g.active_generation = w.generation
-    where w.is_placed or not exists (
-        select from cicsc.event_type t
-        where t.bundle = g.active_bundle and t.entity_type = w.entity_type and t.event_type = w.event_type
-    )
-    order by w.tenant_id, w.entity_type, w.event_type
-    limit 1;
-    if found and wrong.is_placed then
-        raise exception using errcode = 'CI006',
-            message = format('cannot write events of tenant %L at a place of their own: positions are given by the store',
-                wrong.tenant_id);
-    elsif found then
-        raise exception using errcode = 'CI003',
-            message = format('event type %L of entity type %L has no reducer in the active bundle %s of tenant %L',
-                wrong.event_type, wrong.entity_type, wrong.active_bundle, wrong.tenant_id);
+    -- What is staged is of the next bundle, and at places of the events before; its run sees to both.
+    if not is_staged then
+        select w.*, g.active_bundle into wrong
+        from (
+            select w.tenant_id, w.generation, w.entity_type, w.event_type,
+                max(w.ordinal) > 0 or max(w.position) > pg_sequence_last_value('cicsc.event_position_seq') is_placed
+            from written w
+            group by w.tenant_id, w.generation, w.entity_type, w.event_type
+        ) w
+        join cicsc.gate g on g.tenant_id = w.tenant_id and g.active_generation = w.generation
+        where w.is_placed or not exists (
+            select from cicsc.event_type t
+            where t.bundle = g.active_bundle and t.entity_type = w.entity_type and t.event_type = w.event_type
+        )
+        order by w.tenant_id, w.entity_type, w.event_type
+        limit 1;
+        if found and wrong.is_placed then
+            raise exception using errcode = 'CI006',
+                message = format('cannot write events of tenant %L at a place of their own: positions are given by the store',
+                    wrong.tenant_id);
+        elsif found then
+            raise exception using errcode = 'CI003',
+                message = format('event type %L of entity type %L has no reducer in the active bundle %s of tenant %L',
+                    wrong.event_type, wrong.entity_type, wrong.active_bundle, wrong.tenant_id);
+        end if;
     end if;
 
     -- What was there has no gaps and no seq twice (event_key), so it is enough that the new ones follow it without a gap.
