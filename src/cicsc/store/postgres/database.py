@@ -9,7 +9,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from inspect import GEN_CLOSED, getgeneratorstate
-from itertools import chain, count, islice
+from itertools import chain, count
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from cicsc.errors import StoreError
 from cicsc.store.postgres.address import Address
 from cicsc.store.postgres.driver_errors import import_error, our_error, standby_error, unstorable_text
+from cicsc.store.postgres.receiving import received_rows
 from cicsc.store.sql import read_queries
 
 Bindings: TypeAlias = tuple[object, ...] | Mapping[str, object]
@@ -53,7 +54,7 @@ class Database:
         self.name = address.name
         self.schema_seen = False
         self._cursors = count(1)
-        self._copying: Generator[Buffer] | None = None
+        self._copying: Generator[list[Buffer]] | None = None
         with self._translated():
             self._connection = psycopg.connect(**address.parameters, autocommit=True)  # type: ignore[arg-type]
         try:
@@ -135,24 +136,32 @@ class Database:
             for lines in pieces:
                 copy.write(lines)
 
-    def copied_lines(self, name: str) -> Generator[Buffer]:
-        """Yield the rows of a COPY, each a line; only inside a transaction, and nothing else meanwhile."""
+    def copied_lines(self, name: str) -> Generator[list[Buffer]]:
+        """Yield the rows of a COPY, each a line, as many at once as have come; only inside a transaction.
+
+        Nothing else can be done with the connection meanwhile.
+        """
         self._copying = self._copied(name)
         return self._copying
 
-    def _copied(self, name: str) -> Generator[Buffer]:
-        with self._translated(), self._connection.cursor() as cursor, cursor.copy(QUERIES[name]) as copy:
-            yield from copy
+    def _copied(self, name: str) -> Generator[list[Buffer]]:
+        with self._translated(), self._connection.cursor() as cursor, cursor.copy(QUERIES[name]):
+            yield from received_rows(self._connection)
         self._copying = None
 
-    def copied_pieces(self, name: str, rows_max: int) -> Iterator[bytes]:
-        """Yield the rows of a COPY, as many lines at once as are wanted at most, fewer where they are long."""
+    def copied_pieces(self, name: str, rows_wanted: int) -> Iterator[bytes]:
+        """Yield the rows of a COPY, about as many lines at once as are wanted, fewer where they are long."""
         with closing(self.copied_lines(name)) as lines:
-            number = 1
-            while some := list(islice(lines, number)):
-                data = b"".join(some)
-                yield data
-                number = max(1, min(rows_max, 4 * number, FETCH_BYTES * len(some) // len(data)))
+            pieces, rows_count, size = [], 0, 0
+            for some in lines:
+                pieces.append(b"".join(some))
+                rows_count += len(some)
+                size += len(pieces[-1])
+                if rows_count >= rows_wanted or size >= FETCH_BYTES:
+                    yield b"".join(pieces)
+                    pieces, rows_count, size = [], 0, 0
+            if pieces:
+                yield b"".join(pieces)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
