@@ -1,4 +1,4 @@
-/* The Python module `cicsc.history._native`, which `native.py` documents: a class and two functions. */
+/* The Python module `cicsc.history._native`, which `native.py` documents: a class and three functions. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -241,7 +241,7 @@ static bool make_records(const char *at, const char *end, Span tenant, Bytes *re
         if (outcome != ROW_TAKEN)
             return false;
         bool begins_here = number == 0 || !is_same(row.entity_id, last.entity_id) || !is_same(row.entity_type, last.entity_type);
-        if (begins_here && !append(begins, PyLong_FromSsize_t(number)))
+        if (begins_here && !append(begins, Py_BuildValue("nn", number, (Py_ssize_t)row.offset)))
             return false;
         if (!append(positions, PyLong_FromLongLong(row.position)))
             return false;
@@ -272,6 +272,48 @@ static PyObject *records_of_rows(PyObject *Py_UNUSED(module), PyObject *args)
     return found;
 }
 
+/* Makes rows of all records, at the places that two lists name; returns false as `make_records` does. */
+static bool make_rows(const char *at, const char *end, Span tenant, Span first, PyObject *const lists[2], Bytes *rows)
+{
+    Py_ssize_t count = PyList_GET_SIZE(lists[0]), number = 0;
+    int64_t place[2];
+
+    for (; at < end && number < count; number++) {
+        for (int part = 0; part < 2; part++)
+            if ((place[part] = PyLong_AsLongLong(PyList_GET_ITEM(lists[part], number))) == -1 && PyErr_Occurred())
+                return false;
+        RowOutcome outcome = record_row(&at, end, tenant, first, place, rows);
+        if (outcome == ROW_NO_MEMORY)
+            PyErr_NoMemory();
+        if (outcome != ROW_TAKEN)
+            return false;
+    }
+    if (at < end || number < count)
+        PyErr_Format(PyExc_ValueError, "expected as many places as records");
+    return !PyErr_Occurred();
+}
+
+static PyObject *rows_of_records(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *records, *lists[2], *found = NULL;
+    Bytes rows = {NULL, 0, 0};
+    const char *tenant, *first;
+    Py_ssize_t tenant_size, first_size;
+
+    if (!PyArg_ParseTuple(args, "Sy#y#O!O!:rows_of_records", &records, &tenant, &tenant_size, &first, &first_size, &PyList_Type,
+                          &lists[0], &PyList_Type, &lists[1]))
+        return NULL;
+    const char *at = PyBytes_AS_STRING(records), *end = at + PyBytes_GET_SIZE(records);
+    if (at == end || end[-1] != '\n' || PyList_GET_SIZE(lists[0]) != PyList_GET_SIZE(lists[1]))
+        return PyErr_Format(PyExc_ValueError, "expected records, each with a line feed at its end, and two numbers for each");
+    if (make_rows(at, end, (Span){tenant, (size_t)tenant_size}, (Span){first, (size_t)first_size}, lists, &rows))
+        found = PyBytes_FromStringAndSize(rows.data, (Py_ssize_t)rows.size);
+    else if (!PyErr_Occurred())
+        found = Py_NewRef(Py_None);
+    free(rows.data);
+    return found;
+}
+
 /* -------------------------------------------------------------------------------------------------------- canonical */
 
 static PyObject *canonical_lines(PyObject *Py_UNUSED(module), PyObject *records)
@@ -299,6 +341,7 @@ static PyObject *canonical_lines(PyObject *Py_UNUSED(module), PyObject *records)
 static PyMethodDef functions[] = {
     {"canonical_lines", canonical_lines, METH_O, NULL},
     {"records_of_rows", records_of_rows, METH_VARARGS, NULL},
+    {"rows_of_records", rows_of_records, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -44,7 +44,7 @@ def row(chance: random.Random) -> bytes:
 def main(path: str, rounds: int) -> None:
     chance = random.Random("cicsc")
     native = native_at(path)
-    taken = given_back = rows_taken = 0
+    taken = given_back = rows_taken = written = 0
     for _ in range(rounds):
         rows = [damaged(chance, row(chance)) for _ in range(chance.randrange(1, 3))]
         rows_taken += native.records_of_rows(b"\n".join([*rows, b""]), b'"t"') is not None
@@ -52,6 +52,10 @@ def main(path: str, rounds: int) -> None:
         for _ in range(chance.randrange(1, 4)):
             texts = [damaged(chance, record(chance)) for _ in range(chance.randrange(1, 30))]
             native.canonical_lines(b"\n".join(texts))
+            place = [chance.choice((0, -1, 2**63 - 1, -(2**63)))]
+            line = texts[0].replace(b"\n", b"") + b"\n"
+            tenant = chance.choice((b'"t"', b'"t"', line[13:17]))
+            written += native.rows_of_records(line, tenant, b"t\t3\t", place, place) is not None
             count, _, others = gatherer.take(b"\n".join([*texts, b""]))
             taken += count
             given_back += len(others)
@@ -61,7 +65,7 @@ def main(path: str, rounds: int) -> None:
             place = found[0]
         if chance.random() < 0.5:
             gatherer.clear()
-    sys.stdout.write(f"{taken} {given_back} {rows_taken}")
+    sys.stdout.write(f"{taken} {given_back} {rows_taken} {written}")
 
 
 if __name__ == "__main__":

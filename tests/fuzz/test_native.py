@@ -33,9 +33,10 @@ def test_sanitizers_find_nothing(checkout: Path, tmp_path: Path) -> None:
     hammer = [sys.executable, str(Path(__file__).with_name("hammer_native.py")), str(module), str(ROUNDS)]
     # The interpreter itself leaks at its end, and allocates in a way of its own.
     settings = {"LD_PRELOAD": library.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
-    done = subprocess.run(hammer, env=os.environ | settings, capture_output=True, text=True, check=False)
+    done = subprocess.run(hammer, env=os.environ | settings, capture_output=True, text=True, check=False, timeout=600)
 
     assert done.returncode == 0, done.stderr
-    taken, given_back, rows_taken = map(int, done.stdout.split())
+    taken, given_back, rows_taken, written = map(int, done.stdout.split())
     assert min(taken, given_back) > ROUNDS
     assert 100 < rows_taken < ROUNDS - 100
+    assert 100 < written < 2 * ROUNDS - 100

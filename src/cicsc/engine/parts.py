@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cicsc.engine.leaves import Chain, Digests, LeavesPair
 from cicsc.engine.rows import RowStore
-from cicsc.history.rows import LineWriter
+from cicsc.history.rows import LineWriter, RecordWriter
 from cicsc.migration.stream import migrate_stream
 from cicsc.migration.verdict import Verdict, Violation
 
@@ -77,7 +77,7 @@ class Writers:
         positions: RowWriter[PositionRow] | None = None,
         snapshots: RowWriter[Snapshot] | None = None,
     ) -> None:
-        self.takes_lines = isinstance(events, LineWriter)
+        self.takes_lines = isinstance(events, LineWriter | RecordWriter)
         self._events = events
         self._positions = positions
         self._snapshots = snapshots

@@ -63,6 +63,12 @@ class EventList(list[Event]):
         self.is_intact = is_intact
         self.records = records
 
+    @property
+    def lines(self) -> bytes:
+        """The records, with a line feed after each."""
+        records = self.records
+        return records if not records or records.endswith(b"\n") else records + b"\n"
+
 
 def known_plain(events: Iterable[Event]) -> bool:
     """Tell whether events come with the knowledge that they are plain, as `EventList` says."""

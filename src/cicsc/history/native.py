@@ -60,11 +60,22 @@ class Native(Protocol):
         They are given as lines, of which the last may lack its line feed.
         """
 
-    def records_of_rows(self, rows: bytes, tenant: bytes, /) -> tuple[bytes, list[int], list[int]] | None:
+    def records_of_rows(self, rows: bytes, tenant: bytes, /) -> tuple[bytes, list[int], list[tuple[int, int]]] | None:
         """Make records of rows that PostgreSQL copied out as text: lines of the columns that `rows.h` names.
 
-        `tenant` is the tenant as JSON text. Returns the records as lines, the position of each, and the numbers (from
-        0) of those with which another stream begins; None where a row does not hold just what a record may hold.
+        `tenant` is the tenant as JSON text. Returns the records as lines, the position of each, and those with which
+        another stream begins, each by its number (from 0) and where in the records it begins; None where a row does
+        not hold just what a record may hold.
+        """
+
+    def rows_of_records(
+        self, records: bytes, tenant: bytes, first: bytes, positions: list[int], ordinals: list[int], /
+    ) -> bytes | None:
+        """Make rows that PostgreSQL copies in as text of the lines that `encode_records` wrote for events.
+
+        `tenant` is the tenant as JSON text, `first` the columns that come before position and ordinal, each with a tab
+        after it. Returns lines; None where a record does not read in a row as it does in JSON. Raises ValueError where
+        there are not as many positions, ordinals and records.
         """
 
 

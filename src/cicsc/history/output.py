@@ -202,15 +202,11 @@ def _ending(path: Path, endings: tuple[str, ...], what: str) -> str:
 def event_lines(events: Iterable[Event]) -> bytes:
     """Return events as the lines of a JSON Lines file."""
     if isinstance(events, EventList) and events.is_plain:
-        return _ended(events.records) or _encode_lines(events)
+        return events.lines or _encode_lines(events)
     batch = list(events)
     if all(event.extra is UNSET for event in batch):
         return _encode_lines(batch)
     return _encode_lines([event if event.extra is UNSET else event_fields(event) for event in batch])
-
-
-def _ended(lines: bytes) -> bytes:
-    return lines if not lines or lines.endswith(b"\n") else lines + b"\n"
 
 
 class _Position(msgspec.Struct, gc=False):

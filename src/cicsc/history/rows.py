@@ -6,7 +6,7 @@ Knows neither files nor formats; `output` and `parquet_output` write rows, the e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 PositionRow: TypeAlias = tuple[str, str, str, int, int | None]
 """Tenant, type, id, the old seq, and the new seq or None where the event is gone."""
@@ -29,3 +29,10 @@ class LineWriter(Protocol):
 
     def write_lines(self, lines: bytes) -> None:
         """Write some whole lines after those before."""
+
+
+@runtime_checkable
+class RecordWriter(Protocol):
+    """Takes events whose records are at hand with less work than others; some writers of rows are such."""
+
+    takes_records: Literal[True]

@@ -388,7 +388,8 @@ def gathered(batches: Iterator[Placed]) -> Placed | Iterator[Placed]:
     if len(some) == 1:
         return first
     is_plain = all(batch.events.is_plain for batch in some)
-    events = EventList(chain.from_iterable(batch.events for batch in some), is_plain=is_plain)
+    records = b"".join(batch.events.records for batch in some) if all(batch.events.records for batch in some) else b""
+    events = EventList(chain.from_iterable(batch.events for batch in some), is_plain=is_plain, records=records)
     return Placed([position for batch in some for position in batch.positions], events)
 
 

@@ -7,7 +7,7 @@ A kind of store adds how it connects, how a transaction begins, and how the gate
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Generic, TypeVar
 from uuid import uuid4
@@ -16,11 +16,11 @@ from cicsc.bundle.model import Bundle
 from cicsc.errors import CicscError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow, RowsHasher, decode_document, encode_text, event_types, stored_bundle
+from cicsc.store.encoding import RowsHasher, decode_document, encode_text, event_types, stored_bundle
 from cicsc.store.journal import exhaust, finish_run
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
-from cicsc.store.records import AuditEntry, EndedWriter, Gate, Run, RunPlan
+from cicsc.store.records import AuditEntry, EndedWriter, Gate, Run, RunPlan, StagedEvents
 from cicsc.store.refusals import gate_held, gate_lost, paused, stale_generation, tenant_exists, unknown_bundle
 from cicsc.store.runs import Runs
 from cicsc.store.session import Session
@@ -68,9 +68,7 @@ class SqlStore(Store, Generic[Database]):
         """Give a write transaction that may write and remove events of a generation, as `RunHost.owning` says."""
 
     @abstractmethod
-    def stage_rows(
-        self, database: Database, target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher
-    ) -> None:
+    def stage_events(self, database: Database, target: tuple[str, int], staged: StagedEvents, seen: RowsHasher) -> None:
         """Write rows of events into (tenant, generation), and add them to `seen`."""
 
     @abstractmethod

@@ -20,6 +20,7 @@ from cicsc.decoding import WatchingDecoder, any_exceeds_cheap_bounds, decode_val
 from cicsc.errors import InputError, StoreError, UsageError
 from cicsc.history.model import Event, EventList
 from cicsc.replay.snapshot import Snapshot
+from cicsc.store.records import StagedEvents
 
 EventRow: TypeAlias = tuple[str, str, int, str, str, int, str, str | None]
 """entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra."""
@@ -109,9 +110,9 @@ def event_rows(tenant_id: str, events: Iterable[Event]) -> Iterator[EventRow]:
         )
 
 
-def placed_rows(positions: Sequence[int], ordinals: Sequence[int], events: Sequence[Event]) -> list[PlacedRow]:
-    """Return the columns of events that stand at these positions, all at once."""
-    payloads = _encoder.encode_lines([event.payload for event in events]).decode().split("\n")
+def placed_rows(staged: StagedEvents) -> list[PlacedRow]:
+    """Return the columns of events that are to be written, all at once."""
+    payloads = _encoder.encode_lines([event.payload for event in staged.events]).decode().split("\n")
     payloads.pop()  # after the last line there is an empty one
     return [
         (
@@ -126,7 +127,7 @@ def placed_rows(positions: Sequence[int], ordinals: Sequence[int], events: Seque
             event.actor_id,
             None if event.extra is UNSET else _encode(event.extra).decode(),
         )
-        for position, ordinal, event, payload in zip(positions, ordinals, events, payloads, strict=True)
+        for position, ordinal, event, payload in zip(*staged, payloads, strict=True)
     ]
 
 

@@ -90,6 +90,17 @@ class Placed(NamedTuple):
         return zip(self.positions, self.events, strict=True)
 
 
+class StagedEvents(NamedTuple):
+    """Events to be written into a generation, with the place of each.
+
+    That is a position, and an ordinal that tells apart what was made of one event.
+    """
+
+    positions: list[int]
+    ordinals: list[int]
+    events: EventList
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run on one tenant, as its journal says: who does what, how far it has come, when what happened.

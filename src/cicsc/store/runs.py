@@ -8,16 +8,16 @@ tenant is another's by then. What a step means for a migration is not known here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from typing import Final, Generic, Protocol, TypeVar
 
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow, RowsHasher
+from cicsc.store.encoding import RowsHasher
 from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_run, taken
 from cicsc.store.lease import lease_ms, pause_ms
-from cicsc.store.records import BEFORE_SWITCH, Gate, Run, RunPlan, Standing
+from cicsc.store.records import BEFORE_SWITCH, Gate, Run, RunPlan, StagedEvents, Standing
 from cicsc.store.refusals import fence_changed, head_moved, run_held, run_lost, staging_differs
 from cicsc.store.session import Session, Value
 from cicsc.store.views import read_gate, record
@@ -53,9 +53,7 @@ class RunHost(Protocol[Database]):
         """
         ...
 
-    def stage_rows(
-        self, database: Database, target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher
-    ) -> None:
+    def stage_events(self, database: Database, target: tuple[str, int], staged: StagedEvents, seen: RowsHasher) -> None:
         """Write rows of events into (tenant, generation), and add them to `seen`."""
         ...
 
@@ -213,7 +211,7 @@ class Runs(Generic[Database]):
     def stage(
         self,
         run: Run,
-        rows: Sequence[PlacedRow],
+        staged: StagedEvents,
         snapshots: Iterable[Snapshot] = (),
         seen: RowsHasher | None = None,
     ) -> None:
@@ -224,7 +222,7 @@ class Runs(Generic[Database]):
             # Nobody takes the tenant over before this transaction ends; batches of one run may be written side by side.
             self._changed(database, "write for", run, 0 if database.value("run_holds", names) is None else 1)
             target = (run.tenant_id, run.target_generation)
-            self._host.stage_rows(database, target, rows, RowsHasher() if seen is None else seen)
+            self._host.stage_events(database, target, staged, RowsHasher() if seen is None else seen)
             self._host.stage_snapshots(database, target, snapshots)
 
     def verified(self, run: Run, *, head_digest: str, target_count: int, target_digest: str) -> Run:

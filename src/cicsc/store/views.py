@@ -66,17 +66,17 @@ def segments_of(decoder: EventDecoder, rows: Sequence[PlacedRow]) -> Iterator[tu
     types, ids = columns[2], columns[3]
     events = decoder.events(columns[2:])
     begins = compress(range(1, len(rows)), map(or_, map(ne, ids, ids[1:]), map(ne, types, types[1:])))
-    return cut_events(columns[0], events, [0, *begins])
+    return cut_events(columns[0], events, [(begin, 0) for begin in (0, *begins)])
 
 
 def cut_events(
-    positions: Sequence[int], events: EventList, begins: Iterable[int]
+    positions: Sequence[int], events: EventList, begins: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[StreamKey, Placed]]:
-    """Yield events with their positions, cut where each stream begins."""
-    is_plain = events.is_plain
-    for start, end in pairwise((*begins, len(events))):
-        placed = Placed(positions[start:end], EventList(events[start:end], is_plain=is_plain))
-        yield stream_key(events[start]), placed
+    """Yield events with their positions, cut where each stream begins: its number, and its offset in the records."""
+    is_plain, records = events.is_plain, events.records
+    for (start, here), (end, there) in pairwise((*begins, (len(events), len(records)))):
+        some = EventList(events[start:end], is_plain=is_plain, records=records[here:there])
+        yield stream_key(events[start]), Placed(positions[start:end], some)
 
 
 def streams_of(segments: Iterable[tuple[StreamKey, Placed]]) -> Iterator[tuple[StreamKey, Iterator[Placed]]]:

@@ -19,6 +19,7 @@ from conformance.protocol.application import BUNDLES, TYPES
 from conformance.protocol.bench import LEASE_S, OPERATORS, TENANTS, tenants
 from conformance.protocol.passers import Passers
 from conformance.protocol.walk import BEGIN, LOOK, OVER, RECORD, Crash, Walk
+from conformance.store.running import staged
 
 PLACES = ("look", "open", "pause", "verify_and_write", "read_back", "switch")
 MEANWHILE = (
@@ -44,7 +45,7 @@ ROW = (1, 0, "Order", "zombie", 1, "created", '{"total":1}', 1, "ann", None)
 
 DEEDS: dict[str, Callable[[Store, Run], object]] = {
     "keep": lambda store, run: store.runs.keep(run, lease_s=LEASE_S),
-    "stage": lambda store, run: store.runs.stage(run, [ROW]),
+    "stage": lambda store, run: store.runs.stage(run, staged([ROW])),
     "verify": lambda store, run: store.runs.verified(run, head_digest="0", target_count=0, target_digest="0"),
     "staged": lambda store, run: store.runs.staged(run),
     "switch": lambda store, run: store.runs.switch(run),

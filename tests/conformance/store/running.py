@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from cicsc.errors import FenceError
-from cicsc.history.model import Event
+from cicsc.history.model import Event, EventList
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow, event_rows
+from cicsc.store.encoding import PlacedRow, event_rows, stored_event
 from cicsc.store.journal import exhaust
 from cicsc.store.protocol import Store
-from cicsc.store.records import Phase, Run, RunPlan
+from cicsc.store.records import Phase, Run, RunPlan, StagedEvents
 from conformance.store.desk import TABLES, Plain
 from conformance.store.history import NEXT_BUNDLE
 
@@ -32,6 +32,12 @@ Step = Callable[[Store, Run], Any]
 def placed(*events: Event, position: int = 1, ordinal: int = 0) -> list[PlacedRow]:
     """Rows to be staged, all made of the event at one position."""
     return [(position, number, *row) for number, row in enumerate(event_rows(events[0].tenant_id, events), ordinal)]
+
+
+def staged(rows: Sequence[PlacedRow], tenant_id: str = "t") -> StagedEvents:
+    """The events of some rows, and their places, as a run writes them."""
+    events = EventList([stored_event(tenant_id, row[2:]) for row in rows], is_plain=False)
+    return StagedEvents([row[0] for row in rows], [row[1] for row in rows], events)
 
 
 def renamed(store: Store, tenant_id: str = "t") -> list[PlacedRow]:
@@ -84,12 +90,12 @@ def run_in(
     if is_planned:
         return run
     run = fence(store, run)
-    staged = renamed(store, tenant_id) if rows is None else list(rows)
-    store.runs.stage(run, staged, snapshots)
+    wanted = renamed(store, tenant_id) if rows is None else list(rows)
+    store.runs.stage(run, staged(wanted, tenant_id), snapshots)
     if phase == "ABORTED":
         return store.runs.abort(run, reason="as ordered", lease_s=lease_s)
     if phase != "FENCED":
-        run = verified(store, run, len(staged))
+        run = verified(store, run, len(wanted))
     if phase in {"STAGED", "SWITCHED", "DONE"}:
         run = store.runs.staged(run)
     if phase in {"FENCED", "VERIFIED", "STAGED"}:
@@ -108,7 +114,7 @@ STEPS: Final[dict[str, Step]] = {
     "keep": lambda store, run: store.runs.keep(run, lease_s=30),
     "fence": fence,
     "stage": lambda store, run: store.runs.stage(
-        replace(run, target_generation=2), placed(Event("t", "Order", "new", 1, "created", {}, 1, "ann"))
+        replace(run, target_generation=2), staged(placed(Event("t", "Order", "new", 1, "created", {}, 1, "ann")))
     ),
     "verified": verified,
     "staged": lambda store, run: store.runs.staged(run),

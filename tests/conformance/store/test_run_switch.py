@@ -20,6 +20,7 @@ from conformance.store.running import (
     placed,
     renamed,
     run_in,
+    staged,
     verified,
 )
 
@@ -66,7 +67,7 @@ def test_head_that_moved(store: Store, plain: Plain) -> None:
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_staged_events_that_are_missing(store: Store, plain: Plain, number: int) -> None:
     run = fence(store, begin(store))
-    store.runs.stage(run, renamed(store)[:number])
+    store.runs.stage(run, staged(renamed(store)[:number]))
     run = store.runs.staged(verified(store, run, 3))
 
     error = refused(store, plain, run)
@@ -76,7 +77,7 @@ def test_staged_events_that_are_missing(store: Store, plain: Plain, number: int)
 
 def test_staged_event_too_many(store: Store, plain: Plain) -> None:
     run = fence(store, begin(store))
-    store.runs.stage(run, [*renamed(store), *placed(event("9"), position=1_000)])
+    store.runs.stage(run, staged([*renamed(store), *placed(event("9"), position=1_000)]))
 
     assert refused(store, plain, store.runs.staged(verified(store, run, 3))).code == "STAGING_DIFFERS"
 
@@ -230,7 +231,7 @@ def test_numbers_of_generations_are_never_given_again(store: Store) -> None:
     for number, run_id in enumerate(("r1", "r2", "r3"), 2):
         run = fence(store, begin(store, run_id))
         assert run.target_generation == number
-        store.runs.stage(run, renamed(store))
+        store.runs.stage(run, staged(renamed(store)))
         exhaust(store.runs.sweep(store.runs.abort(run, reason="again", lease_s=60), lease_s=60))
 
     assert store.runs.generations("t") == [1]

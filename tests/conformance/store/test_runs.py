@@ -29,6 +29,7 @@ from conformance.store.running import (
     placed,
     renamed,
     run_in,
+    staged,
     verified,
 )
 
@@ -143,7 +144,7 @@ def test_rows_are_read_back_as_they_were_written(store: Store) -> None:
     rows.sort(key=itemgetter(2, 3, 4))
     run = fence(store, begin(store))
     for some in (rows[:5], [], rows[5:2_500], rows[2_500:]):
-        store.runs.stage(run, some, (), seen)
+        store.runs.stage(run, staged(some), (), seen)
 
     with store.reading("t") as reading:
         found = reading.sum_rows(2, ticks.append)
@@ -158,7 +159,7 @@ def test_shares_of_rows_are_summed_up(store: Store) -> None:
     rows = sorted(hostile_rows(), key=itemgetter(2, 3, 4))
     keys = sorted({("t", *row[2:4]) for row in rows})
     run = fence(store, begin(store))
-    store.runs.stage(run, rows)
+    store.runs.stage(run, staged(rows))
     for first, end in ((None, keys[0]), (keys[0], keys[3]), (keys[3], keys[-1]), (keys[-1], None), (keys[2], keys[2])):
         wanted = [row for row in rows if (first or ()) <= ("t", *row[2:4]) and (not end or ("t", *row[2:4]) < end)]
         with store.reading("t") as reading:
@@ -169,14 +170,13 @@ def test_shares_of_rows_are_summed_up(store: Store) -> None:
 def test_a_row_that_was_changed_is_told_by_the_sum(store: Store) -> None:
     seen, rows = RowsHasher(), renamed(store)
     run = fence(store, begin(store))
-    store.runs.stage(run, rows, (), seen)
+    store.runs.stage(run, staged(rows), (), seen)
     store.runs.abort(run, reason="as ordered", lease_s=LEASE_S)
     exhaust(store.runs.sweep(store.runs.run("t", "r1"), lease_s=LEASE_S))
     run = fence(store, begin(store, "r2"))
-    position, ordinal, entity_type, entity_id, seq, event_type, payload, *rest = rows[0]
-    store.runs.stage(
-        run, [(position, ordinal, entity_type, entity_id, seq, event_type, payload + " ", *rest), *rows[1:]]
-    )
+    position, ordinal, entity_type, entity_id, seq, event_type, _, *rest = rows[0]
+    spoilt = (position, ordinal, entity_type, entity_id, seq, event_type, '{"more":1}', *rest)
+    store.runs.stage(run, staged([spoilt, *rows[1:]]))
 
     with store.reading("t") as reading:
         found = reading.sum_rows(run.target_generation, lambda _: None)
@@ -193,7 +193,7 @@ def test_head_of_a_run_is_known_from_the_fence_on(store: Store) -> None:
 
 def test_staging_may_go_on_after_the_verification(store: Store) -> None:
     run = verified(store, fence(store, begin(store)))
-    store.runs.stage(run, renamed(store))
+    store.runs.stage(run, staged(renamed(store)))
 
     assert store.runs.staged(run).phase == "STAGED"
 

@@ -9,7 +9,8 @@ import pytest
 from cicsc.history.model import Event
 from cicsc.operations.live import staging
 from cicsc.operations.live.staging import Staging
-from cicsc.store.encoding import PlacedRow
+from cicsc.store.encoding import PlacedRow, RowsHasher, placed_rows
+from cicsc.store.records import StagedEvents
 
 KEY = ("t", "Order", "1")
 MADE = {1: [1], 2: [], 3: [2, 3, 4], 4: [5], 5: [6, 7], 6: []}
@@ -31,7 +32,12 @@ def moves() -> Iterator[tuple[int, int | None]]:
 def staged(size: int, placed: dict[int, int]) -> list[tuple[int, ...]]:
     """Stage the stream, so many moves at a time; return position, ordinal and seq of the rows."""
     rows: list[PlacedRow] = []
-    with Staging("t", placed, lambda some, _, seen: (rows.extend(some), seen.update(some)), batch_s=1.0) as writing:
+
+    def write(some: StagedEvents, _: object, seen: RowsHasher) -> None:
+        rows.extend(placed_rows(some))
+        seen.add(b"", len(some.events))
+
+    with Staging("t", placed, write, batch_s=1.0) as writing:
         wanted = list(moves())
         for start in range(0, len(wanted), size):
             some = wanted[start : start + size]

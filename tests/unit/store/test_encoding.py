@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cicsc.errors import InputError
+from cicsc.history.model import EventList
 from cicsc.store.encoding import EventDecoder, EventRow, RowsHasher, event_rows, placed_rows, stored_event
+from cicsc.store.records import StagedEvents
 from conformance.store.history import event
 
 ROWS = [(number, 0, "Order", f"{number}", 1, "created", "{}", number, "ann", None) for number in range(66_000)]
@@ -96,5 +98,6 @@ def test_rows_of_a_stream_are_those_of_each_event() -> None:
     ]
 
     rows = zip([7, 8, 8], [0, 0, 1], event_rows("t", events), strict=True)
-    assert placed_rows([7, 8, 8], [0, 0, 1], events) == [(*place, *row) for *place, row in rows]
-    assert placed_rows([], [], []) == []
+    staged = StagedEvents([7, 8, 8], [0, 0, 1], EventList(events, is_plain=False))
+    assert placed_rows(staged) == [(*place, *row) for *place, row in rows]
+    assert placed_rows(StagedEvents([], [], EventList([], is_plain=False))) == []

@@ -8,7 +8,7 @@ never done again. What a run does to a history is decided elsewhere.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -17,10 +17,10 @@ from uuid import uuid4
 
 from cicsc.errors import CicscError, StoreError
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow, RowsHasher
+from cicsc.store.encoding import RowsHasher
 from cicsc.store.journal import exhaust
 from cicsc.store.protocol import Store
-from cicsc.store.records import BEFORE_SWITCH, Phase, Run, RunPlan
+from cicsc.store.records import BEFORE_SWITCH, Phase, Run, RunPlan, StagedEvents
 
 LEASE_S: Final = 15.0
 """How long a run that has died keeps a tenant, in seconds, unless the operator says otherwise."""
@@ -119,11 +119,11 @@ class LiveRun:
         )
         self._renew_at = self._next_renewal()
 
-    def stage(self, rows: Sequence[PlacedRow], snapshots: Iterable[Snapshot], seen: RowsHasher) -> None:
+    def stage(self, staged: StagedEvents, snapshots: Iterable[Snapshot], seen: RowsHasher) -> None:
         """Write a batch into the run's generation, and add its rows to `seen`."""
         with self._turn:
             self._renew()
-            self._store.runs.stage(self.run, rows, snapshots, seen)
+            self._store.runs.stage(self.run, staged, snapshots, seen)
 
     def verified(self, head_digest: str, target_count: int, target_digest: str) -> None:
         """Record what was verified."""

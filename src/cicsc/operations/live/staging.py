@@ -15,15 +15,15 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from cicsc.history.model import Event, StreamKey
+from cicsc.history.model import Event, EventList, StreamKey
 from cicsc.history.rows import PositionRow
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.operations.stored import TenantHistory, gathered
 from cicsc.progress import Progress
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import PlacedRow, RowsHasher, placed_rows
+from cicsc.store.encoding import RowsHasher
 from cicsc.store.protocol import TenantReading
-from cicsc.store.records import Placed
+from cicsc.store.records import Placed, StagedEvents
 
 PLACED_MAX: Final = 20_000
 """Positions that are remembered of a stream; those of events that have passed are forgotten beyond."""
@@ -32,7 +32,7 @@ Row = TypeVar("Row")
 
 _seq_of: Final = attrgetter("seq")
 
-Stage = Callable[[list[PlacedRow], list[Snapshot], RowsHasher], object]
+Stage = Callable[[StagedEvents, list[Snapshot], RowsHasher], object]
 
 FIRST_BATCH_ROWS: Final = 2_000
 BATCH_ROWS_MAX: Final = 50_000
@@ -99,15 +99,14 @@ class Staging:
         self._stage = stage
         self._batch_s = batch_s
         self._batch_rows = FIRST_BATCH_ROWS
-        self._waiting: list[Event] = []
-        self._rows: list[PlacedRow] = []
+        self._batch = _Batch()
         self._snapshots: list[Snapshot] = []
         self._last = (-1, 0)
         self._old_seq = 0
         self._hasher = RowsHasher()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="staging")
         self._under_way: Future[None] | None = None
-        self.events = _Face(self._take_events)
+        self.events = _RecordFace(self._take_events)
         self.positions = _Face(self._take_positions)
         self.snapshots = _Face(self._take_snapshots)
 
@@ -130,35 +129,35 @@ class Staging:
 
     def _hand_on(self) -> None:
         self._wait()
-        if self._rows or self._snapshots:
-            rows, self._rows = self._rows, []
+        if self._batch.events or self._snapshots:
+            batch, self._batch = self._batch, _Batch()
             snapshots, self._snapshots = self._snapshots, []
-            self._under_way = self._writer.submit(self._write, rows, snapshots)
+            self._under_way = self._writer.submit(self._write, batch.staged(), snapshots)
 
     def _wait(self) -> None:
         if self._under_way is not None:
             under_way, self._under_way = self._under_way, None
             under_way.result()
 
-    def _write(self, rows: list[PlacedRow], snapshots: list[Snapshot]) -> None:
+    def _write(self, staged: StagedEvents, snapshots: list[Snapshot]) -> None:
         began = time.monotonic()
-        self._stage(rows, snapshots, self._hasher)
-        self._adapt(len(rows), time.monotonic() - began)
+        self._stage(staged, snapshots, self._hasher)
+        self._adapt(len(staged.events), time.monotonic() - began)
 
     def _take_events(self, events: Iterable[Event]) -> None:
-        self._waiting.extend(events)
+        self._batch.add(events)
 
     def _take_positions(self, rows: Iterable[PositionRow]) -> None:
-        events, self._waiting = self._waiting, []
         moves = [(row[3], row[4] is not None) for row in rows]
         places = [self._placed[old_seq] for old_seq, is_kept in moves if is_kept]
-        self._rows.extend(placed_rows(places, self._ordinals(places), events))
+        self._batch.positions.extend(places)
+        self._batch.ordinals.extend(self._ordinals(places))
         if len(self._placed) > PLACED_MAX:
             for old_seq in {self._old_seq, *(old_seq for old_seq, _ in moves)}:
                 if old_seq != moves[-1][0]:  # of which more may come
                     self._placed.pop(old_seq, None)
         self._old_seq = moves[-1][0]
-        if len(self._rows) >= self._batch_rows:
+        if len(self._batch.positions) >= self._batch_rows:
             self._hand_on()
 
     def _ordinals(self, places: list[int]) -> list[int]:
@@ -182,6 +181,30 @@ class Staging:
             self._batch_rows = max(100, min(BATCH_ROWS_MAX, 2 * self._batch_rows, wanted))
 
 
+class _Batch:
+    """Events that wait to be written, and their places; the records of all, as long as these came with them."""
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+        self.ordinals: list[int] = []
+        self.events: list[Event] = []
+        self._records: list[bytes] | None = []
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Add the next events; their places follow."""
+        records = events.lines if isinstance(events, EventList) else b""
+        if not records:
+            self._records = None
+        elif self._records is not None:
+            self._records.append(records)
+        self.events.extend(events)
+
+    def staged(self) -> StagedEvents:
+        """Return what is to be written; as many places have to be here as events."""
+        records = b"".join(self._records or ())
+        return StagedEvents(self.positions, self.ordinals, EventList(self.events, is_plain=False, records=records))
+
+
 class _Face(Generic[Row]):
     """A `RowWriter` that hands on to a method."""
 
@@ -190,3 +213,9 @@ class _Face(Generic[Row]):
 
     def write(self, rows: Iterable[Row]) -> None:
         self._take(rows)
+
+
+class _RecordFace(_Face[Event]):
+    """A `RecordWriter`."""
+
+    takes_records: Final = True

@@ -14,9 +14,10 @@ from typing import Final
 from cicsc.canonical import canonical_bytes
 from cicsc.decoding import WatchingDecoder
 from cicsc.history.model import Event, EventList, StreamKey
-from cicsc.history.native import Native
-from cicsc.store.encoding import EventDecoder, PlacedRow, RowsHasher
-from cicsc.store.records import Placed
+from cicsc.history.native import Native, native_part
+from cicsc.history.runs import encode_records
+from cicsc.store.encoding import EventDecoder, PlacedRow, RowsHasher, placed_rows
+from cicsc.store.records import Placed, StagedEvents
 from cicsc.store.views import cut_events, segments_of
 
 _SPECIAL: Final = "\\\b\f\n\r\t\v"
@@ -27,15 +28,31 @@ _LETTERS: Final = dict(zip("bfnrtv\\", "\b\f\n\r\t\v\\", strict=True))
 _replace_escapes: Final = re.compile(r"\\(.)").sub
 
 
-def copied_lines(target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher) -> Iterator[bytes]:
-    """Yield the lines of rows in (tenant, generation), as UTF-8: the columns of `stage_events`; add them to `seen`."""
+def copied_lines(target: tuple[str, int], staged: StagedEvents, seen: RowsHasher) -> Iterator[bytes]:
+    """Yield the lines of events in (tenant, generation), in UTF-8: columns of `stage_events`; add them to `seen`."""
     tenant_id, generation = target
     begin = f"{_escaped(tenant_id)}\t{generation}"
+    lines = _native_lines(tenant_id, begin, staged)
+    if lines is not None:
+        seen.add(lines, len(staged.events))
+        yield lines
+        return
+    rows = placed_rows(staged)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         lines = _lines(begin, some)
         seen.add(lines, len(some))
         yield lines
+
+
+def _native_lines(tenant_id: str, begin: str, staged: StagedEvents) -> bytes | None:
+    """Make the lines of records, where there is the native part and it knows all of them well."""
+    positions, ordinals, events = staged
+    native = native_part()
+    if native is None or not events:
+        return None
+    records = events.records or encode_records(events)
+    return native.rows_of_records(records, canonical_bytes(tenant_id), f"{begin}\t".encode(), positions, ordinals)
 
 
 def _lines(begin: str, rows: Sequence[PlacedRow]) -> bytes:
@@ -81,7 +98,7 @@ class CopiedDecoder:
             return segments_of(self._decoder, [_row(line) for line in lines.decode().split("\n")[:-1]])
         records, positions, begins = found
         events, is_plain = self._decode_lines(records)
-        return cut_events(positions, EventList(events, is_plain=is_plain), begins)
+        return cut_events(positions, EventList(events, is_plain=is_plain, records=records), begins)
 
 
 def _row(line: str) -> PlacedRow:

@@ -7,7 +7,7 @@ exclusively, for an instant, and so waits for them, at most `wait_s`. Readers wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import Final
@@ -16,13 +16,13 @@ from cicsc.errors import StoreError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
-from cicsc.store.encoding import PlacedRow, RowsHasher, snapshot_rows
+from cicsc.store.encoding import RowsHasher, snapshot_rows
 from cicsc.store.postgres import schema
 from cicsc.store.postgres.address import parse_address
 from cicsc.store.postgres.copying import copied_lines
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.views import PostgresMoment, PostgresTransaction
-from cicsc.store.records import EndedWriter, Run
+from cicsc.store.records import EndedWriter, Run, StagedEvents
 from cicsc.store.views import read_gate
 
 WAIT_S: Final = 5.0
@@ -121,10 +121,8 @@ class PostgresStore(SqlStore[Database]):
             database.run("own", (run.run_id, str(run.epoch)))
             yield database
 
-    def stage_rows(
-        self, database: Database, target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher
-    ) -> None:
-        database.copy_lines("stage_events", copied_lines(target, rows, seen))
+    def stage_events(self, database: Database, target: tuple[str, int], staged: StagedEvents, seen: RowsHasher) -> None:
+        database.copy_lines("stage_events", copied_lines(target, staged, seen))
 
     def stage_snapshots(self, database: Database, target: tuple[str, int], snapshots: Iterable[Snapshot]) -> None:
         database.copy("stage_snapshots", (target + row for row in snapshot_rows(target[0], snapshots)))

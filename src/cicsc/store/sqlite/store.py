@@ -9,15 +9,15 @@ the two would not see each other's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
-from cicsc.store.encoding import PlacedRow, RowsHasher
-from cicsc.store.records import Run
+from cicsc.store.encoding import RowsHasher, placed_rows
+from cicsc.store.records import Run, StagedEvents
 from cicsc.store.refusals import run_lost
 from cicsc.store.session import Value
 from cicsc.store.sqlite import schema
@@ -109,9 +109,8 @@ class SqliteStore(SqlStore[Database]):
             yield database
             database.run("lock_generation", {"tenant_id": run.tenant_id})
 
-    def stage_rows(
-        self, database: Database, target: tuple[str, int], rows: Sequence[PlacedRow], seen: RowsHasher
-    ) -> None:
+    def stage_events(self, database: Database, target: tuple[str, int], staged: StagedEvents, seen: RowsHasher) -> None:
+        rows = placed_rows(staged)
         database.run_many("stage_event", (target + row for row in rows))
         seen.update(rows)
 

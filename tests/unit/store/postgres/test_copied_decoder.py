@@ -11,11 +11,12 @@ from msgspec import UNSET
 
 import native
 from cicsc.errors import InputError
-from cicsc.history.model import Event, StreamKey
+from cicsc.history.model import Event, EventList, StreamKey
 from cicsc.history.native import native_part
-from cicsc.store.encoding import EventDecoder, PlacedRow, RowsHasher, placed_rows
+from cicsc.history.runs import encode_records
+from cicsc.store.encoding import EventDecoder, RowsHasher, placed_rows
 from cicsc.store.postgres.copying import CopiedDecoder, copied_lines
-from cicsc.store.records import Placed
+from cicsc.store.records import Placed, StagedEvents
 from cicsc.store.views import segments_of
 
 names = st.sampled_from(["a", "b", "é\U0001f600", "", 'a"b', "a\\b", "a\tb\nc\rd\b\f\v", "\x01", "\x7f"])
@@ -42,64 +43,70 @@ def with_native_part() -> Iterator[None]:
         yield
 
 
-def copied_out(rows: list[PlacedRow]) -> bytes:
+def copied_out(staged: StagedEvents) -> bytes:
     """The rows as `copied_events` gives them: what a run copies in, without tenant, generation and ordinal."""
-    lines = b"".join(copied_lines(("t", 1), rows, RowsHasher())).split(b"\n")[:-1]
+    lines = b"".join(copied_lines(("t", 1), staged, RowsHasher())).split(b"\n")[:-1]
     columns = [line.split(b"\t") for line in lines]
     return b"".join([b"\t".join([row[2], *row[4:]]) + b"\n" for row in columns])
 
 
-def segments(rows: list[PlacedRow]) -> list[tuple[StreamKey, Placed]]:
+def segments(staged: StagedEvents) -> list[tuple[StreamKey, Placed]]:
     decoder = CopiedDecoder("t", native_part())
-    return [(key, Placed(list(placed.positions), placed.events)) for key, placed in decoder.segments(copied_out(rows))]
+    return [
+        (key, Placed(list(placed.positions), placed.events)) for key, placed in decoder.segments(copied_out(staged))
+    ]
 
 
-def rows_of(some: list[Event], first: int = 7) -> list[PlacedRow]:
-    return placed_rows(range(first, first + len(some)), [0] * len(some), some)
+def at_places(some: list[Event], first: int = 7) -> StagedEvents:
+    return StagedEvents(list(range(first, first + len(some))), [0] * len(some), EventList(some, is_plain=False))
 
 
 @given(st.lists(events, min_size=1, max_size=6))
 def test_events_are_those_of_the_columns(some: list[Event]) -> None:
-    rows = rows_of(some)
+    staged = at_places(some)
     expected = [
-        (key, Placed(list(placed.positions), placed.events)) for key, placed in segments_of(EventDecoder("t"), rows)
+        (key, Placed(list(placed.positions), placed.events))
+        for key, placed in segments_of(EventDecoder("t"), placed_rows(staged))
     ]
-    assert segments(rows) == expected
+    found = segments(staged)
+    assert found == expected
+    for _, placed in found:
+        assert placed.events.records in {b"", encode_records(placed.events)}
 
 
 def test_streams_are_cut_where_type_or_id_changes() -> None:
     keys = [("A", "1"), ("A", "1"), ("A", "2"), ("B", "2"), ("B", "2")]
     some = [Event("t", kind, name, seq, "paid", {}, 0, "me") for seq, (kind, name) in enumerate(keys)]
 
-    found = [(key[1:], list(placed.positions), len(placed.events)) for key, placed in segments(rows_of(some))]
+    found = [(key[1:], list(placed.positions), len(placed.events)) for key, placed in segments(at_places(some))]
 
     assert found == [(("A", "1"), [7, 8], 2), (("A", "2"), [9], 1), (("B", "2"), [10, 11], 2)]
 
 
 @pytest.mark.parametrize("tenant", ["t", "'; drop table", 'a"\\\n\x01é'])
 def test_tenant_is_any_text(tenant: str) -> None:
-    ((key, placed),) = CopiedDecoder(tenant, native_part()).segments(copied_out(rows_of([plain])))
+    ((key, placed),) = CopiedDecoder(tenant, native_part()).segments(copied_out(at_places([plain])))
     assert key == (tenant, "Order", "1")
     assert placed.events[0].tenant_id == tenant
 
 
 def test_usual_rows_become_records_at_once() -> None:
-    records, positions, begins = native_part().records_of_rows(copied_out(rows_of([plain, plain])), b'"t"')
+    records, positions, begins = native_part().records_of_rows(copied_out(at_places([plain, plain])), b'"t"')
     assert records.count(b"\n") == 2
-    assert (positions, begins) == ([7, 8], [0])
+    assert (positions, begins) == ([7, 8], [(0, 0)])
 
 
 @pytest.mark.parametrize(
     "payload", ['{"a":1,"a":2}', '{"a": 1}', '{"a":1e5}', '{"a":"\\u00e9"}', '{"a":01}', '{"a":1}x', '{"a":"\\n"} '],
 )  # fmt: skip
 def test_other_payloads_are_looked_at_closer(payload: str) -> None:
-    line = copied_out(rows_of([plain])).split(b"\t")
+    line = copied_out(at_places([plain])).split(b"\t")
     line[5] = payload.replace("\\", "\\\\").encode()
     assert native_part().records_of_rows(b"\t".join(line), b'"t"') is None
 
 
 def test_payload_that_is_not_strict_is_named() -> None:
-    line = copied_out(rows_of([plain])).split(b"\t")
+    line = copied_out(at_places([plain])).split(b"\t")
     line[5] = b'{"a":1,"a":2}'
     with pytest.raises(InputError) as caught:
         list(CopiedDecoder("t", native_part()).segments(b"\t".join(line)))
