@@ -151,7 +151,7 @@ def test_rows_are_read_back_as_they_were_written(store: Store) -> None:
         assert list(reading.rows(2)) == rows
         assert reading.sum_rows(1, lambda _: None).hexdigest() != seen.hexdigest()
     assert (found.count, found.hexdigest()) == (seen.count, seen.hexdigest()) == (len(rows), seen.hexdigest())
-    assert len(ticks) >= len(rows) // 1_000
+    assert len(ticks) > 1
     assert sum(ticks) == len(rows)
 
 

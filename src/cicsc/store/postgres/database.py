@@ -136,32 +136,28 @@ class Database:
             for lines in pieces:
                 copy.write(lines)
 
-    def copied_lines(self, name: str) -> Generator[list[Buffer]]:
-        """Yield the rows of a COPY, each a line, as many at once as have come; only inside a transaction.
+    def copied_pieces(self, name: str, rows_wanted: int) -> Iterator[bytes]:
+        """Yield the rows of a COPY, about as many lines at once as are wanted, fewer where they are long.
 
-        Nothing else can be done with the connection meanwhile.
+        Only inside a transaction; nothing else can be done with the connection meanwhile.
         """
         self._copying = self._copied(name)
-        return self._copying
-
-    def _copied(self, name: str) -> Generator[list[Buffer]]:
-        with self._translated(), self._connection.cursor() as cursor, cursor.copy(QUERIES[name]):
-            yield from received_rows(self._connection)
-        self._copying = None
-
-    def copied_pieces(self, name: str, rows_wanted: int) -> Iterator[bytes]:
-        """Yield the rows of a COPY, about as many lines at once as are wanted, fewer where they are long."""
-        with closing(self.copied_lines(name)) as lines:
+        with closing(self._copying) as batches:
             pieces, rows_count, size = [], 0, 0
-            for some in lines:
-                pieces.append(b"".join(some))
-                rows_count += len(some)
+            for rows in batches:
+                pieces.append(b"".join(rows))
+                rows_count += len(rows)
                 size += len(pieces[-1])
                 if rows_count >= rows_wanted or size >= FETCH_BYTES:
                     yield b"".join(pieces)
                     pieces, rows_count, size = [], 0, 0
             if pieces:
                 yield b"".join(pieces)
+
+    def _copied(self, name: str) -> Generator[list[Buffer]]:
+        with self._translated(), self._connection.cursor() as cursor, cursor.copy(QUERIES[name]):
+            yield from received_rows(self._connection)
+        self._copying = None
 
     @contextmanager
     def writing(self) -> Iterator[None]:

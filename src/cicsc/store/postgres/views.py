@@ -19,7 +19,7 @@ from cicsc.store.postgres.driver_errors import unstorable_text
 from cicsc.store.protocol import StoreMoment
 from cicsc.store.records import Placed
 from cicsc.store.refusals import paused, stale_generation, wrong_seq
-from cicsc.store.views import DECODED_ROWS, Reading, Transaction, View, stretch_of
+from cicsc.store.views import DECODED_ROWS, SUMMED_ROWS, Reading, Transaction, View, stretch_of
 
 ROWS_MAX: Final = 256
 """Rows in one statement, and rows of a stream that are read at once."""
@@ -49,10 +49,11 @@ class PostgresReading(_PostgresView, Reading[Database]):
 
     def sum_rows(self, generation: int, tick: Callable[[int], None], *, within: KeyRange = EVERY_STREAM) -> RowsHasher:
         self._bound_copy(generation, INTEGER_MAX, within)
-        lines, found = self._database.copied_lines("sum_events"), RowsHasher()
-        for some in lines:
-            found.add(b"".join(some), len(some))
-            tick(len(some))
+        found = RowsHasher()
+        for lines in self._database.copied_pieces("sum_events", SUMMED_ROWS):
+            rows_count = lines.count(b"\n")
+            found.add(lines, rows_count)
+            tick(rows_count)
         return found
 
     def _segments(
