@@ -119,6 +119,9 @@ class WatchedPostgres(_Passing):
         call = Call("execute", statement.decode(), self._real, is_commit)
         return self._watcher.call(call, lambda: self._real.execute(statement, *parameters))
 
+    def wait(self, work: Any) -> Any:
+        return self._watcher.call(Call("wait", "", self._real), lambda: self._real.wait(work))
+
     def cursor(self, *arguments: Any, **named: Any) -> WatchedCursor:
         return WatchedCursor(self._watcher, self._real.cursor(*arguments, **named), self._real)
 
@@ -172,7 +175,3 @@ class WatchedCopy:
 
     def write(self, lines: bytes) -> None:
         self._cursor._watch("copy rows", lambda: self._copy.write(lines))
-
-    def __iter__(self) -> Iterator[Any]:
-        while line := self._cursor._watch("copy out", self._copy.read):
-            yield line

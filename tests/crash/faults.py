@@ -153,8 +153,10 @@ def _reported(state: str) -> Spoil:
 
     def spoil(call: Call, carry_out: Callable[[], Any]) -> Any:
         error = psycopg.errors.lookup(state)
-        if call.connection is None or call.connection.info.transaction_status is psycopg.pq.TransactionStatus.ACTIVE:
-            raise error("the server refuses, as it was told")  # nothing else can be asked while rows are copied in
+        # While rows are copied, until the driver has let go of its lock, nothing else can be asked.
+        is_copying = call.connection is None or call.what == "copied"
+        if is_copying or call.connection.info.transaction_status is psycopg.pq.TransactionStatus.ACTIVE:
+            raise error("the server refuses, as it was told")
         if call.what in _END_FIRST:
             carry_out()
         if call.connection.info.transaction_status is psycopg.pq.TransactionStatus.INERROR:

@@ -112,7 +112,7 @@ def _fail(ground: Ground, spoiler: Spoiler, change: str, fault: Fault, at: int) 
 
 @pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")  # a cursor whose end failed
 @pytest.mark.filterwarnings(  # rows that nobody asks for any more end with an error, which nobody hears
-    r"ignore:Exception ignored in. <generator object Database\.rows:pytest.PytestUnraisableExceptionWarning"
+    r"ignore:Exception ignored in. <generator object Database\.(rows|batches):pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize("change", ["cutover", pytest.param("rollback", marks=pytest.mark.slow)])
 def test_any_failing_call_leaves_a_whole_tenant(
