@@ -10,9 +10,6 @@ Medians of K runs, taken in turn; nothing here passes or fails.
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
-import os
 import statistics
 import sys
 import tempfile
@@ -22,6 +19,7 @@ from pathlib import Path
 
 import psycopg
 import workload
+from appends import appends
 from commands import generated
 from measure import Ratio, Target, machine, table
 
@@ -129,63 +127,6 @@ def go_back(store: Store, before: Bundle) -> None:
         raise SystemExit(f"could not go back: {reports}")
 
 
-def append_for(url: str, table: str, writer: int, seconds: float, result: multiprocessing.Queue) -> None:
-    """Append one event a transaction for some seconds, by plain SQL; put how many were acknowledged."""
-    insert = (
-        f"insert into {table} (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id)"
-        " values ('writers', 1, 'Parcel', %s, %s, 'parcel_scanned', %s, %s, 'benchmark')"
-    )
-    payload = json.dumps({"place": "depot", "delay_s": 5, "remark": "x" * 80})
-    with psycopg.connect(url, autocommit=True) as connection:
-        count, ends = 0, time.perf_counter() + seconds
-        stream = f"{table}-{writer}-{os.getpid()}"
-        while time.perf_counter() < ends:
-            count += 1
-            connection.execute(insert, (stream, count, payload, count))
-    result.put(count)
-
-
-def append_rate(url: str, table: str, writers: int, seconds: float) -> float:
-    """Return the events a second of some writers together."""
-    context = multiprocessing.get_context("spawn")
-    result = context.Queue()
-    processes = [
-        context.Process(target=append_for, args=(url, table, number, seconds, result)) for number in range(writers)
-    ]
-    for process in processes:
-        process.start()
-    counts = [result.get() for _ in processes]
-    for process in processes:
-        process.join()
-    return sum(counts) / seconds
-
-
-def appends(url: str, writers: int, seconds: float, runs: int) -> None:
-    """Measure single appends through the fence, and into the same table without it."""
-    with open_store(url) as store, psycopg.connect(url, autocommit=True) as connection:
-        before = load_bundle(workload.bundles()[0])
-        store.initialise()
-        store.put_bundle(before)
-        store.create_tenant("writers", bundle_digest=before.digest, version=1, actor_id="benchmark")
-        connection.execute(
-            "create table plain_append (like cicsc.event including defaults including constraints including identity);"
-            "alter table plain_append add primary key (tenant_id, generation, entity_type, entity_id, seq);"
-            "alter table plain_append add unique (tenant_id, generation, position, ordinal);"
-        )
-    rates = [
-        tuple(append_rate(url, table, writers, seconds) for table in ("plain_append", "cicsc.event"))
-        for _ in range(runs + 1)
-    ][1:]
-    plain, fenced = (statistics.median(column) for column in zip(*rates, strict=True))
-    ratio = Ratio.of((row[1] for row in rates), (row[0] for row in rates))
-    cells = [
-        ["the same table without the fence (yardstick)", f"{plain:,.0f}", "1", ""],
-        ["through the fence", f"{fenced:,.0f}", str(ratio), Target(0.8, 0.95, at_least=True).judged(ratio.median)],
-    ]
-    what = f"one event a transaction, {writers} writers, fsync on"
-    print(table((what, "events/s", "ratio (least to most)", "target"), cells))
-
-
 def main() -> None:
     """Start a server, make the workload where there is none, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -205,7 +146,8 @@ def main() -> None:
             if arguments.only in {None, "cutover"}:
                 cutovers(server.url(server.new_database()), folder, arguments.runs, "postgres")
             if arguments.only in {None, "appends"}:
-                appends(server.url(server.new_database()), arguments.writers, arguments.seconds, arguments.runs)
+                plain, fenced = (server.url(server.new_database()) for _ in range(2))
+                appends(plain, fenced, arguments.writers, arguments.seconds, arguments.runs)
         finally:
             server.stop()
     if arguments.only in {None, "sqlite"}:

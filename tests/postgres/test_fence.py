@@ -328,6 +328,10 @@ create operator misleading.<= (function = misleading.always, leftarg = text, rig
 create operator misleading.>= (function = misleading.always, leftarg = bigint, rightarg = bigint);
 create operator misleading.>= (function = misleading.always, leftarg = text, rightarg = text);
 create operator misleading.- (function = misleading.nothing, leftarg = bigint, rightarg = integer);
+create function misleading.always(jsonb, text) returns boolean language sql immutable as 'select true';
+create function misleading.all_of(jsonb, text) returns jsonb language sql immutable as 'select $1';
+create operator misleading.? (function = misleading.always, leftarg = jsonb, rightarg = text);
+create operator misleading.-> (function = misleading.all_of, leftarg = jsonb, rightarg = text);
 create collation misleading."C" from pg_catalog."POSIX";
 grant usage on schema misleading to application;
 set search_path = misleading, pg_catalog, cicsc;

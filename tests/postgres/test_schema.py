@@ -69,6 +69,15 @@ def test_fence_as_installed_has_no_faults(store: PostgresStore) -> None:
         ),
         ("create table aside () inherits (cicsc.event)", "table aside that inherits from cicsc.event was added"),
         ("alter table cicsc.event enable row level security", "row security on cicsc.event was added"),
+        ("drop trigger fence_gate on cicsc.gate", "trigger fence_gate on gate is missing"),
+        (
+            "create or replace trigger fence_gate before insert or update of active_bundle on cicsc.gate for each row execute function cicsc.fence_gate()",
+            "trigger fence_gate on gate is not as installed",
+        ),
+        (
+            """alter table cicsc.gate disable trigger fence_gate; update cicsc.gate set known_types = '{"Order": ["unheard of"]}'""",
+            "the gate of tenant 't' has other event types",
+        ),
     ],
 )
 def test_changed_fence_is_named(store: PostgresStore, connect: Connect, statement: str, fault: str) -> None:
@@ -85,6 +94,25 @@ def test_upgrade_of_version_2_brings_the_fence_of_today(store: PostgresStore, co
     owner.execute("update cicsc.schema_version set version = 2")
 
     store.upgrade()
+
+    assert store.fence_faults() == ()
+
+
+def test_upgrade_of_version_3_tells_gates_their_event_types(store: PostgresStore, connect: Connect) -> None:
+    owner = connect()
+    owner.execute("alter table cicsc.gate drop column known_types cascade; update cicsc.schema_version set version = 3")
+
+    store.upgrade()
+
+    assert store.fence_faults() == ()
+    known = {"Customer": ["registered"], "Order": ["created", "paid"]}
+    assert owner.execute("select known_types from cicsc.gate").fetchall() == [(known,)]
+
+
+def test_event_types_of_a_gate_are_those_of_its_bundle_whoever_changes_them(
+    store: PostgresStore, connect: Connect
+) -> None:
+    connect().execute("""update cicsc.gate set known_types = '{"Order": ["unheard of"]}'""")
 
     assert store.fence_faults() == ()
 

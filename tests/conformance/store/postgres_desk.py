@@ -47,7 +47,7 @@ alter table cicsc.event disable trigger user;
 alter table cicsc.audit disable trigger user;
 delete from cicsc.event; delete from cicsc.audit; delete from cicsc.snapshot; delete from cicsc.command;
 delete from cicsc.cutover; delete from cicsc.gate; delete from cicsc.tenant; delete from cicsc.event_type; delete from cicsc.bundle;
-update cicsc.schema_version set version = 3;
+update cicsc.schema_version set version = 4;
 alter table cicsc.event
     enable always trigger fence_insert, enable always trigger fence_update,
     enable always trigger fence_delete, enable always trigger fence_truncate;

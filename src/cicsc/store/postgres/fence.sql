@@ -73,12 +73,7 @@ begin
         where g.tenant_id operator(pg_catalog.=) one.tenant_id
             and g.active_generation operator(pg_catalog.=) one.generation
             and g.state operator(pg_catalog.=) 'open'
-            and exists (
-                select from cicsc.event_type t
-                where t.bundle operator(pg_catalog.=) g.active_bundle
-                    and t.entity_type operator(pg_catalog.=) one.entity_type
-                    and t.event_type operator(pg_catalog.=) one.event_type
-            )
+            and g.known_types operator(pg_catalog.->) one.entity_type operator(pg_catalog.?) one.event_type
             and (
                 one.seq operator(pg_catalog.=) 1
                 or (
@@ -238,6 +233,25 @@ begin
 end
 $fence$;
 
+-- The gate holds the event types of its bundle, so that one look at it tells whether an event may pass.
+create function cicsc.fence_gate() returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $fence$
+begin
+    new.known_types := (
+        select jsonb_object_agg(k.entity_type, k.event_types)
+        from (
+            select t.entity_type, jsonb_agg(t.event_type order by t.event_type) event_types
+            from cicsc.event_type t
+            where t.bundle = new.active_bundle
+            group by t.entity_type
+        ) k
+    );
+    return new;
+end
+$fence$;
+
 create trigger fence_insert after insert on cicsc.event
     referencing new table as written for each statement execute function cicsc.fence_insert();
 create trigger fence_update before update on cicsc.event
@@ -248,9 +262,14 @@ create trigger fence_truncate before truncate on cicsc.event
     for each statement execute function cicsc.fence_change();
 create trigger fence_change before update or delete or truncate on cicsc.audit
     for each statement execute function cicsc.fence_change();
+create trigger fence_gate before insert or update of active_bundle, known_types on cicsc.gate
+    for each row execute function cicsc.fence_gate();
 
 alter table cicsc.event enable always trigger fence_insert;
 alter table cicsc.event enable always trigger fence_update;
 alter table cicsc.event enable always trigger fence_delete;
 alter table cicsc.event enable always trigger fence_truncate;
 alter table cicsc.audit enable always trigger fence_change;
+alter table cicsc.gate enable always trigger fence_gate;
+
+update cicsc.gate set active_bundle = active_bundle; -- of a store that is upgraded

@@ -236,15 +236,20 @@ where p.pronamespace = (select oid from pg_catalog.pg_namespace where nspname = 
 
 -- name: fence_triggers
 select
-    c.relname, t.tgname, t.tgenabled::text, t.tgtype::integer, p.proname, pn.nspname,
-    coalesce(t.tgnewtable, ''), coalesce(t.tgoldtable, ''), t.tgqual is null and t.tgattr::text = ''
+    c.relname, t.tgname, t.tgenabled::text, t.tgtype::integer,
+    (
+        select coalesce(string_agg(a.attname, ', ' order by a.attnum), '')
+        from pg_catalog.pg_attribute a
+        where a.attrelid = t.tgrelid and a.attnum = any(t.tgattr)
+    ),
+    p.proname, coalesce(t.tgnewtable, ''), coalesce(t.tgoldtable, ''), pn.nspname, t.tgqual is null
 from pg_catalog.pg_trigger t
 join pg_catalog.pg_class c on c.oid = t.tgrelid
 join pg_catalog.pg_proc p on p.oid = t.tgfoid
 join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
 where not t.tgisinternal
     and c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'cicsc')
-    and c.relname in ('event', 'audit');
+    and c.relname in ('event', 'audit', 'gate');
 
 -- name: fence_constraints
 select n.conname, pg_catalog.pg_get_constraintdef(n.oid), n.convalidated
@@ -264,6 +269,21 @@ union all
 select 'row security on ' || c.oid::regclass::text
 from pg_catalog.pg_class c
 where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'cicsc') and c.relrowsecurity;
+
+-- name: changed_gates
+select g.tenant_id
+from cicsc.gate g
+left join (
+    select k.bundle, jsonb_object_agg(k.entity_type, k.event_types) known_types
+    from (
+        select t.bundle, t.entity_type, jsonb_agg(t.event_type order by t.event_type) event_types
+        from cicsc.event_type t
+        group by t.bundle, t.entity_type
+    ) k
+    group by k.bundle
+) b on b.bundle = g.active_bundle
+where g.known_types is distinct from b.known_types
+order by g.tenant_id;
 
 -- name: now
 select cicsc.clock_ms();

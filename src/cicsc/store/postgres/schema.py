@@ -12,10 +12,13 @@ from cicsc.store.encoding import event_types, stored_bundle
 from cicsc.store.postgres.database import Database
 from cicsc.store.sql import read_script
 
-VERSION: Final = 3
+VERSION: Final = 4
 """The version of the schema that this program installs and works with; 3 has the tables of 2, and another fence."""
 
-UPGRADES: Final = MappingProxyType({1: ("journal.sql",), 2: ()})
+TABLES: Final = ("schema.sql", "journal.sql", "known_types.sql")
+"""The scripts of the tables: those of versions 1, 2 and 4."""
+
+UPGRADES: Final = MappingProxyType({1: TABLES[1:], 2: TABLES[2:], 3: TABLES[2:]})
 """By the version found: the scripts that bring the tables to `VERSION`. The fence is installed anew after them."""
 
 SERVER_MIN: Final = 150000
@@ -32,20 +35,22 @@ FUNCTIONS: Final = {
     "fence_insert": ("plpgsql", "v", True, _PLAIN),  # it pins its path by itself, where it needs one
     "fence_delete": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off", "jit=off")),
     "fence_change": ("plpgsql", "v", True, (_PATH,)),
+    "fence_gate": ("plpgsql", "v", True, (_PATH,)),
 }
 """What fence.sql says about its functions beside their text."""
 
 _ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE = (1 << bit for bit in range(6))
 
 TRIGGERS: Final = {
-    # table, name: when it fires (pg_trigger.tgtype), function, new rows, old rows
-    ("event", "fence_insert"): (_INSERT, "fence_insert", "written", ""),
-    ("event", "fence_update"): (_BEFORE | _UPDATE, "fence_change", "", ""),
-    ("event", "fence_delete"): (_DELETE, "fence_delete", "", "removed"),
-    ("event", "fence_truncate"): (_BEFORE | _TRUNCATE, "fence_change", "", ""),
-    ("audit", "fence_change"): (_BEFORE | _UPDATE | _DELETE | _TRUNCATE, "fence_change", "", ""),
+    # table, name: when it fires (pg_trigger.tgtype), columns, function, new rows, old rows
+    ("event", "fence_insert"): (_INSERT, "", "fence_insert", "written", ""),
+    ("event", "fence_update"): (_BEFORE | _UPDATE, "", "fence_change", "", ""),
+    ("event", "fence_delete"): (_DELETE, "", "fence_delete", "", "removed"),
+    ("event", "fence_truncate"): (_BEFORE | _TRUNCATE, "", "fence_change", "", ""),
+    ("audit", "fence_change"): (_BEFORE | _UPDATE | _DELETE | _TRUNCATE, "", "fence_change", "", ""),
+    ("gate", "fence_gate"): (_ROW | _BEFORE | _INSERT | _UPDATE, "active_bundle, known_types", "fence_gate", "", ""),
 }
-"""What fence.sql says about its triggers; each fires always, for each statement, without a condition."""
+"""What fence.sql says about its triggers; each fires always and without a condition."""
 
 CONSTRAINTS: Final = {
     "event_key": "PRIMARY KEY (tenant_id, generation, entity_type, entity_id, seq)",
@@ -108,7 +113,7 @@ def install(database: Database) -> None:
     with database.writing():
         database.run("lock_installation")  # two programs may come at once
         if installed_version(database) is None:
-            for script in ("schema.sql", "journal.sql", "fence.sql"):
+            for script in (*TABLES, "fence.sql"):
                 database.run_script(read_script(__package__, script))
             database.run("put_schema_version", (VERSION,))
     require_schema(database)
@@ -127,13 +132,14 @@ def upgrade(database: Database) -> None:
 
 
 def fence_faults(database: Database) -> tuple[str, ...]:
-    """Name every object that is not as this program installs it, and bundles with other event types than theirs."""
+    """Name every object that is not as installed, and bundles and gates with other event types than theirs."""
     return (
         *_function_faults(database),
         *_trigger_faults(database),
         *_constraint_faults(database),
         *(f"{bypass} was added" for (bypass,) in database.all_rows("fence_bypasses")),
         *_changed_bundles(database),
+        *(f"the gate of tenant {name!r} has other event types" for (name,) in database.rows("changed_gates")),
     )
 
 
@@ -166,9 +172,9 @@ def _trigger_faults(database: Database) -> Iterator[str]:
     expected = {f"{name} on {table}": (_ALWAYS, *what, "cicsc", True) for (table, name), what in TRIGGERS.items()}
     found = {}
     rows = database.all_rows("fence_triggers")
-    for table, name, enabled, kind, function, schema, new, old, is_plain in rows:
+    for table, name, *what in rows:
         if (table, name) in TRIGGERS:
-            found[f"{name} on {table}"] = (enabled, kind, function, new, old, schema, is_plain)
+            found[f"{name} on {table}"] = tuple(what)
     yield from _differences("trigger", expected, found)
 
 

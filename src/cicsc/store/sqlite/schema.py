@@ -12,10 +12,10 @@ from cicsc.store.encoding import event_types, stored_bundle
 from cicsc.store.sql import read_script
 from cicsc.store.sqlite.database import Database
 
-VERSION: Final = 3
-"""The version of the schema that this program installs and works with; 3 is as 2 here, and not so in PostgreSQL."""
+VERSION: Final = 4
+"""The version of the schema that this program installs and works with; 3 and 4 are as 2 here, not in PostgreSQL."""
 
-UPGRADES: Final = MappingProxyType({1: ("journal.sql",), 2: ()})
+UPGRADES: Final = MappingProxyType({1: ("journal.sql",), 2: (), 3: ()})
 """By the version found: the scripts that bring the tables to `VERSION`. The fence is installed anew after them."""
 
 APPLICATION_ID: Final = 0x63696373
