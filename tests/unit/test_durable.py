@@ -168,6 +168,37 @@ def test_failing_sync_is_translated(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names(tmp_path) == []
 
 
+def test_file_is_on_its_way_to_the_disk_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(durable, "AHEAD_BYTES", 1_000_000)
+    monkeypatch.setattr(durable.os, "posix_fadvise", lambda _, start, size, advice: asked.append((start, size, advice)))
+    with whole_file(tmp_path / "out") as file:
+        for _ in range(25):
+            file.write(b"x" * 100_000)
+    assert [start for start, _, _ in asked] == [0, asked[0][1]]
+    assert all(1_000_000 <= size < 1_300_000 for _, size, _ in asked)
+    assert {advice for _, _, advice in asked} == {os.POSIX_FADV_DONTNEED}
+
+
+def test_system_may_refuse_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(durable, "AHEAD_BYTES", 1)
+    monkeypatch.setattr(durable.os, "posix_fadvise", fail)
+    with whole_file(tmp_path / "out") as file:
+        file.write(b"x" * 1_000_000)
+    assert (tmp_path / "out").stat().st_size == 1_000_000
+
+
+def test_system_may_know_nothing_of_such_a_wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "AHEAD_BYTES", 1)
+    monkeypatch.delattr(durable.os, "posix_fadvise")
+    with whole_file(tmp_path / "out") as file:
+        file.write(b"x")
+    assert (tmp_path / "out").read_bytes() == b"x"
+
+
 def test_interrupt_of_a_process_leaves_nothing_behind(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"

@@ -3,7 +3,7 @@
     file ──ranges──> readers ──sorted runs──> folders, each merging its streams of all runs ──parts──> one result
 
 A worker reads ranges of a file of lines and writes what it read as sorted runs. Where such a run can be
-entered is known, so the streams can be cut into shares of about equal size when all runs are there,
+entered is known, so the streams can be cut into shares when all runs are there,
 and each share is run as a part. Other inputs are read by one process, and folded by all. What the
 streams are turned into waits as text and is handed to the one writer in the order of the shares, so
 that all bytes are those of the in-process engine, which small histories are left to.
@@ -19,7 +19,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from cicsc.durable import require_space
-from cicsc.engine.folding import SHARES_PER_WORKER, FoldedShare, fold_work
+from cicsc.engine.folding import SHARES_PER_WORKER, FoldedShare, fold_work, share_ends
 from cicsc.engine.lines import WaitingRows, handed_on
 from cicsc.engine.parts import conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
@@ -97,8 +97,8 @@ def fold_shared(
     """Migrate and verify a history of files."""
     cut, progress = cut_runs(history, workers), history.progress
     if events is not None or positions is not None:
-        # What the shares are turned into waits until those before are done.
-        require_space(cut.folder, history.size * (workers + 1) // len(cut.shares), "migrating")
+        # What the shares are turned into waits until those before are done; the largest are twice the average.
+        require_space(cut.folder, 2 * history.size * (workers + 1) // (len(cut.shares) + 1), "migrating")
     work = _FoldedWork(plan, cut)
     folded = fold_work(plan, work, shares=len(cut.shares), folder=cut.folder, workers=workers, progress=progress)
     with closing(folded):  # so that no process goes on when writing has failed
@@ -123,9 +123,9 @@ def cut_runs(history: SortedHistory, workers: int) -> CutRuns:
 
 
 def bounds_of(runs: Iterable[Run], shares: int) -> list[StreamKey]:
-    """Return where to cut into shares of about equal size: the first stream of each share but the first."""
+    """Return where to cut into shares, as `share_ends` has it: the first stream of each share but the first."""
     marks = sorted(key for run in runs for key, _ in run.marks)
-    return sorted({marks[len(marks) * share // shares] for share in range(1, shares)}) if marks else []
+    return sorted({marks[end] for end in share_ends(shares, len(marks))[:-1]}) if marks else []
 
 
 class RunsWork:
