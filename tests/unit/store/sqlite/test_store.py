@@ -167,7 +167,7 @@ def test_empty_file_is_not_initialised(path: Path) -> None:
     with SqliteStore(path) as store:
         assert error_of(lambda: store.gate("t")).code == "STORE_NOT_INITIALISED"
         store.initialise()
-        assert store.schema_version() == 3
+        assert store.schema_version() == 4
 
 
 def test_file_with_overwritten_pages(path: Path, store: SqliteStore) -> None:
@@ -215,7 +215,7 @@ def test_schema_that_another_program_installs_meanwhile(path: Path) -> None:
     runner.join(WAIT_S_MAX)
 
     with SqliteStore(path) as store:
-        assert store.schema_version() == 3
+        assert store.schema_version() == 4
         assert store.fence_faults() == ()
 
 
