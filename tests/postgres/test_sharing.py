@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cicsc.engine import choice, pool
+from cicsc.engine.folding import share_ends
 from cicsc.errors import StoreError
 from cicsc.history.runs import KeyRange
 from cicsc.migration.plan import compile_plan
@@ -122,7 +123,8 @@ def test_progress_adds_up_over_all_processes(store: PostgresStore) -> None:
 
 def test_cuts_are_streams_in_order_and_leave_none_out(store: PostgresStore) -> None:
     with store.reading("t") as reading:
-        cuts = reading.cuts(10, reading.head())
+        head = reading.head()
+        cuts = reading.cuts(share_ends(10, head.count), head)
         assert len(cuts) == 9
         assert cuts == sorted(set(cuts))
         whole = [row[2:5] for row in reading.rows()]
@@ -130,9 +132,11 @@ def test_cuts_are_streams_in_order_and_leave_none_out(store: PostgresStore) -> N
         pieces = [[row[2:5] for row in reading.rows(within=within)] for within in ranges]
 
         assert [row for piece in pieces for row in piece] == whole
+        sizes = list(map(len, pieces))
         assert all(pieces)
-        assert reading.cuts(10, reading.head(7)) == []
-        assert reading.cuts(1, reading.head()) == []
+        assert sum(sizes[:5]) > 2 * sum(sizes[5:])  # shares shrink
+        assert reading.cuts([1, 2], reading.head(7)) == []
+        assert reading.cuts([head.count], head) == []
 
 
 def test_what_is_written_meanwhile_is_left_out(store: PostgresStore) -> None:

@@ -256,6 +256,21 @@ def test_shares_are_all_streams_in_order(store: PostgresStore) -> None:
     assert len(cut.shares) <= 2 * stored_shares.SHARES_PER_WORKER
 
 
+@only_cut
+def test_shares_shrink(store: PostgresStore) -> None:
+    heads = {name: store.head(name) for name in sorted(TENANTS)}
+    with store.moment() as moment:
+        cut = stored_shares.cut_tenants(moment, str(store.shared_url), heads, 2)
+        sizes = []
+        for number in range(len(cut.shares)):
+            share = stored_shares.PiecesShare(store, cut, number)
+            for _ in share.streams():
+                pass
+            sizes.append(share.seen.total())
+
+    assert sizes[0] > 2 * sizes[-1] > 0
+
+
 def test_what_is_written_meanwhile_is_left_out(store: PostgresStore) -> None:
     with StoredHistory(store, TENANTS, workers=2) as seen, StoredHistory(store, TENANTS) as alone:
         for tenant_id in ("large", "empty", TENANTS[0]):

@@ -8,15 +8,16 @@ of the table.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cicsc.durable import TemporaryFolder
-from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work
+from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work, share_ends
 from cicsc.engine.lines import WaitingRows, handed_on
 from cicsc.engine.parts import conclude
 from cicsc.history.integrity import FindingsTally
@@ -57,32 +58,34 @@ class CutStore:
     moment: str | None = None
 
 
-def cut_tenant(reading: TenantReading, head: StoreHead, pieces: int) -> list[Piece]:
-    """Cut a generation of a tenant into about so many pieces of about equal size."""
-    cuts = reading.cuts(pieces, head)
+def cut_tenant(reading: TenantReading, head: StoreHead, ends: Sequence[int]) -> list[Piece]:
+    """Cut a generation of a tenant into pieces that end after about so many of its events, the last with the last."""
+    cuts = reading.cuts(ends, head)
     ranges = pairwise([None, *cuts, None])
     return [Piece(reading.gate.tenant_id, head, KeyRange(first, end)) for first, end in ranges]
 
 
 def cut_tenants(moment: StoreMoment, url: str, heads: Mapping[str, StoreHead], workers: int) -> CutStore:
-    """Cut tenants, which come in order of their names, into shares of about equal size for so many processes.
+    """Cut tenants, which come in order of their names, into shares for so many processes, as `share_ends` has it.
 
-    Small tenants share a share, and take no look at the store. The moment has to stay open until all was read.
+    A tenant that is smaller than the average share is not cut, and takes no look at the store. The moment has to stay
+    open until all was read.
     """
-    shares = workers * SHARES_PER_WORKER
-    whole = max(1, sum(head.count for head in heads.values()))
-    placed: list[tuple[int, Piece]] = []
+    whole = sum(head.count for head in heads.values())
+    ends = share_ends(workers * SHARES_PER_WORKER, whole)
+    shares: list[list[Piece]] = [[] for _ in ends]
     before = 0
     for tenant_id, head in heads.items():
+        share = min(bisect_right(ends, before), len(ends) - 1)
+        after = before + head.count
         pieces = [Piece(tenant_id, head)]
-        if (wanted := -(-head.count * shares // whole)) > 1:
-            pieces = cut_tenant(moment.reading(tenant_id), head, wanted)
-        for number, piece in enumerate(pieces):
-            at = before + head.count * number // len(pieces)
-            placed.append((at * shares // whole, piece))
-        before += head.count
-    grouped = groupby(placed, lambda item: item[0])
-    return CutStore(url, [[piece for _, piece in group] for _, group in grouped], workers, moment.share())
+        if head.count * len(ends) > whole:
+            inside = ends[share : bisect_left(ends, after)]
+            pieces = cut_tenant(moment.reading(tenant_id), head, [end - before for end in (*inside, after)])
+        for number, piece in enumerate(pieces, share):
+            shares[number].append(piece)
+        before = after
+    return CutStore(url, [share for share in shares if share], workers, moment.share())
 
 
 def fold_store(

@@ -12,7 +12,7 @@ raises InputError TEXT_NOT_STORABLE.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -90,10 +90,11 @@ class TenantReading(TenantView, Protocol):
         """
         ...
 
-    def cuts(self, shares: int, head: StoreHead) -> list[StreamKey]:
-        """Return where to cut a generation into about so many shares of about equal size, in the order of keys.
+    def cuts(self, ends: Sequence[int], head: StoreHead) -> list[StreamKey]:
+        """Return where to cut a generation, in the order of keys, so that shares end after about so many of its events.
 
-        Each cut is the first stream of a share; there are fewer where the streams are few.
+        Each cut is the first stream of a share; there are fewer where the streams are few. The last share ends with the
+        generation, so the last of `ends` is `head.count`.
         """
         ...
 

@@ -196,7 +196,7 @@ class Reading(View[Database], TenantReading):
             tick(len(batch))
         return found
 
-    def cuts(self, shares: int, head: StoreHead) -> list[StreamKey]:
+    def cuts(self, ends: Sequence[int], head: StoreHead) -> list[StreamKey]:
         tenant_id = self._tenant_id
         names: dict[str, Value] = {"tenant_id": tenant_id, "generation": head.generation}
         first = self._database.row("stream_at", names | {"position": 0})
@@ -206,7 +206,7 @@ class Reading(View[Database], TenantReading):
         places = (first[0] + span * place // CUT_PLACES for place in range(CUT_PLACES))
         found = (self._database.row("stream_at", names | {"position": place}) for place in places)
         keys = sorted((tenant_id, row[1], row[2]) for row in found if row is not None)
-        cuts = {keys[len(keys) * share // shares] for share in range(1, shares)}
+        cuts = {keys[len(keys) * end // head.count] for end in ends[:-1]}
         return sorted(cuts - {keys[0]})
 
     def snapshots(self, generation: int | None = None) -> Iterator[Snapshot]:

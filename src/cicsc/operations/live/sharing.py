@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cicsc.durable import TemporaryFolder
 from cicsc.engine.choice import worker_count
-from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work
+from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work, share_ends
 from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.parts import Part, Writers, conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
@@ -50,7 +50,7 @@ def cut_for(
     url = url_to_share(store, head.count, count)
     if url is None:
         return None
-    pieces = cut_tenant(reading, head, count * SHARES_PER_WORKER)
+    pieces = cut_tenant(reading, head, share_ends(count * SHARES_PER_WORKER, head.count))
     return CutStore(url, [[piece] for piece in pieces], count, None if moment is None else moment.share())
 
 
