@@ -26,6 +26,11 @@ from workload import MIGRATION
 
 PARTS = ("files", "spark", "start", "growth", "store")
 YARDSTICK = "import json, sys\nfor line in open(sys.argv[1], 'rb'): json.loads(line)\n"
+AT_ONCE = """
+import subprocess, sys
+running = [subprocess.Popen([sys.executable, "-c", *sys.argv[2:]]) for _ in range(int(sys.argv[1]))]
+sys.exit(any([process.wait() for process in running]))
+"""
 DUCKDB = """
 import duckdb, sys
 duckdb.execute(
@@ -53,20 +58,29 @@ def files(load: Workload, runs: int) -> None:
         for name, command in commands.items()
         for workers in sorted({1, cores})
     }
+    # Cores that share caches, memory and a host do less together than each alone, and no engine can do more than they.
+    at_once = Measured(
+        f"the same {cores} times at once (yardstick)",
+        [sys.executable, "-c", AT_ONCE, str(cores), YARDSTICK, str(load.events)],
+    )
     duckdb = None
     if importlib.util.find_spec("duckdb") is not None:
         command = [sys.executable, "-c", DUCKDB, str(load.events), str(load.folder / "duckdb.jsonl")]
         duckdb = Measured("DuckDB: read, sort, write, no checks (yardstick)", command)
-    in_turn([yardstick, *([] if duckdb is None else [duckdb]), *measured.values()], runs)
+    yardsticks = [yardstick, *([at_once] if cores > 1 else []), *([] if duckdb is None else [duckdb])]
+    in_turn([*yardsticks, *measured.values()], runs)
     targets = {(PREFLIGHT, cores): Target(1.0, 0.5)}
     rows = [median_row(one, yardstick, targets.get(key)) for key, one in measured.items()]
-    beside = [] if duckdb is None else [median_row(duckdb, yardstick)]
-    print(table(HEADS, [median_row(yardstick, yardstick), *beside, *rows]))
+    print(table(HEADS, [*(median_row(one, yardstick) for one in yardsticks), *rows]))
     ratios = []
     if duckdb is not None:
         ratio = Ratio.of(measured[DRY_RUN_OUT, cores].wall, duckdb.wall)
         ratios.append([f"`{DRY_RUN_OUT}` against DuckDB", str(ratio), Target(2.0, 1.3).judged(ratio.median)])
     if cores > 1:
+        ratio = Ratio.of((seconds * cores for seconds in yardstick.wall), at_once.wall)
+        ratios.append(
+            [f"`json.loads`, {cores} processes one after another against at once", str(ratio), "what the machine gives"]
+        )
         for name in commands:
             ratio = Ratio.of(measured[name, 1].wall, measured[name, cores].wall)
             judged = Target(1.6, 1.9, at_least=True).judged(ratio.median)
