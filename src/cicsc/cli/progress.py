@@ -65,7 +65,8 @@ def _guard(ctx: click.Context, metrics_out: str) -> None:
 
     given = {param.opts[0]: ctx.params.get(param.name or "") for param in ctx.command.params}
     store = given.get("--store")
-    inputs = {flag: given.get(flag) for flag in _INPUTS} | (store_files(store) if isinstance(store, str) else {})
+    files = store_files(store) if isinstance(store, str) else {}
+    inputs = {**{flag: given.get(flag) for flag in _INPUTS}, **files}
     outputs = {flag: Path(path) for flag in _OUTPUTS if isinstance(path := given.get(flag), str)}
     guard_outputs(inputs, {**outputs, "--metrics-out": Path(metrics_out)})
 

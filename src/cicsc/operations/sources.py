@@ -15,6 +15,7 @@ from cicsc.errors import UsageError
 from cicsc.expression import quoted, suggestion
 from cicsc.history.model import Event
 from cicsc.history.output import same_file
+from cicsc.store import open_store
 
 if TYPE_CHECKING:
     from cicsc.store.protocol import Store
@@ -36,7 +37,7 @@ class StoreSource:
     store: str | Store = field(repr=False)  # a URL may hold a password
     tenants: Collection[str] | None
 
-    def files(self) -> dict[str, Path]:
+    def files(self) -> Mapping[str, Path]:
         """Return the files that the store consists of, by what messages call them."""
         return store_files(self.store)
 
@@ -73,12 +74,9 @@ def require_digest(expected_hash: str | None) -> None:
         )
 
 
-def store_files(store: str | Store) -> dict[str, Path]:
-    """Return the files that the store of a URL consists of; none where it is no file."""
-    if not isinstance(store, str) or not store.startswith("sqlite:///"):
-        return {}
-    path = store.removeprefix("sqlite:///")
-    return {"--store": Path(path)} | {f"the {end} of --store": Path(path + end) for end in ("-wal", "-shm")}
+def store_files(store: str | Store) -> Mapping[str, Path]:
+    """Return the files that a store, or that of a URL, consists of. Raises UsageError STORE_URL_INVALID."""
+    return open_store(store).files if isinstance(store, str) else store.files
 
 
 def guard_spark_inputs(events: object, outputs: Mapping[str, Path | None]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -156,6 +157,9 @@ class Store(Protocol):
 
     shared_url: str | None
     """Where other processes find the store, to work on it beside this one; None where they would only wait in turn."""
+
+    files: Mapping[str, Path]
+    """The files that the store consists of, by what messages call them: no output may be one of them."""
 
     batch_s: ClassVar[float]
     """How long a transaction of a run may hold others up, in seconds."""

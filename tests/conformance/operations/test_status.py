@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cicsc.errors import FenceError, WorkError
+from cicsc.errors import FenceError, UsageError, WorkError
 from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
 from cicsc.operations.live.status import ONE_BY_ONE_MAX, tenant_status
 from cicsc.report.live.models import TenantStatus
@@ -145,6 +145,17 @@ def test_metrics_are_written_whole(store: Store, tmp_path: Path) -> None:
     assert 'cicsc_tenant_version{tenant="acme"} 0\n' in text
     assert text.endswith(f"cicsc_status_timestamp_seconds {report.at / 1000}\n")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["cicsc.prom"]
+
+
+def test_metrics_never_overwrite_the_store(store: Store) -> None:
+    files = {**store.files}
+
+    assert ("--store" in files) == (store.shared_url is None)
+    for name, path in files.items():
+        with pytest.raises(UsageError, match=f"--metrics-out would overwrite {name}: both are") as caught:
+            tenant_status(store, metrics_out=path)
+        assert caught.value.code == "OUTPUT_IS_INPUT"
+    assert tenant_status(store).tenants
 
 
 def test_metrics_that_cannot_be_written_are_an_error(store: Store, tmp_path: Path) -> None:

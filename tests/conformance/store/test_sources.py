@@ -76,6 +76,13 @@ def test_migrated_events_and_positions_are_those_of_the_file(shop_store: Store, 
     assert (tmp_path / "store.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
 
 
+def test_outputs_never_overwrite_the_store(shop_store: Store) -> None:
+    for name, path in shop_store.files.items():
+        with pytest.raises(UsageError, match=f"--artifact would overwrite {name}: both are") as caught:
+            cicsc.dry_run(None, TARGET, both(shop_store), "v0_to_v1", artifact=path)
+        assert caught.value.code == "OUTPUT_IS_INPUT"
+
+
 def test_verify_replays_with_the_active_bundle(shop_store: Store) -> None:
     of_file = cicsc.verify_history(shop.history(), bundle=SOURCE)
 

@@ -87,6 +87,8 @@ def test_store_that_cannot_be_used(
             "--artifact would overwrite --store",
         ),
         ((*DRY_RUN, *STORE, "--all", "--artifact", "shop.db-wal"), "OUTPUT_IS_INPUT", "the -wal of --store"),
+        (("migration-status", *STORE, "--metrics-out", "shop.db"), "OUTPUT_IS_INPUT", "--metrics-out would overwrite"),
+        (("migration-status", *STORE, "--metrics-out", "-"), "STDOUT_TAKEN", "--metrics-out"),
         (("history-export", *STORE, "--out-events", "a.jsonl"), "MISSING_FLAG", "--tenant or --all"),
         (("history-export", *STORE, "--all", "--out-events", "a.csv"), "FORMAT_UNKNOWN", "a.csv"),
         (("history-export", *STORE, "--all", "--out-events", "-"), "STDOUT_TAKEN", "--out-events"),

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from cicsc.durable import whole_file
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import pause_ms
+from cicsc.operations.sources import guard_outputs
 from cicsc.report.live.metrics import metrics_text
 from cicsc.report.live.models import RunOutcome, RunStatus, StatusReport, TenantStatus
 from cicsc.store.refusals import unknown_tenant
@@ -31,8 +32,10 @@ def tenant_status(
 ) -> StatusReport:
     """Tell how tenants stand, by default all; `metrics_out` gets the same in the text format of Prometheus, whole.
 
-    Raises UNKNOWN_TENANT, and WorkError where the file cannot be written.
+    Raises UNKNOWN_TENANT, UsageError where the file is one of the store's, and WorkError where it cannot be written.
     """
+    if metrics_out is not None:
+        guard_outputs(store.files, {"--metrics-out": Path(metrics_out)})
     standings = [*_standings(store, tenants)]
     report = StatusReport(
         ok=True,

@@ -7,9 +7,11 @@ exclusively, for an instant, and so waits for them, at most `wait_s`. Readers wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from cicsc.errors import StoreError
@@ -41,6 +43,7 @@ class PostgresStore(SqlStore[Database]):
 
     batch_s = 1.0
     has_sessions = True
+    files: Mapping[str, Path] = MappingProxyType({})
 
     def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
         self._address = parse_address(url)

@@ -38,6 +38,7 @@ class SqliteStore(SqlStore[Database]):
 
     def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
         self._path = path
+        self.files = {"--store": path} | {f"the {end} of --store": Path(f"{path}{end}") for end in ("-wal", "-shm")}
         self._wait_s = wait_s
         self._opened: Database | None = None
         self._closed = False
