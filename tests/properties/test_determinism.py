@@ -135,7 +135,7 @@ def test_the_quick_way_through_a_stream_is_the_plain_one(seed: int) -> None:
     case = draw_case(Seeded(seed))
     quick = migrated(case, case.events)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cicsc.migration.stream._StreamRun.consume_plain", lambda *_: False)
+        patch.setattr("cicsc.migration.stream._StreamRun.pass_quickly", lambda *_: False)
         assert migrated(case, case.events) == quick
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cicsc.canonical._are_plain", lambda _: False)

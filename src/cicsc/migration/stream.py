@@ -18,6 +18,7 @@ from cicsc.history.leaves import add_to_leaf
 from cicsc.history.model import Event, EventList, known_plain
 from cicsc.history.runs import encode_records
 from cicsc.migration.inspection import inspect_stream
+from cicsc.migration.quick import pass_quickly
 from cicsc.migration.transform import successors
 from cicsc.migration.verdict import REPLAY, Divergence, Verdict, Violation
 from cicsc.replay.fold import Fold
@@ -48,7 +49,7 @@ def migrate_stream(plan: Plan, key: StreamKey, events: Iterable[Event], verdict:
         return
     run = _StreamRun(plan, key, sink)
     if isinstance(events, list):
-        if run.consume_plain(events):
+        if run.pass_quickly(events):
             verdict.source_events += run.source_seq
             run.conclude(verdict, events)
             return
@@ -105,56 +106,31 @@ class _StreamRun:
         self._diverged: set[str] = set()
         self._example: Divergence | None = None
 
-    def consume_plain(self, events: list[Event]) -> bool:
+    def pass_quickly(self, events: list[Event]) -> bool:
         """Do what `consume` does, much faster, if there is nothing special about any event; else tell so.
 
         Then this run is of no use any more, but nothing has left it.
         """
-        plan, steps = self._plan, self._type_plan.steps
-        tenant_id, entity_type, entity_id = self._key
+        plan = self._plan
         if plan.every_event or not is_intact(events):
             return False
-        before, after = self.source, self.target
-        source, source_attrs, source_shadows = before.state, before.attrs, before.shadows
-        target, target_attrs, target_shadows = after.state, after.attrs, after.shadows
-        made: list[Event] | None = [] if self._produces else None
-        numbers: list[int | None] | None = [] if plan.positions else None
-        seq = 0
-        last = event = None
-        for number, event in enumerate(events, 1):
-            step = steps.get(event.event_type)
-            if step is None:
-                return False
-            reduce_source, map_payload, event_type, reduce_target, is_kept = step
-            payload = event.payload
-            source = reduce_source(source, source_attrs, source_shadows, payload, event)
-            if reduce_target is None:
-                if numbers is not None:
-                    numbers.append(None)
-                continue
-            if map_payload is not None:
-                payload = map_payload(payload, event)
-            target = reduce_target(target, target_attrs, target_shadows, payload, event)
-            seq += 1
-            last = event
-            if numbers is not None:
-                numbers.append(seq)
-            if made is None:
-                continue
-            if is_kept and seq == number:
-                made.append(event)
-            else:
-                ts, actor_id, extra = event.ts, event.actor_id, event.extra
-                made.append(Event(tenant_id, entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra))
-        before.state, before.updated_ts = source, None if event is None else event.ts
-        after.state, after.updated_ts = target, None if last is None else last.ts
-        self.source_seq, self.target_seq = len(events), seq
+        passed = pass_quickly(
+            self._type_plan.steps,
+            self._key,
+            events,
+            (self.source, self.target),
+            makes=self._produces,
+            positions=plan.positions,
+        )
+        if passed is None:
+            return False
+        self.source_seq, self.target_seq = len(events), passed.seq
         self._last = events[-1] if events else None
-        self._take(events, made, numbers)
+        self._take(events, passed.made, passed.seqs)
         return True
 
-    def _take(self, events: list[Event], made: list[Event] | None, numbers: list[int | None] | None) -> None:
-        """Hash and hand on what became of all events; `numbers` are their new seqs."""
+    def _take(self, events: list[Event], made: list[Event] | None, seqs: list[tuple[int, int | None]] | None) -> None:
+        """Hash and hand on what became of all events."""
         if made is not None:
             is_same = len(made) == len(events) and all(map(is_, made, events))
             became = events if is_same else self._listed(made, known_plain(events) and not self._type_plan.makes_floats)
@@ -167,8 +143,8 @@ class _StreamRun:
                     add_to_leaf(hasher, became)
             if self._plan.migrated:
                 self._hand_on(became)
-        if numbers is not None:
-            rows = [(*self._key, event.seq, number) for event, number in zip(events, numbers, strict=True)]
+        if seqs is not None:
+            rows = [(*self._key, old_seq, new_seq) for old_seq, new_seq in seqs]
             for start in range(0, len(rows), _BATCH_EVENTS_MAX):
                 self._sink.positions(rows[start : start + _BATCH_EVENTS_MAX])
 
