@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cicsc.migration.relation import Relation, compile_relation
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cicsc.bundle.model import Bundle, Migration
-    from cicsc.migration.transform import PayloadFunction
+    from cicsc.migration.transform import Condition, PayloadFunction
     from cicsc.replay.constraints import SnapshotCheck
     from cicsc.replay.reducers import Reducer, TypeProgram
 
@@ -44,10 +45,20 @@ class SidePlan:
     keepers: tuple[RowKeeper, ...] = ()
 
 
+class Emitted(NamedTuple):
+    """One of the events that an event type fans out to: condition, payload map, target type and reducer."""
+
+    condition: Condition | None
+    payload: PayloadFunction | None
+    event_type: str
+    after: Reducer
+
+
 class Step(NamedTuple):
     """What an event type comes to where nothing can go wrong: source reducer, payload map, target type and reducer.
 
-    Without `after` the event becomes nothing. `is_kept` tells that it becomes one of the same type and payload.
+    Without `after` the event becomes `several`, or nothing where there are none. `is_kept` tells that it becomes one of
+    the same type and payload.
     """
 
     before: Reducer
@@ -55,6 +66,7 @@ class Step(NamedTuple):
     event_type: str
     after: Reducer | None
     is_kept: bool = False
+    several: tuple[Emitted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +74,9 @@ class TypePlan:
     """The migration of one entity type.
 
     `rules` is None where nothing is migrated and only the source is judged; `relation` is None where
-    there is nothing to compare, because a side does not know the type. `steps` are the event types that
-    become at most one event, and that both sides can replay; `makes_floats` tells that a payload of one of these may
-    hold a float where there was none before.
+    there is nothing to compare, because a side does not know the type. `steps` are the event types that both sides can
+    replay, whatever becomes of them; `makes_floats` tells that a payload that is made may hold a float where there was
+    none before.
     """
 
     source: SidePlan
@@ -76,8 +88,8 @@ class TypePlan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", _steps(self))
-        rules = () if self.rules is None else self.rules.values()
-        object.__setattr__(self, "makes_floats", any(rule.always and rule.always.makes_floats for rule in rules))
+        emissions = chain.from_iterable(rule.emissions for rule in (self.rules or {}).values())
+        object.__setattr__(self, "makes_floats", any(emission.makes_floats for emission in emissions))
 
 
 def _steps(plan: TypePlan) -> dict[str, Step]:
@@ -100,6 +112,11 @@ def _steps(plan: TypePlan) -> dict[str, Step]:
                 after[always.event_type],
                 is_kept=always.payload is None and always.event_type == event_type,
             )
+        elif rule.fans_out and all(emission.event_type in after for emission in rule.emissions):
+            several = tuple(
+                Emitted(one.condition, one.payload, one.event_type, after[one.event_type]) for one in rule.emissions
+            )
+            steps[event_type] = Step(reducer, None, event_type, None, several=several)
     return steps
 
 

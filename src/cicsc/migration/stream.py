@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cicsc.history.model import StreamKey
     from cicsc.history.rows import PositionRow
     from cicsc.migration.plan import Plan, SidePlan, TypePlan
+    from cicsc.migration.quick import Passed
     from cicsc.migration.relation import Difference
     from cicsc.migration.transform import Rule
     from cicsc.migration.verdict import Part, Side, SideVerdict, StreamSink
@@ -114,23 +115,18 @@ class _StreamRun:
         plan = self._plan
         if plan.every_event or not is_intact(events):
             return False
-        passed = pass_quickly(
-            self._type_plan.steps,
-            self._key,
-            events,
-            (self.source, self.target),
-            makes=self._produces,
-            positions=plan.positions,
-        )
+        folds = (self.source, self.target)
+        passed = pass_quickly(self._type_plan.steps, self._key, events, folds, makes=self._produces)
         if passed is None:
             return False
         self.source_seq, self.target_seq = len(events), passed.seq
         self._last = events[-1] if events else None
-        self._take(events, passed.made, passed.seqs)
+        self._take(events, passed)
         return True
 
-    def _take(self, events: list[Event], made: list[Event] | None, seqs: list[tuple[int, int | None]] | None) -> None:
+    def _take(self, events: list[Event], passed: Passed) -> None:
         """Hash and hand on what became of all events."""
+        made = passed.made
         if made is not None:
             is_same = len(made) == len(events) and all(map(is_, made, events))
             became = events if is_same else self._listed(made, known_plain(events) and not self._type_plan.makes_floats)
@@ -143,8 +139,8 @@ class _StreamRun:
                     add_to_leaf(hasher, became)
             if self._plan.migrated:
                 self._hand_on(became)
-        if seqs is not None:
-            rows = [(*self._key, old_seq, new_seq) for old_seq, new_seq in seqs]
+        if self._plan.positions:
+            rows = [(*self._key, old_seq, new_seq) for old_seq, new_seq in passed.positions()]
             for start in range(0, len(rows), _BATCH_EVENTS_MAX):
                 self._sink.positions(rows[start : start + _BATCH_EVENTS_MAX])
 
