@@ -8,6 +8,7 @@ language's. Compiled functions come from `compile`; nothing here knows of bundle
 
 from __future__ import annotations
 
+import operator
 from math import isfinite, trunc
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -15,10 +16,16 @@ from cicsc.canonical import canonical_bytes
 from cicsc.expression.limits import CHARACTERS_PER_WEIGHT, INTEGER_LIMIT, VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _INDEX_DIGITS_MAX = 9
 _LOWEST = -INTEGER_LIMIT
+_NUMBERS = frozenset({int, float})
+
+# Doubles hold every integer up to here. Where both operands are below, an operation on doubles is the exact one:
+# it is rounded once, and not at all where it comes to an integer that is below as well.
+_SAFE = 2**53
+_BELOW = -_SAFE
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -101,17 +108,28 @@ def _exact(value: float) -> float:
     return int(value) if type(value) is float and value.is_integer() else value
 
 
+def _exactly(operation: Callable[[float, float], float], left: object, right: object) -> int | float | None:
+    """Apply an operation to two numbers of any size."""
+    if not (is_number(left) and is_number(right)):
+        return None
+    try:
+        return number(operation(_exact(left), _exact(right)))
+    except OverflowError:
+        return None
+
+
 def add(left: object, right: object) -> int | float | None:
     """Add two numbers; null for anything else, and on overflow."""
     if type(left) is int and type(right) is int:
         exact = left + right
         return exact if _LOWEST < exact < INTEGER_LIMIT else None
-    if is_number(left) and is_number(right):
-        try:
-            return number(_exact(left) + _exact(right))
-        except OverflowError:
-            return None
-    return None
+    if type(left) in _NUMBERS and type(right) in _NUMBERS and _BELOW < left < _SAFE and _BELOW < right < _SAFE:  # type: ignore[operator]
+        double: float = left + right  # type: ignore[operator]
+        if not double.is_integer():
+            return double
+        if _BELOW < double < _SAFE:
+            return int(double)
+    return _exactly(operator.add, left, right)
 
 
 def subtract(left: object, right: object) -> int | float | None:
@@ -119,12 +137,13 @@ def subtract(left: object, right: object) -> int | float | None:
     if type(left) is int and type(right) is int:
         exact = left - right
         return exact if _LOWEST < exact < INTEGER_LIMIT else None
-    if is_number(left) and is_number(right):
-        try:
-            return number(_exact(left) - _exact(right))
-        except OverflowError:
-            return None
-    return None
+    if type(left) in _NUMBERS and type(right) in _NUMBERS and _BELOW < left < _SAFE and _BELOW < right < _SAFE:  # type: ignore[operator]
+        double: float = left - right  # type: ignore[operator]
+        if not double.is_integer():
+            return double
+        if _BELOW < double < _SAFE:
+            return int(double)
+    return _exactly(operator.sub, left, right)
 
 
 def multiply(left: object, right: object) -> int | float | None:
@@ -132,12 +151,13 @@ def multiply(left: object, right: object) -> int | float | None:
     if type(left) is int and type(right) is int:
         exact = left * right
         return exact if _LOWEST < exact < INTEGER_LIMIT else None
-    if is_number(left) and is_number(right):
-        try:
-            return number(_exact(left) * _exact(right))
-        except OverflowError:
-            return None
-    return None
+    if type(left) in _NUMBERS and type(right) in _NUMBERS and _BELOW < left < _SAFE and _BELOW < right < _SAFE:  # type: ignore[operator]
+        double: float = left * right  # type: ignore[operator]
+        if not double.is_integer():
+            return double
+        if _BELOW < double < _SAFE:
+            return int(double)
+    return _exactly(operator.mul, left, right)
 
 
 def divide(left: object, right: object) -> int | float | None:
