@@ -142,9 +142,9 @@ static const char *number(const char *at)
         return NULL;
     if (at[-1] == '0' && at - point > 2)
         return NULL;
-    if (*digits == '0' && (at - point > SMALL_ZEROS ? memcmp(point + 1, "000", SMALL_ZEROS) == 0 : at[-1] == '0'))
+    if (*digits == '0' && at - point > SMALL_ZEROS && memcmp(point + 1, "000", SMALL_ZEROS) == 0)
         return NULL;
-    return at;
+    return at - begin == 4 && memcmp(begin, "-0.0", 4) == 0 ? NULL : at;
 }
 
 static bool is_repeated(const Span *keys, int count)
