@@ -100,8 +100,10 @@ def merged(blocks: list[Iterator[Block]]) -> Iterator[tuple[StreamKey, MergedStr
 
 def _stream(key: StreamKey, runs: list[RunBlocks]) -> MergedStream:
     first = [block for run in runs if (block := run.take(key)) is not None]
+    if len(first) == 1 and runs[0].key != key and len(first[0].text) <= HELD_BYTES_MAX:  # as most streams are
+        return MergedStream(iter(((first[0].seqs, first[0].text),)), is_whole=True)
     held = Held(sum([len(block.seqs) for block in first]), sum([len(block.text) for block in first]))
-    if not held.is_full() and all(run.key != key for run in runs):  # as most streams are
+    if not held.is_full() and all(run.key != key for run in runs):
         return MergedStream(iter([_joined(first)]), is_whole=True)
     lanes = [_Lane(key, run, deque([block])) for run, block in zip(runs, first, strict=True)]
     if all(lane.gather(held) for lane in lanes):
@@ -110,8 +112,6 @@ def _stream(key: StreamKey, runs: list[RunBlocks]) -> MergedStream:
 
 
 def _joined(blocks: list[Block]) -> Piece:
-    if len(blocks) == 1:
-        return blocks[0].seqs, blocks[0].text
     seqs = [seq for block in blocks for seq in block.seqs]
     if is_contiguous(seqs):
         return seqs, b"\n".join([block.text for block in blocks])

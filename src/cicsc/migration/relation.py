@@ -8,6 +8,7 @@ is listed as such.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,12 +55,13 @@ class Relation:
         if target.state != expected_state:
             found.append(Difference("state", expected_state, target.state))
         found.extend(_differing("attrs", self.attrs, source.attrs, target.attrs))
+        given = [*entity, source.state, source.updated_ts, source.attrs, source.shadows, now, actor]
         for kind, name, function in self.mapped:
-            attrs = dict(source.attrs)  # an expression may return them, and later events change them
-            expected = function(*entity, source.state, source.updated_ts, attrs, source.shadows, now, actor)
+            expected = function(*given)
             value = (target.attrs if kind == "attrs" else target.shadows).get(name)
-            if not equal(expected, value):
-                found.append(Difference(f"{kind}.{name}", expected, value))
+            if expected is not value and not equal(expected, value):
+                # It may hold the attributes themselves, which later events change.
+                found.append(Difference(f"{kind}.{name}", deepcopy(expected), value))
         found.extend(_differing("shadows", self.shadows, source.shadows, target.shadows))
         return found
 
