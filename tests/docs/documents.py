@@ -95,6 +95,12 @@ def shown_commands(document: str, text: str) -> list[Shown]:
     return [Shown(document, number, words) for number, line in _command_lines(text) for words in _calls(line)]
 
 
+def shell_script(text: str) -> str:
+    """The shell blocks that begin with a call of `cicsc`, or by naming its store, as one script in their order."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return "".join(block for block in blocks if re.match(r"cicsc |export CICSC_STORE=", block))
+
+
 def _lines(text: str, *, fences: bool = False) -> Iterator[tuple[int, str | None, str]]:
     """Line number, language of the fenced block (`None` outside, "" without a language) and the line itself."""
     closing, language = "", None

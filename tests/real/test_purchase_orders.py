@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from docs.documents import shell_script
 from real.calling import call, example_of
 
 EXCERPT_DIGEST = "da2eb8f727eb48deb7217c1dd7ebff8412c5c5ad29e7102a270737315c11579f"
@@ -59,6 +61,23 @@ def test_excerpt_rolls_back_from_the_reversible_version(example: Path, tmp_path:
 
     assert back.exit_code == 0
     assert (back["rolled_back_events"], back["rolled_back_digest"]) == (3_895, EXCERPT_DIGEST)
+
+
+@pytest.mark.slow
+def test_readme_tells_a_story_that_runs_as_printed(checkout: Path, example: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(example, tmp_path / "example")
+    script = shell_script((checkout / "README.md").read_text("utf-8"))
+
+    told = subprocess.run(
+        ["sh", "-exc", f"cicsc() {{ '{sys.executable}' -m cicsc \"$@\"; }}\n{script}"],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    back = call("history-verify", "--events", folder / "events.v1.jsonl", "--expected-hash", EXCERPT_DIGEST)
+
+    assert told.returncode == 0, told.stderr.decode() + told.stdout.decode()
+    assert back.exit_code == 0
 
 
 @pytest.mark.slow
