@@ -51,34 +51,67 @@ def test_story(folder: Path) -> None:
     assert digests[0] == digests[1]
 
 
-def test_folder_that_cannot_be_written_to(folder: Path) -> None:
-    closed = folder / "closed"
-    closed.mkdir(mode=0o555)
-    done = subprocess.run(
-        [*COMMAND, "store-init", "--store", "sqlite:///closed/shop.db"],
-        cwd=folder,
-        capture_output=True,
-        check=False,
-        preexec_fn=without_override,
-    )
+RIGHTS = "give this user the right"
 
-    assert (done.returncode, report(done)["error"]["code"]) == (3, "STORE_UNREACHABLE")
-    assert list(closed.iterdir()) == []
+
+@pytest.mark.parametrize(
+    ("place", "cause", "next_step"),
+    [
+        ("no/such/shop.db", "there is no folder", "make the folder"),
+        ("events.v0.json/shop.db", "there is no folder", "make the folder"),
+        ("shut", "it is a folder", "name a file inside it"),
+        ("pipe", "it is no regular file", "name a file"),
+        ("loop.db", "unable to open database file", "see whether the path leads to a file"),
+        ("n" * 300, "file name too long", "see whether the path leads to a file"),
+        ("shut/shop.db", "permission denied", RIGHTS),
+        ("closed/shop.db", "no file may be made in its folder", RIGHTS),
+        ("closed/there.db", "no file may be made in its folder", RIGHTS),
+        ("secret.db", "the file may not be read and written", RIGHTS),
+        ("read_only.db", "the file may not be read and written", RIGHTS),
+    ],
+)
+def test_place_that_cannot_hold_a_store(folder: Path, place: str, cause: str, next_step: str) -> None:
+    closed = folder / "closed"
+    closed.mkdir()
+    for name in ("closed/there.db", "secret.db"):
+        run("store-init", "--store", f"sqlite:///{name}", folder=folder)
+    (folder / "read_only.db").touch(mode=0o444)
+    (folder / "loop.db").symlink_to("loop.db")
+    os.mkfifo(folder / "pipe")
+    (folder / "secret.db").chmod(0)
+    (folder / "shut").mkdir(mode=0)
+    closed.chmod(0o555)
+    done = without_rights("store-init", "--store", f"sqlite:///{place}", folder=folder)
+    closed.chmod(0o755)
+    error = report(done)["error"]
+
+    assert (done.returncode, error["code"]) == (3, "STORE_UNREACHABLE")
+    assert f"{place}': {cause}" in error["message"]
+    assert next_step in error["hint"]
+    assert not (closed / "shop.db").exists()
+
+
+def test_missing_folder_is_named_before_store_init_is(folder: Path) -> None:
+    error = report(run("tenant-list", "--store", "sqlite:///no/shop.db", folder=folder))["error"]
+
+    assert error["code"] == "STORE_NOT_INITIALISED"
+    assert "there is no folder" in error["message"]
+    assert error["hint"].startswith("make the folder")
 
 
 def test_store_that_cannot_be_written_to(folder: Path) -> None:
     run("store-init", "--store", "sqlite:///shop.db", folder=folder)
     (folder / "shop.db").chmod(0o444)
-    done = subprocess.run(
-        [*COMMAND, "tenant-create", "--store", "sqlite:///shop.db", "--tenant", "t", "--bundle", "bundle.v0.json"],
-        cwd=folder,
-        capture_output=True,
-        check=False,
-        preexec_fn=without_override,
-    )
+    words = ("tenant-create", "--store", "sqlite:///shop.db", "--tenant", "t", "--bundle", "bundle.v0.json")
+    done = without_rights(*words, folder=folder)
 
-    assert done.returncode == 3
-    assert report(done)["error"]["code"].startswith("STORE_")
+    assert (done.returncode, report(done)["error"]["code"]) == (3, "STORE_UNREACHABLE")
+    assert RIGHTS in report(done)["error"]["hint"]
+
+
+def without_rights(*words: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run as a user that permissions hold for."""
+    return subprocess.run([*COMMAND, *words], cwd=folder, capture_output=True, check=False, preexec_fn=without_override)
 
 
 def test_psycopg_that_is_not_installed(folder: Path) -> None:

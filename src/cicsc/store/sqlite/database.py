@@ -17,6 +17,7 @@ import apsw
 from cicsc.errors import CicscError, FenceError, InputError, StoreError
 from cicsc.store.session import Bindings
 from cicsc.store.sql import read_queries, sqlite_spelling
+from cicsc.store.sqlite.place import unusable
 
 QUERIES: Final = {
     **{name: sqlite_spelling(text) for name, text in read_queries("cicsc.store", "runs.sql").items()},
@@ -197,4 +198,4 @@ def _our_error(path: Path, error: apsw.Error) -> CicscError:
     for kind, known, hint in _KINDS:
         if isinstance(error, kind):
             return StoreError(known, f"cannot use store {str(path)!r}: {text.lower()}", hint=hint)
-    return StoreError("STORE_UNREACHABLE", f"cannot use store {str(path)!r}: {text.lower()}")
+    return unusable(path, text.lower())

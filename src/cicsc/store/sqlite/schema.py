@@ -11,6 +11,7 @@ from cicsc.errors import StoreError
 from cicsc.store.encoding import event_types, stored_bundle
 from cicsc.store.sql import read_script
 from cicsc.store.sqlite.database import Database
+from cicsc.store.sqlite.place import missing_folder
 
 VERSION: Final = 4
 """The version of the schema that this program installs and works with; 3 and 4 are as 2 here, not in PostgreSQL."""
@@ -63,7 +64,12 @@ def require_schema(database: Database) -> None:
 
 def not_initialised(path: Path) -> StoreError:
     """Make the error for a store that is not there yet."""
-    return StoreError("STORE_NOT_INITIALISED", f"there is no store in {str(path)!r}", hint="run store-init")
+    first = missing_folder(path)
+    return StoreError(
+        "STORE_NOT_INITIALISED",
+        f"there is no store in {str(path)!r}" + (f": {first[0]}" if first else ""),
+        hint=first[1] if first else "run store-init",
+    )
 
 
 def install(database: Database) -> None:

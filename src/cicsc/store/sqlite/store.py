@@ -22,6 +22,7 @@ from cicsc.store.refusals import run_lost
 from cicsc.store.session import Value
 from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import Database
+from cicsc.store.sqlite.place import is_there
 from cicsc.store.sqlite.views import SqliteMoment, SqliteTransaction, put_snapshots
 from cicsc.store.views import read_gate
 
@@ -57,7 +58,7 @@ class SqliteStore(SqlStore[Database]):
     # ------------------------------------------------------------------------------------- the schema
 
     def schema_version(self) -> int | None:
-        if not self._path.exists():
+        if not is_there(self._path):
             return None
         return schema.installed_version(self._connected())
 
@@ -154,6 +155,6 @@ class SqliteStore(SqlStore[Database]):
     def _connect(self, *, create: bool = False) -> Database:
         if self._closed:
             raise ValueError("the store is closed")
-        if not create and not self._path.exists():
+        if not create and not is_there(self._path):
             raise schema.not_initialised(self._path)
         return Database(self._path, wait_s=self._wait_s, create=create)
