@@ -12,7 +12,9 @@ from typing import Final
 from cicsc.errors import StoreError
 
 _RIGHTS: Final = "nothing was changed; give this user the right, or name another place"
-_ANYTHING: Final = "see whether the path leads to a file that can be read and written, on a disk that works"
+_ANYTHING: Final = (
+    "see whether the path leads to a file that can be read and written, on a disk that works and has room"
+)
 
 
 def is_there(path: Path) -> bool:

@@ -105,6 +105,19 @@ def test_full_disk_undoes_the_write(store: SqliteStore) -> None:
     append(store, event("2"))
 
 
+def test_file_that_a_full_disk_left_becomes_a_store(path: Path) -> None:
+    with opened(path) as database:
+        database.run_script("pragma max_page_count = 1")
+        error = error_of(lambda: schema.install(database))
+
+    assert (error.code, "nothing was written" in (error.hint or "")) == ("STORE_FULL", False)
+    assert path.stat().st_size > 0
+    with SqliteStore(path) as store:
+        assert store.schema_version() is None
+        store.initialise()
+        assert store.schema_version() == 4
+
+
 def test_failed_commit_undoes_the_write(store: SqliteStore) -> None:
     store._connected().run_script("pragma foreign_keys = on")
 
