@@ -55,7 +55,11 @@ def wrong_seq(key: StreamKey, expected: int, found: int) -> FenceError:
 
 def tenant_exists(tenant_id: str) -> FenceError:
     """Make the error for a tenant that cannot be created again."""
-    return FenceError("TENANT_EXISTS", f"tenant {tenant_id!r} exists already")
+    return FenceError(
+        "TENANT_EXISTS",
+        f"tenant {tenant_id!r} exists already",
+        hint="the tenant was not changed; tenant-list shows it, and migration-cutover moves it to another version",
+    )
 
 
 def unknown_bundle(digest: str) -> FenceError:

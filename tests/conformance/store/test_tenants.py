@@ -77,6 +77,7 @@ def test_tenant_is_created_once(store: Store) -> None:
         add_tenant(store, "t")
 
     assert caught.value.code == "TENANT_EXISTS"
+    assert "tenant-list" in str(caught.value.hint)
     assert [gate.tenant_id for gate in store.gates()] == ["t"]
 
 

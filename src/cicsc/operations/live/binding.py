@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ARTIFACT_BYTES_MAX = 256 * 2**20
 """A larger file is no artifact: the heads of a million tenants take less."""
 
+_WHICH_FILE = "give the file that migration-dry-run --artifact wrote, or run it again"
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
@@ -63,7 +65,9 @@ def read_approval(path: str | Path) -> Approval:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(
-            "ARTIFACT_UNREADABLE", f"cannot read artifact {str(path)!r}: {(error.strerror or str(error)).lower()}"
+            "ARTIFACT_UNREADABLE",
+            f"cannot read artifact {str(path)!r}: {(error.strerror or str(error)).lower()}",
+            hint=_WHICH_FILE,
         ) from error
     if len(data) > ARTIFACT_BYTES_MAX:
         raise _no_artifact(path, f"it has {len(data)} bytes")
@@ -84,7 +88,7 @@ def _no_artifact(path: str | Path, why: str) -> InputError:
     return InputError(
         "ARTIFACT_INVALID",
         f"cannot use {str(path)!r} as the artifact of a dry run: {why}",
-        hint="give the file that migration-dry-run --artifact wrote, or run it again",
+        hint=_WHICH_FILE,
     )
 
 

@@ -271,6 +271,7 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
         read_approval(tmp_path / "nothing.json")
 
     assert caught.value.code == "ARTIFACT_UNREADABLE"
+    assert "migration-dry-run --artifact" in str(caught.value.hint)
 
 
 def test_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
