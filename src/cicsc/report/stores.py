@@ -12,7 +12,7 @@ from rich.table import Table
 from cicsc.report.assessment import listed
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
-from cicsc.report.printable import counted
+from cicsc.report.printable import counted, shortened, value_text
 from cicsc.report.store_models import (
     HistoryExport,
     HistoryImport,
@@ -55,7 +55,7 @@ def create_summary(report: TenantCreated, call: Invocation) -> RenderableType:
     tenant = report.tenant
     command = call.then("history-import", "--store", "--tenant").plus("--events", "events.jsonl")
     return Group(
-        headline(f"tenant {tenant.tenant_id}", f"created, at version {tenant.active_version}", "ok"),
+        headline(f"tenant {value_text(tenant.tenant_id)}", f"created, at version {tenant.active_version}", "ok"),
         plain(f"bundle {tenant.active_bundle}"),
         *next_step("bring its history in, if it has one", command),
     )
@@ -68,9 +68,9 @@ def list_summary(report: TenantList) -> RenderableType:
         return title
     table = _table("tenant", "version", "bundle", "generation", "state")
     for tenant in report.tenants[:TENANTS_MAX]:
-        owner = "" if tenant.owner is UNSET else f" ({tenant.owner})"
+        owner = "" if tenant.owner is UNSET else f" ({shortened(tenant.owner)})"
         row = (
-            tenant.tenant_id,
+            shortened(tenant.tenant_id),
             str(tenant.active_version),
             tenant.active_bundle[:_DIGEST_CHARACTERS],
             str(tenant.active_generation),
@@ -138,7 +138,7 @@ def _import(report: HistoryImport, call: Invocation) -> Iterator[RenderableType]
 
 def _imported(tenant: TenantImport) -> Iterator[RenderableType]:
     done = f"{tenant.outcome}, {counted(tenant.events, 'event')}, {counted(tenant.snapshots, 'snapshot')}"
-    yield Marked("ok" if tenant.ok else "FAILED", f"{tenant.tenant_id}: {done}")
+    yield Marked("ok" if tenant.ok else "FAILED", f"{value_text(tenant.tenant_id)}: {done}")
     if isinstance(tenant.error, dict):
         yield Detail(str(tenant.error["message"]))
 

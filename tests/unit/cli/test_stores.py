@@ -225,6 +225,22 @@ def test_import_tells_of_each_tenant(call: Call, shop: Path) -> None:
     assert (again.code, again.report["counts"]) == (0, {"already": 1})
 
 
+def test_odd_names_of_tenants_are_told_as_elsewhere(call: Call, shop: Path) -> None:
+    call("store-init", *STORE)
+    long_name = "x" * 3000
+    write(shop / "events.json", [event(1, "placed", {"total": 1}, tenant=name) for name in (" ", long_name)])
+
+    for name, shown in ((" ", '" "'), (long_name, f'"{"x" * 119}... (3002 characters)')):
+        words = ("tenant-create", *STORE, "--tenant", name, "--bundle", "bundle.v0.json", "--summary", "always")
+        assert call(*words).err.startswith(f"tenant {shown}: created")
+    imported = call("history-import", *STORE, "--events", "events.json", "--summary", "always")
+    listed = call("tenant-list", *STORE, "--summary", "always")
+
+    assert '" ": imported, 1 event' in imported.err
+    assert f'"{"x" * 119}... (3002 characters): imported, 1 event' in imported.err
+    assert listed.err.count("x") == 120
+
+
 def test_import_of_an_empty_file(call: Call, filled: Path) -> None:
     (filled / "none.jsonl").write_bytes(b"")
     said = call("history-import", *STORE, "--events", "none.jsonl", "--summary", "always")
