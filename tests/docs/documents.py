@@ -97,8 +97,8 @@ def shown_commands(document: str, text: str) -> list[Shown]:
 
 def shell_script(text: str) -> str:
     """The shell blocks that begin with a call of `cicsc`, or by naming its store, as one script in their order."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return "".join(block for block in blocks if re.match(r"cicsc |export CICSC_STORE=", block))
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    return "".join(block for block in blocks if re.match(r" *(?:cicsc |export CICSC_STORE=)", block))
 
 
 def _lines(text: str, *, fences: bool = False) -> Iterator[tuple[int, str | None, str]]:

@@ -64,9 +64,10 @@ def test_excerpt_rolls_back_from_the_reversible_version(example: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_readme_tells_a_story_that_runs_as_printed(checkout: Path, example: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/runbook.md"])
+def test_story_of_a_document_runs_as_printed(document: str, checkout: Path, example: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(example, tmp_path / "example")
-    script = shell_script((checkout / "README.md").read_text("utf-8"))
+    script = shell_script((checkout / document).read_text("utf-8"))
 
     told = subprocess.run(
         ["sh", "-exc", f"cicsc() {{ '{sys.executable}' -m cicsc \"$@\"; }}\n{script}"],
