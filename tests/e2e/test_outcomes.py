@@ -130,9 +130,10 @@ def test_a_reader_that_goes_away_cuts_a_replay_short(folder: Path) -> None:
     assert (code, done.stderr) == (b"3", b"")
 
 
-def test_a_full_standard_output_is_work_not_done(folder: Path) -> None:
+@pytest.mark.parametrize("mode", ["auto", "never"])  # it stands nowhere else, so it is told even where nothing is
+def test_a_full_standard_output_is_work_not_done(folder: Path, mode: str) -> None:
     with Path("/dev/full").open("wb") as full:
-        words = [*COMMAND, *migration("migration-preflight")]
+        words = [*COMMAND, *migration("migration-preflight", "--summary", mode)]
         done = subprocess.run(words, cwd=folder, stdout=full, stderr=subprocess.PIPE, check=False)
 
     assert done.returncode == 3
