@@ -1,6 +1,6 @@
 #!/bin/sh
 # One migration of a purchase order history, told through: ./run.sh [FOLDER]
-# Needs `cicsc` on the path. Writes only into FOLDER (default: a temporary folder).
+# Needs `cicsc` on the path. Writes only into FOLDER (default: a temporary folder), which may hold no store yet.
 set -eu
 
 if ! command -v cicsc >/dev/null; then
@@ -12,6 +12,11 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 out=${1:-$(mktemp -d)}
 mkdir -p "$out"
 out=$(CDPATH='' cd -- "$out" && pwd)
+
+if [ -e "$out/shop.db" ]; then
+    printf 'run.sh: %s holds the store of an earlier run; name another folder\n' "$out" >&2
+    exit 2
+fi
 
 item=2000000005_00002 # an item that is ordered and waits for its goods
 

@@ -90,12 +90,17 @@ def test_demo_runs_and_leaves_everything_in_its_folder(example: Path, tmp_path: 
     searched = {**os.environ, "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"}
     before = sorted(example.iterdir())
 
-    demo = subprocess.run(
-        ["sh", example / "run.sh", tmp_path / "demo"], env=searched, cwd=tmp_path, capture_output=True, check=False
+    demo, second = (
+        subprocess.run(
+            ["sh", example / "run.sh", tmp_path / "demo"], env=searched, cwd=tmp_path, capture_output=True, check=False
+        )
+        for _ in range(2)
     )
 
     assert demo.returncode == 0, demo.stderr.decode()
     assert b"refused, as it must be" in demo.stdout
+    assert (second.returncode, second.stdout) == (2, b"")
+    assert b"demo holds the store of an earlier run; name another folder" in second.stderr
     assert sorted(example.iterdir()) == before
     assert {"artifact.json", "events.back.jsonl", "refused.json"} <= {
         path.name for path in (tmp_path / "demo").iterdir()
