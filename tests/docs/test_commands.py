@@ -40,6 +40,30 @@ def test_verbs_have_a_summary_and_help_for_each_option(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
+def test_help_speaks_of_no_flag_that_the_verb_lacks(verb: str) -> None:
+    command = cli.get_command(CALL, verb)
+    text = command.get_help(click.Context(command, info_name=verb))
+    named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", text))
+
+    assert named - {*_options(verb), "--help"} == set()
+    assert "default: (" not in text
+
+
+def test_help_of_rollback_says_which_flags_go_together() -> None:
+    texts = {flag: str(option.help) for flag, option in _options("migration-rollback").items()}
+
+    with_file = {flag for flag, text in texts.items() if text.endswith("Only with --events.")}
+    with_store = {flag for flag, text in texts.items() if text.endswith("Only with --store.")}
+    assert with_file == {"--to", "--out-events", "--expected-hash", "--metrics-out"}
+    assert with_store == {"--max-pause", "--lease", "--operator", "--execute"}
+
+
+@pytest.mark.parametrize("verb", ["history-verify", "history-replay", "migration-preflight", "migration-dry-run"])
+def test_help_says_that_a_store_needs_its_tenants_named(verb: str) -> None:
+    assert "of a store, name them or give --all" in str(_options(verb)["--tenant"].help)
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_verbs_are_documented_with_every_option_and_an_example(verb: str) -> None:
     section = _section(verb)
     missing = [flag for flag in _options(verb) if not re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", section)]

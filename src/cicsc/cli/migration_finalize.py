@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @options.store
 @options.stored_tenants
 @options.all_tenants
-@options.lease
+@options.lease_without_pause
 @options.operator_name
 @options.execute
 @options.summary

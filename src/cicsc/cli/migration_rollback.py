@@ -34,7 +34,13 @@ _OF_STORES = {"execute": "--execute", "max_pause_s": "--max-pause", "lease_s": "
 @options.migration
 @options.source_optional
 @options.out_events
-@options.tenants
+@click.option(
+    "--tenant",
+    "tenants",
+    metavar="TENANT",
+    multiple=True,
+    help="Of a file: only this tenant; may be repeated. Default: all. Of a store: the tenant, always needed.",
+)
 @options.expected_hash
 @options.max_pause
 @options.lease
@@ -58,6 +64,17 @@ def migration_rollback(ctx: click.Context, /, **given: Any) -> Outcome:
         return _of_tenant(ctx, given)
     _refuse(ctx, _OF_STORES | ({"store": "--store"} if _is_given(ctx, "store") else {}), "--events")
     return _of_file(ctx, {name: value for name, value in given.items() if name not in {*_OF_STORES, "store"}})
+
+
+def _say_what_goes_together() -> None:
+    """Let the help of each flag that is refused beside --store, or beside --events, say so."""
+    for names, beside in ((_OF_FILES, "--events"), (_OF_STORES, "--store")):
+        for param in migration_rollback.params:
+            if isinstance(param, click.Option) and param.name in names and beside not in param.opts:
+                param.help = f"{param.help} Only with {beside}."
+
+
+_say_what_goes_together()
 
 
 def _of_file(ctx: click.Context, given: dict[str, Any]) -> Outcome:

@@ -39,7 +39,7 @@ target_of_file = click.option(
     metavar="BUNDLE",
     cls=Alternative,
     needless_with="--store",
-    help="The bundle that holds the migration; with --store it is the active one.",
+    help="The bundle that holds the migration; of a store it is the active one.",
 )
 source_optional = click.option(
     "--from", "source", metavar="BUNDLE", help="The bundle before the migration, to check what comes out against."
@@ -79,14 +79,21 @@ stored_tenants = click.option(
     "--tenant", "tenants", metavar="TENANT", multiple=True, help="This tenant of the store; may be repeated."
 )
 tenant = click.option("--tenant", metavar="TENANT", required=True, help="The tenant.")
-migration = click.option("--migration", metavar="ID", required=True, help="The id of the migration in the --to bundle.")
+migration = click.option("--migration", metavar="ID", required=True, help="The id of the migration.")
 tenants = click.option(
     "--tenant", "tenants", metavar="TENANT", multiple=True, help="Only this tenant; may be repeated. Default: all."
+)
+tenants_of_history = click.option(
+    "--tenant",
+    "tenants",
+    metavar="TENANT",
+    multiple=True,
+    help="Only this tenant; may be repeated. Default: all of a file; of a store, name them or give --all.",
 )
 operator_name = click.option(
     "--operator", metavar="NAME", help="Who does it, for the journal. Default: the user of the system."
 )
-history = (events_or_store, store_of_history, tenants, all_tenants)
+history = (events_or_store, store_of_history, tenants_of_history, all_tenants)
 """Where a history comes from: a file or a store."""
 
 now = click.option(
@@ -102,18 +109,17 @@ max_pause = click.option(
     metavar="S",
     type=Seconds(),
     default=60.0,
-    show_default="60",
-    help="The longest pause of a tenant, in seconds.",
+    help="The longest pause of a tenant, in seconds. Default: 60.",
 )
-lease = click.option(
-    "--lease",
-    "lease_s",
-    metavar="S",
-    type=Seconds(),
-    default=15.0,
-    show_default="15",
-    help="After how many seconds a tenant opens by itself if this process dies.",
-)
+
+
+def _lease(what: str) -> Decorator[Any]:
+    text = f"After how many seconds {what} if this process dies. Default: 15."
+    return click.option("--lease", "lease_s", metavar="S", type=Seconds(), default=15.0, help=text)
+
+
+lease = _lease("a tenant opens by itself")
+lease_without_pause = _lease("another may go on")
 execute = click.option("--execute", is_flag=True, help="Do it; without this flag it is rehearsed, and nothing changes.")
 expected_hash = click.option("--expected-hash", metavar="HASH", help="The digest that the history must have.")
 equivalence = click.option(
@@ -127,7 +133,7 @@ accept_source_violations = click.option(
     "--accept-source-violations",
     metavar="CONSTRAINT",
     multiple=True,
-    help="Go on although the source history violates this constraint of the --from bundle; may be repeated.",
+    help="Go on although the source history violates this constraint of its own version; may be repeated.",
 )
 out_events = click.option(
     "--out-events", metavar="FILE", help="Write the resulting history here; the format follows the ending."
@@ -194,7 +200,7 @@ assessment = together(
     events_or_store,
     store_of_history,
     migration,
-    tenants,
+    tenants_of_history,
     all_tenants,
     expected_hash,
     now,
