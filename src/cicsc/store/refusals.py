@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from types import MappingProxyType
 from typing import Final
 
@@ -104,7 +105,8 @@ def run_held(gate: Gate, run: Run) -> FenceError:
         "RUN_HELD",
         f"tenant {run.tenant_id!r} is taken by {run.kind} {run.run_id} of {run.actor_id!r}: epoch {run.epoch}, "
         f"phase {run.phase}, since {run.started_ms}, lease until {run.lease_until_ms}, now is {gate.clock_ms}",
-        hint=f"wait for it; if it is known to be dead, migration-recover --take-over {run.run_id} {run.epoch}",
+        hint=f"wait for it; if it is known to be dead, migration-recover --tenant {quote(run.tenant_id)} "
+        f"--take-over {run.run_id} {run.epoch}",
     )
 
 

@@ -109,6 +109,16 @@ class Runs(Generic[Database]):
                 if database.value("holds_generation", {"tenant_id": tenant_id, "generation": generation})
             ]
 
+    def require_free(self, tenant_id: str) -> None:
+        """Raise what `begin` would raise now, or return where it would take the tenant; waits for nobody."""
+        with self._host.looking() as database:
+            gate = read_gate(database, tenant_id)
+            if gate.owner is None:
+                return
+            error = taken(database, gate, now_ms(database))
+        if error.code != "GATE_HELD" or gate.is_paused:
+            raise error
+
     # ----------------------------------------------------------------------------------- before the fence
 
     def begin(self, tenant_id: str, run_id: str, plan: RunPlan, *, lease_s: float) -> Run:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -13,6 +14,7 @@ from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
 from cicsc.progress import Amount
 from cicsc.report.live.models import Cutover, Cutovers
 from cicsc.store.protocol import Store
+from cicsc.store.records import Run
 from conformance.operations.conftest import TENANTS
 from conformance.operations.dying import fenced, planned, wait_for_lease
 from conformance.store.desk import Desk
@@ -99,6 +101,33 @@ def test_a_tenant_that_another_run_has_is_told_with_its_holder(store: Store) -> 
     assert run.run_id in report.tenants[0].error["message"]
     assert "'bob'" in report.tenants[0].error["message"]
     assert store.runs.holder("acme") is not None
+
+
+@pytest.mark.parametrize("leave", [planned, fenced])
+def test_a_rehearsal_refuses_a_tenant_that_another_run_has(store: Store, leave: Callable[[Store, str], Run]) -> None:
+    run = leave(store, "acme")
+
+    report = cutover(store, execute=False)
+
+    assert outcomes(report) == ["refused", "rehearsed", "rehearsed"]
+    assert (report.exit_code, report.tenants[0].error["code"]) == (1, "RUN_HELD")
+    assert f"--tenant acme --take-over {run.run_id}" in report.tenants[0].error["hint"]
+
+
+def test_a_rehearsal_goes_past_a_run_that_died(store: Store) -> None:
+    wait_for_lease(store, fenced(store, "acme", lease_s=0.05))
+
+    assert outcomes(cutover(store, ["acme"], execute=False)) == ["rehearsed"]
+    assert store.runs.holder("acme").phase == "FENCED"
+
+
+def test_a_rehearsal_refuses_a_pause_of_an_operator_until_it_is_over(store: Store) -> None:
+    store.pause("acme", owner="ann", seconds=0.3)
+
+    assert cutover(store, ["acme"], execute=False).tenants[0].error["code"] == "GATE_HELD"
+    while store.gate("acme").is_paused:
+        time.sleep(0.02)
+    assert outcomes(cutover(store, ["acme"], execute=False)) == ["rehearsed"]
 
 
 def test_a_tenant_that_an_operator_paused_is_not_opened(store: Store) -> None:

@@ -72,9 +72,10 @@ def test_nothing_to_drop_is_no_error(tenants: Store) -> None:
 def test_tenant_that_a_run_has_is_left_alone(tenants: Store) -> None:
     tenants.runs.begin("t", "r", RunPlan("cutover", "carol"), lease_s=60)
 
-    report = finalize(tenants)
+    reports = [finalize(tenants, execute=execute) for execute in (False, True)]
 
-    assert (report.ok, report.error["code"], tenants.runs.generations("t")) == (False, "RUN_HELD", [1, 2])
+    assert [(found.outcome, found.error["code"]) for found in reports] == [("refused", "RUN_HELD")] * 2
+    assert tenants.runs.generations("t") == [1, 2]
 
 
 def test_fence_that_is_not_in_order_keeps_everything(tenants: Store, desk: Desk) -> None:

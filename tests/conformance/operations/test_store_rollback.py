@@ -15,6 +15,7 @@ from cicsc.operations.live.rollback import RollbackOrder, TenantRollback, roll_b
 from cicsc.operations.live.run import LiveRun, Timing
 from cicsc.store.check import check_store
 from cicsc.store.protocol import Store
+from cicsc.store.records import RunPlan
 from conformance.operations.application import MAPPED, V1, V2, add
 from conformance.store.desk import Desk
 from conformance.store.history import event, stored
@@ -165,6 +166,16 @@ def test_tenant_that_an_operator_paused_is_left_alone(tenants: Store) -> None:
 
     assert [found.error["code"] for found in reports] == ["GATE_HELD", "GATE_HELD"]
     assert (tenants.gate("t").owner, tenants.gate("t").is_paused) == ("carol", True)
+
+
+def test_tenant_that_another_run_has_is_refused_with_and_without_execute(tenants: Store) -> None:
+    forward(tenants)
+    run = tenants.runs.begin("t", "r1", RunPlan("cutover", "carol"), lease_s=60)
+
+    reports = [back(tenants, execute=execute) for execute in (False, True)]
+
+    assert [(found.outcome, found.error["code"]) for found in reports] == [("refused", "RUN_HELD")] * 2
+    assert tenants.runs.holder("t") == run
 
 
 def test_event_that_comes_before_the_fence_is_not_lost(tenants: Store) -> None:

@@ -89,10 +89,13 @@ def test_too_long_a_pause_shows_the_call_that_allows_it(call: Call) -> None:
     assert "0.001" not in lines[-1]
 
 
-def test_second_operator_is_told_who_holds_it_and_how_to_take_over(call: Call, url: str) -> None:
+@pytest.mark.parametrize("execute", [(), ("--execute",)])
+def test_second_operator_is_told_who_holds_it_and_how_to_take_over(
+    call: Call, url: str, execute: tuple[str, ...]
+) -> None:
     with open_store(url) as store:
         run = fenced(store, "acme")
-    lines = said(call, *ONE, "--execute")
+    lines = said(call, *ONE, *execute)
 
     assert lines[0] == 'cutover of tenant "acme": refused'
     assert f"is taken by cutover {run.run_id} of 'bob': epoch {run.epoch}, phase FENCED, since 20" in lines[1]

@@ -8,6 +8,7 @@ import pytest
 
 from cicsc.history.model import Event
 from cicsc.store import open_store
+from conformance.operations.dying import fenced
 from e2e.live import CUTOVER, STORE, lay_out_store
 from e2e.shop import event
 from unit.cli.calling import Call
@@ -53,6 +54,18 @@ def test_rollback_that_is_unsafe_names_why(call: Call, moved: str) -> None:
 
     assert (said.code, said.report["reasons"]) == (1, ["migration 'v0_to_v1' is not in the tenant's active bundle"])
     assert "refused, 1 obstacle" in said.err
+
+
+@pytest.mark.parametrize("execute", [(), ("--execute",)])
+def test_way_back_that_another_run_is_in_names_how_to_follow_it(
+    call: Call, moved: str, execute: tuple[str, ...]
+) -> None:
+    with open_store(moved) as store:
+        fenced(store, "acme")
+    lines = call(*BACK, *execute, "--summary", "always").err.splitlines()
+
+    assert lines[0] == 'rollback of tenant "acme": refused'
+    assert lines[-1] == f"  cicsc migration-recover --store {STORE} --tenant acme"
 
 
 def test_finalize_is_rehearsed_then_carried_out(call: Call, moved: str) -> None:

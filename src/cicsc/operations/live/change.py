@@ -17,7 +17,7 @@ from cicsc.operations.live.recovery import recover_tenant
 from cicsc.operations.live.run import DEFAULT_TIMING, LiveRun, Timing, new_run_id, reason_of
 from cicsc.operations.live.sharing import read_back
 from cicsc.progress import SILENT, Amount, Phase, Progress
-from cicsc.store.refusals import gate_held, run_lost, staging_differs
+from cicsc.store.refusals import run_lost, staging_differs
 
 if TYPE_CHECKING:
     from cicsc.operations.live.staging import Written
@@ -120,9 +120,15 @@ class TenantChange(ABC):
         """Check everything with the tenant open; raises RefusedError. What fails here never pauses anybody."""
 
     def rehearse(self) -> None:
-        """Do what is done while the tenant is open, and change nothing."""
-        if self.gate.is_paused and self.store.runs.holder(self.tenant_id) is None:
-            raise gate_held(self.gate)
+        """Do what is done while the tenant is open, and change nothing; who has the tenant is in the way here too.
+
+        A run that has died is not: whoever executes brings it to its end first.
+        """
+        try:
+            self.store.runs.require_free(self.tenant_id)
+        except FenceError as error:
+            if error.code != "RUN_ABANDONED":
+                raise
         self.check(self.progress)
 
     def follow(self) -> None:

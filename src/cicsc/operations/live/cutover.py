@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET
 
-from cicsc.errors import FenceError, RefusedError, and_more
+from cicsc.errors import RefusedError, and_more
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.live.binding import Approval, Intent, require_approved
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
@@ -63,7 +63,7 @@ class Order(Terms):
 def cut_over(store: Store, tenant_id: str, order: Order, progress: Progress = SILENT) -> Cutover:
     """Cut one tenant over, or rehearse it; whatever happens is told in the report, also a signal."""
     change = TenantCutover(store, tenant_id, order, progress)
-    outcome, error = attempted(change.carry_out)
+    outcome, error = attempted(change, change.carry_out)
     report = describe(change, outcome, error)
     return with_note(report, change.record_end(report.to_json().decode()))
 
@@ -216,8 +216,6 @@ def describe(cutover: TenantCutover, outcome: Outcome, error: BaseException | No
     run = cutover.live.run if cutover.has_run else None
     gate = gate_now(cutover)
     known, exit_code = (UNSET, 0) if error is None else described(error)
-    if isinstance(error, FenceError) and not cutover.has_run:
-        outcome = "refused"  # whoever has the tenant comes first, and nothing was done
     assessment = cutover.assessment
     report = None if assessment is None else assessment.report
     migration = cutover.order.target.migrations.get(cutover.order.migration)

@@ -68,7 +68,7 @@ def is_interrupted(report: Finalize) -> bool:
 def finalize_tenant(store: Store, tenant_id: str, terms: Terms) -> Finalize:
     """Drop every generation of a tenant but the active one, or say which would be dropped."""
     change = TenantFinalize(store, tenant_id, terms)
-    outcome, error = attempted(change.carry_out)
+    outcome, error = attempted(change, change.carry_out)
     known, exit_code = (UNSET, 0) if error is None else described(error)
     report = Finalize(
         ok=error is None,

@@ -5,6 +5,7 @@ The pause of a run is not opened here: whoever has the run does that, or who tak
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from cicsc.errors import FenceError, UsageError
@@ -27,7 +28,7 @@ def resume_tenant(store: Store, tenant_id: str, *, owner: str, epoch: int) -> Pa
         store,
         tenant_id,
         owner,
-        f"if it is known to be dead, migration-recover --tenant {tenant_id} --take-over {owner} {epoch}",
+        f"if it is known to be dead, migration-recover --tenant {quote(tenant_id)} --take-over {owner} {epoch}",
     )
     return _report(store.resume(tenant_id, owner=owner, epoch=epoch))
 

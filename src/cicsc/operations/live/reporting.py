@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from cicsc.errors import CicscError, RefusedError
+from cicsc.errors import CicscError, FenceError, RefusedError
 from cicsc.report.live.models import Cutover, Finalize, StoreRollback
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ ChangeReport = TypeVar("ChangeReport", Cutover, StoreRollback, Finalize)
 NOT_DONE = 3
 
 
-def attempted(work: Callable[[], Ended]) -> tuple[Ended | NotDone, BaseException | None]:
-    """Do some work; return how it ended, and what kept it from its end: whatever that is, it is told in a report."""
+def attempted(change: TenantChange, work: Callable[[], Ended]) -> tuple[Ended | NotDone, BaseException | None]:
+    """Do the work of a change; return how it ended, and what kept it from its end, for its report."""
     try:
         return work(), None
     except RefusedError as refusal:
         return "refused", refusal
+    except FenceError as refusal:
+        # Whoever has the tenant comes first: where it was never taken, nothing was done.
+        return "failed" if change.has_run else "refused", refusal
     except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - also a signal: the tenant was let go on the way here
         return "failed", failure
 

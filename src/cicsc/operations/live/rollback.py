@@ -88,7 +88,7 @@ def roll_back_live(
 def roll_back_tenant(store: Store, tenant_id: str, order: RollbackOrder, progress: Progress = SILENT) -> StoreRollback:
     """Take one tenant back, or rehearse it; whatever happens is told in the report, also a signal."""
     change = TenantRollback(store, tenant_id, order, progress)
-    outcome, error = attempted(change.carry_out)
+    outcome, error = attempted(change, change.carry_out)
     report = _describe(change, outcome, error)
     return with_note(report, change.record_end(report.to_json().decode()))
 

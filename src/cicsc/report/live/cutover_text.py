@@ -62,8 +62,6 @@ def _rehearsal(report: Cutover, call: Invocation) -> Iterator[RenderableType]:
     yield Detail("4. read them back and compare", deep=False)
     yield Detail(f"5. switch to version {report.to_version} and resume, in one transaction", deep=False)
     yield plain()
-    if report.tenant_paused:
-        yield Marked("note", "another run has paused the tenant now; it has to end first")
     if report.artifact_bound:
         yield Marked("ok", "the artifact approves it")
     else:

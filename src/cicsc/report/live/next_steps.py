@@ -58,14 +58,19 @@ def _after_trouble(report: Cutover, call: Invocation) -> Iterator[RenderableType
     elif found in _LOOK_FIRST:
         yield from next_step("see how the tenants stand", call.then("migration-status", "--store"))
     elif found == "RUN_HELD":
-        command = of_tenant(call, "migration-recover", tenant)
-        yield from next_step("wait for that run; this tells whether it lives, and how to take it over", command)
+        yield from after_held(tenant, call)
     elif report.tenant_paused is False and not report.mutated:
         hint = report.error["hint"] if isinstance(report.error, dict) and found != "INTERRUPTED" else None
         yield from next_step(str(hint) if hint else "run the same command again", call)
     else:
         command = of_tenant(call, "migration-recover", tenant)
         yield from next_step("bring to an end what is left, then run the same command again", command)
+
+
+def after_held(tenant_id: str, call: Invocation) -> Iterator[RenderableType]:
+    """After a change that found another run on the tenant."""
+    command = of_tenant(call, "migration-recover", tenant_id)
+    yield from next_step("wait for that run; this tells whether it lives, and how to take it over", command)
 
 
 def _after_long(report: Cutover, call: Invocation) -> Iterator[RenderableType]:

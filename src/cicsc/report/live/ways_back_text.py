@@ -12,7 +12,7 @@ from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
 from cicsc.report.live.cutover_text import times
 from cicsc.report.live.models import Finalize, Finalizes, StoreRollback
-from cicsc.report.live.next_steps import of_tenant
+from cicsc.report.live.next_steps import after_held, of_tenant
 from cicsc.report.moments import dated, lasting
 from cicsc.report.printable import counted, value_text
 
@@ -79,6 +79,8 @@ def _after_rollback(report: StoreRollback, call: Invocation) -> Iterator[Rendera
         yield from next_step("carry it out", call.plus("--execute"))
     elif report.ok:
         yield from next_step("see how it stands", of_tenant(call, "migration-status", tenant))
+    elif isinstance(report.error, dict) and report.error["code"] == "RUN_HELD":
+        yield from after_held(tenant, call)
     elif report.outcome == "refused" and isinstance(report.error, dict):
         yield from next_step(str(report.error["hint"]))
     elif report.tenant_paused is False and not report.mutated:
