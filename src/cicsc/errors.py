@@ -8,6 +8,7 @@
     ├── HistoryError      a decoded history cannot be replayed                (exit 1)
     ├── CommandError      the application refuses a command                   (exit 1)
     ├── FenceError        a store refuses a write or a change of hands        (exit 1)
+    │   └── UnknownTenantError  the store has no such tenant; the call is wrong  (exit 2)
     ├── RefusedError      a change of a live tenant must not go ahead         (exit 1)
     └── WorkError         the work could not be done: disk full, unwritable   (exit 3)
         └── StoreError    a store cannot be reached, read or written
@@ -127,6 +128,19 @@ class FenceError(CicscError):
     """
 
     exit_code = 1
+
+
+class UnknownTenantError(FenceError):
+    """A store was asked about a tenant that it does not have, code UNKNOWN_TENANT: who asked has the name wrong."""
+
+    exit_code = 2
+
+    def __init__(self, tenant_id: str) -> None:
+        super().__init__(
+            "UNKNOWN_TENANT",
+            f"there is no tenant {tenant_id!r} in the store",
+            hint="tenant-list shows every tenant; tenant-create makes one",
+        )
 
 
 class RefusedError(CicscError):

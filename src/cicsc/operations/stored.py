@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.workers import open_shared
-from cicsc.errors import FenceError, StoreError, UsageError
+from cicsc.errors import StoreError, UnknownTenantError, UsageError
 from cicsc.expression import suggestion
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.model import EventList
@@ -322,15 +322,9 @@ def wanted_tenants(store: Store, tenants: Collection[str] | None) -> list[str]:
     for name in names:
         try:
             store.gate(name)
-        except FenceError as error:
-            if error.code != "UNKNOWN_TENANT":
-                raise
+        except UnknownTenantError as error:
             near = suggestion(name, [gate.tenant_id for gate in store.gates()])
-            raise UsageError(
-                "UNKNOWN_TENANT",
-                f"there is no tenant {name!r} in the store{near}",
-                hint="tenant-list shows every tenant; tenant-create makes one",
-            ) from error
+            raise UsageError(error.code, f"{error.message}{near}", hint=error.hint) from error
     return names
 
 

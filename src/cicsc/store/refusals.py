@@ -16,7 +16,7 @@ HINTS: Final = MappingProxyType(
         "STALE_GENERATION": "nothing was written; the tenant was moved to another version, so look at it again",
         "UNKNOWN_EVENT_TYPE": "nothing was written; the program that writes is of another version of the application",
         "WRONG_SEQ": "nothing was written; read the stream again, then try again",
-        "UNKNOWN_TENANT": "run tenant-create",
+        "UNKNOWN_TENANT": "nothing was written; tenant-create makes a tenant",
         "HISTORY_IMMUTABLE": "nothing was changed; a migration writes a new generation beside the old one",
     }
 )
@@ -26,11 +26,6 @@ HINTS: Final = MappingProxyType(
 def refusal(code: str, message: str) -> FenceError:
     """Make the error for what the fence refused."""
     return FenceError(code, message, hint=HINTS.get(code))
-
-
-def unknown_tenant(tenant_id: str) -> FenceError:
-    """Make the error for a tenant that was not created here."""
-    return refusal("UNKNOWN_TENANT", f"tenant {tenant_id!r} has no gate: expected a tenant that was created")
 
 
 def paused(gate: Gate) -> FenceError:

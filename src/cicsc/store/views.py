@@ -10,6 +10,7 @@ from itertools import chain, compress, groupby, islice, pairwise
 from operator import itemgetter, ne, or_
 from typing import Any, Final, Generic, TypeVar
 
+from cicsc.errors import UnknownTenantError
 from cicsc.history.model import INTEGER_MAX, Event, EventList, StreamKey, stream_key
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
@@ -25,7 +26,7 @@ from cicsc.store.encoding import (
 )
 from cicsc.store.protocol import TenantReading, TenantTransaction
 from cicsc.store.records import Gate, Placed, Receipt, StoreHead
-from cicsc.store.refusals import command_repeated, unknown_tenant
+from cicsc.store.refusals import command_repeated
 from cicsc.store.session import Session, Value
 
 Database = TypeVar("Database", bound=Session)
@@ -47,7 +48,7 @@ def read_gate(session: Session, tenant_id: str) -> Gate:
     """Return the gate of a tenant; raises UNKNOWN_TENANT."""
     row = session.row("gate", (tenant_id,))
     if row is None:
-        raise unknown_tenant(tenant_id)
+        raise UnknownTenantError(tenant_id)
     return Gate(*row)
 
 

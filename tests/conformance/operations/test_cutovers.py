@@ -88,7 +88,7 @@ def test_an_unknown_tenant_is_told_and_touches_no_other(store: Store) -> None:
 
     assert outcomes(report) == ["refused", "switched"]
     assert report.tenants[0].error["code"] == "UNKNOWN_TENANT"
-    assert (report.exit_code, report.not_moved) == (1, ["nobody"])
+    assert (report.exit_code, report.not_moved) == (2, ["nobody"])
 
 
 def test_a_tenant_that_another_run_has_is_told_with_its_holder(store: Store) -> None:

@@ -89,6 +89,15 @@ def test_one_that_is_held_stops_no_other(store: Store) -> None:
     assert report.exit_code == 1
 
 
+def test_unknown_tenant_is_told_before_any_is_touched(store: Store) -> None:
+    wait_for_lease(store, fenced(store, "acme", lease_s=0.05))
+
+    with pytest.raises(UsageError, match="there is no tenant 'acmee' in the store, did you mean 'acme'") as caught:
+        recover_tenants(store, ["acme", "acmee"], operator="ann")
+
+    assert (caught.value.code, store.runs.holder("acme").phase) == ("UNKNOWN_TENANT", "FENCED")
+
+
 def test_take_over_opens_at_once(store: Store) -> None:
     run = fenced(store, "acme")
 

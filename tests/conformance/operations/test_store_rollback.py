@@ -223,7 +223,7 @@ def test_tenant_that_was_never_cut_over_needs_its_bundle_before(tenants: Store) 
 def test_unknown_migration_and_unknown_tenant(tenants: Store) -> None:
     assert back(tenants).reasons == ["migration 'to_2' is not in the tenant's active bundle"]
     missing = back(tenants, tenant_id="nobody")
-    assert (missing.error["code"], missing.exit_code) == ("UNKNOWN_TENANT", 1)
+    assert (missing.error["code"], missing.outcome, missing.exit_code) == ("UNKNOWN_TENANT", "refused", 2)
 
 
 def test_forward_again_after_a_way_back(tenants: Store) -> None:

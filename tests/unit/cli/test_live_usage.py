@@ -70,6 +70,34 @@ def test_wrong_calls(
     assert message in said.error["message"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        CUTOVER,
+        (*CUTOVER, "--execute"),
+        ("migration-rollback", "--store", STORE, "--migration", "v0_to_v1"),
+        ("migration-finalize", "--store", STORE),
+        ("migration-recover", "--store", STORE),
+        ("migration-status", "--store", STORE),
+        ("tenant-pause", "--store", STORE, "--for", "5"),
+        ("tenant-resume", "--store", STORE, "--owner", "ann", "--epoch", "1"),
+        ("tenant-execute", "--store", STORE, "--type", "Order", "--id", "o1", "--command", "pay"),
+        ("store-check", "--store", STORE),
+        ("history-export", "--store", STORE, "--out-events", "all.jsonl"),
+    ],
+    ids=lambda words: f"{words[0]} {words[-1]}",
+)
+def test_tenant_that_is_not_there(call: Call, shop: Path, words: tuple[str, ...]) -> None:
+    said = call(*words, "--tenant", "nobody", "--summary", "always")
+    error = said.report.get("error") or said.report["tenants"][0]["error"]
+
+    assert (said.code, error["code"]) == (2, "UNKNOWN_TENANT")
+    assert error["message"] == "there is no tenant 'nobody' in the store"
+    assert error["hint"].startswith("tenant-list shows every tenant")
+    for wrong in ("gate", "lease", "recover", "generation", "the same command"):
+        assert wrong not in said.err
+
+
 @pytest.mark.parametrize("seconds", ["1", "0.5", "2.5", "60.", ".5", "0.001"])
 def test_durations(call: Call, shop: Path, seconds: str) -> None:
     assert call("tenant-pause", *ACME, "--for", seconds).report["remaining_ms"] <= float(seconds) * 1000

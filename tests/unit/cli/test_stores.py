@@ -215,7 +215,7 @@ def test_import_tells_of_each_tenant(call: Call, shop: Path) -> None:
 
     said = call("history-import", *STORE, "--events", "events.json", "--summary", "always")
 
-    assert (said.code, said.report["exit_code"], said.report["ok"]) == (1, 1, False)
+    assert (said.code, said.report["exit_code"], said.report["ok"]) == (2, 2, False)
     assert said.report["not_imported"] == ["bmart", "gap"]
     assert [tenant["outcome"] for tenant in said.report["tenants"]] == ["imported", "refused", "refused"]
     assert said.report["tenants"][2]["counts"] == {"SEQ_GAP": 1}

@@ -131,7 +131,7 @@ def test_store_or_tenant_that_is_not_there(call: Call, folder: Path) -> None:
 
     assert (missing.code, missing.error["code"]) == (3, "STORE_NOT_INITIALISED")
     assert not (folder / "none.db").exists()
-    assert (tenant.code, tenant.error["code"]) == (1, "UNKNOWN_TENANT")
+    assert (tenant.code, tenant.error["code"]) == (2, "UNKNOWN_TENANT")
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,9 @@ def test_finalize_is_rehearsed_then_carried_out(call: Call, moved: str) -> None:
 
 
 def test_tenant_that_is_not_there(call: Call, moved: str) -> None:
-    back = call("migration-rollback", "--store", STORE, "--tenant", "nobody", "--migration", "v0_to_v1")
-    drop = call("migration-finalize", "--store", STORE, "--tenant", "nobody")
+    drop = call("migration-finalize", "--store", STORE, "--tenant", "nobody", "--tenant", "acme", "--summary", "always")
 
-    assert (back.code, back.report["error"]["code"]) == (1, "UNKNOWN_TENANT")
-    assert (drop.code, drop.report["tenants"][0]["error"]["code"]) == (1, "UNKNOWN_TENANT")
+    assert (drop.code, [item["outcome"] for item in drop.report["tenants"]]) == (2, ["rehearsed", "refused"])
+    assert drop.report["tenants"][1]["error"]["code"] == "UNKNOWN_TENANT"
+    assert 'FAILED   "nobody": refused\n' in drop.err
+    assert drop.err.endswith("next: tenant-list shows every tenant; tenant-create makes one\n")

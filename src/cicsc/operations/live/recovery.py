@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from cicsc.errors import CicscError, FenceError, UsageError
 from cicsc.operations.live.run import LEASE_S
+from cicsc.operations.stored import wanted_tenants
 from cicsc.report.live.models import Boundaries, Recovery, RecoveryReport
 from cicsc.store.journal import exhaust
 
@@ -77,8 +78,15 @@ def recover_tenant(
 def recover(
     store: Store, tenants: Collection[str] = (), *, actor_id: str, take_over: tuple[str, int] | None = None
 ) -> list[RecoveryReport]:
-    """Recover some tenants, by default all; one that cannot be recovered is reported as held, and stops no other."""
-    names = sorted(set(tenants)) if tenants else [gate.tenant_id for gate in store.gates() if gate.owner is not None]
+    """Recover some tenants, by default all; one that cannot be recovered is reported as held, and stops no other.
+
+    Raises UsageError UNKNOWN_TENANT, before any is touched.
+    """
+    names = (
+        wanted_tenants(store, tenants)
+        if tenants
+        else [gate.tenant_id for gate in store.gates() if gate.owner is not None]
+    )
     reports = []
     for tenant_id in names:
         try:

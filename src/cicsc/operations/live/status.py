@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from cicsc.durable import whole_file
+from cicsc.errors import UnknownTenantError
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import pause_ms
 from cicsc.operations.sources import guard_outputs
 from cicsc.report.live.metrics import metrics_text
 from cicsc.report.live.models import RunOutcome, RunStatus, StatusReport, TenantStatus
-from cicsc.store.refusals import unknown_tenant
 
 if TYPE_CHECKING:
     from cicsc.store.protocol import Store
@@ -61,7 +61,7 @@ def _standings(store: Store, tenants: Collection[str]) -> Iterator[Standing]:
             missing.discard(standing.gate.tenant_id)
             yield standing
     if missing:
-        raise unknown_tenant(min(missing))
+        raise UnknownTenantError(min(missing))
 
 
 def _tenant(standing: Standing) -> TenantStatus:

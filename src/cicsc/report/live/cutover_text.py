@@ -11,7 +11,7 @@ from cicsc.report.assessment import checked, listed
 from cicsc.report.divergence import divergence
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, plain
-from cicsc.report.live.cutover_words import is_interrupted, predicted, reason, verdict
+from cicsc.report.live.cutover_words import code, is_interrupted, predicted, reason, verdict
 from cicsc.report.live.models import Boundaries, Cutover
 from cicsc.report.live.next_steps import after_cutover
 from cicsc.report.models import Checks
@@ -80,8 +80,9 @@ def _trouble(report: Cutover) -> Iterator[RenderableType]:
                 yield from checked(name, check)
         if report.verify is not UNSET and report.verify.equivalence.example is not UNSET:
             yield from divergence(report.verify.equivalence, report.verify.equivalence.example)
-    yield plain()
-    yield from state_now(report)
+    if code(report) != "UNKNOWN_TENANT":
+        yield plain()
+        yield from state_now(report)
 
 
 def state_now(report: Cutover) -> Iterator[RenderableType]:

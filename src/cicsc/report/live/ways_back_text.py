@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import UNSET
 from rich.console import Group, RenderableType
@@ -106,6 +106,19 @@ def _finalize(report: Finalizes, call: Invocation) -> Iterator[RenderableType]:
     if report.ok and generations and not report.executed:
         yield Marked("note", "afterwards there is no way back but through the inverse, where the migration has one")
         yield from next_step("carry it out", call.plus("--execute"))
+    yield from _after_finalize([item for item in report.tenants if isinstance(item.error, dict)], call)
+
+
+def _after_finalize(bad: Sequence[Finalize], call: Invocation) -> Iterator[RenderableType]:
+    """Say what to do about the one tenant that did not end well, or about several."""
+    if len(bad) > 1:
+        yield from next_step("mend what is named above, then run the same command again", call)
+    for item in bad if len(bad) == 1 else ():
+        assert isinstance(item.error, dict)
+        if item.error["code"] == "RUN_HELD":
+            yield from after_held(item.tenant_id, call)
+        elif item.error["hint"]:
+            yield from next_step(str(item.error["hint"]))
 
 
 def _tenants(report: Finalizes) -> Iterator[RenderableType]:
@@ -119,5 +132,7 @@ def _tenants(report: Finalizes) -> Iterator[RenderableType]:
 
 
 def _one(item: Finalize) -> str:
+    if item.active_generation is None:  # it was not even looked at
+        return item.outcome
     old = ", ".join(f"{old.generation} ({counted(old.events, 'event')})" for old in item.generations)
     return f"active is generation {item.active_generation}, old: {old or 'none'}, {item.outcome}"
