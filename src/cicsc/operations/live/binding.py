@@ -7,7 +7,7 @@ tenant that has only grown since is still the one that was approved; any other d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,13 +94,7 @@ def _no_artifact(path: str | Path, why: str) -> InputError:
 
 def require_approved(approval: Approval, intent: Intent, tenant_id: str, reading: TenantReading) -> None:
     """Raise RefusedError unless the artifact approves exactly this, on this tenant as it is or as it was before."""
-    differences = [*_differences(approval.artifact, intent)]
-    if differences:
-        raise RefusedError(
-            "ARTIFACT_DIFFERS",
-            f"the artifact does not approve this cutover of tenant {tenant_id!r}: {'; '.join(differences)}",
-            hint="give the artifact that belongs to it, or record a new dry run with migration-dry-run --store",
-        )
+    _require_plan(approval, intent, tenant_id, "or record a new dry run with migration-dry-run --store")
     head = approval.artifact.heads.get(tenant_id)
     if head is None:
         raise RefusedError(
@@ -109,6 +103,26 @@ def require_approved(approval: Approval, intent: Intent, tenant_id: str, reading
             hint="record a dry run of this tenant with migration-dry-run --store",
         )
     _require_head(tenant_id, head, reading)
+
+
+def require_repeated(approval: Approval, intent: Intent, tenant_id: str) -> None:
+    """Raise RefusedError unless the artifact approves what brought a tenant to where it is already.
+
+    What the tenant came from is not active any more, so neither that bundle nor the head is compared.
+    """
+    before = approval.artifact.from_bundle_digest or intent.from_bundle_digest
+    done = replace(intent, from_bundle_digest=before)
+    _require_plan(approval, done, tenant_id, "or leave it out: the tenant is on the target already")
+
+
+def _require_plan(approval: Approval, intent: Intent, tenant_id: str, otherwise: str) -> None:
+    differences = [*_differences(approval.artifact, intent)]
+    if differences:
+        raise RefusedError(
+            "ARTIFACT_DIFFERS",
+            f"the artifact does not approve this cutover of tenant {tenant_id!r}: {'; '.join(differences)}",
+            hint=f"give the artifact that belongs to it, {otherwise}",
+        )
 
 
 def _differences(artifact: Artifact, intent: Intent) -> Iterator[str]:

@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from cicsc.errors import RefusedError, and_more
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
-from cicsc.operations.live.binding import Approval, Intent, require_approved
+from cicsc.operations.live.binding import Approval, Intent, require_approved, require_repeated
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
@@ -81,7 +81,9 @@ class TenantCutover(TenantChange):
     def carry_out(self) -> Literal["already", "rehearsed", "switched"]:
         """Do what is ordered; a tenant that is on the target already is left alone."""
         self.look()
-        if self.gate.active_bundle == self.order.target.digest:
+        if self._is_repeated():
+            if self.order.approval is not None:
+                require_repeated(self.order.approval, self._intent(), self.tenant_id)
             if self.order.execute:
                 self.follow()
             return "already"
@@ -147,6 +149,13 @@ class TenantCutover(TenantChange):
     """The runbook's order. Each is recorded in the journal in the transaction of its effect."""
 
     # -------------------------------------------------------------------------------------- the pieces
+
+    def _is_repeated(self) -> bool:
+        """Tell whether the tenant is where the migration leads to; else it is checked, and refused for what it is."""
+        target, gate = self.order.target, self.gate
+        migration = target.migrations.get(self.order.migration)
+        is_led_to = migration is not None and migration.to_version == gate.active_version
+        return is_led_to and gate.active_bundle == target.digest
 
     def _write_here(self, reading: TenantReading) -> Assessment:
         history = PlacedHistory(reading, self.under_way)

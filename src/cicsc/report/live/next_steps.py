@@ -49,13 +49,13 @@ def _after_trouble(report: Cutover, call: Invocation) -> Iterator[RenderableType
     if found in _CHECK_AGAIN:
         command = of_tenant(call, "migration-preflight", tenant, *_SAME_CUTOVER, *_SAME_CHECKS)
         yield from next_step("correct what is named above; this checks it with the tenant open", command)
-    elif found in _APPROVE_AGAIN:
+    elif found in _APPROVE_AGAIN and report.active_version != report.to_version:
         command = of_tenant(call, "migration-dry-run", tenant, *_SAME_CUTOVER, *_SAME_CHECKS)
         path = call.value("--artifact") or _ARTIFACT
         yield from next_step("record a new dry run, and have it approved", command.plus("--artifact", path))
     elif found == "PAUSE_TOO_LONG":
         yield from _after_long(report, call)
-    elif found in _LOOK_FIRST:
+    elif found in _LOOK_FIRST | _APPROVE_AGAIN:
         yield from next_step("see how the tenants stand", call.then("migration-status", "--store"))
     elif found == "RUN_HELD":
         yield from after_held(tenant, call)
