@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cicsc.errors import RefusedError
+from cicsc.history.model import Event
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.live.change import Terms
 from cicsc.operations.live.cutover import Order, cut_over
@@ -218,6 +219,21 @@ def test_tenant_that_was_never_cut_over_needs_its_bundle_before(tenants: Store) 
 
     assert unknown.reasons == ["the tenant's journal has no cutover by 'to_2', so the bundle before it is not known"]
     assert (known.ok, known.method, known.active_version) == (True, "inverse", 1)
+
+
+@pytest.mark.parametrize("new", [[], [event("9", 1)]], ids=["reactivate", "inverse"])
+def test_another_bundle_than_the_journal_knows_is_refused(tenants: Store, new: list[Event]) -> None:
+    forward(tenants)
+    tenants.append("t", new, generation=2)
+
+    for execute in (False, True):
+        report = back(tenants, execute=execute, source=V2)
+        assert report.reasons == [
+            f"the --from bundle is not the one before 'to_2': expected digest {V1.digest}, found {V2.digest}"
+        ]
+        assert "leave --from out" in report.error["hint"]
+    assert (report.outcome, report.exit_code, tenants.gate("t").active_version) == ("refused", 1, 2)
+    assert back(tenants, source=V1).ok
 
 
 def test_unknown_migration_and_unknown_tenant(tenants: Store) -> None:

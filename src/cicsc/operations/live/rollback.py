@@ -133,6 +133,7 @@ class TenantRollback(TenantChange):
         """Find out which way back there is; raises ROLLBACK_UNSAFE with every obstacle where there is none."""
         if self.migration is None:
             raise self._unsafe([f"migration {self.order.migration!r} is not in the tenant's active bundle"])
+        self._require_source()
         with self.store.reading(self.tenant_id, settled=True) as reading:
             began, head = time.monotonic(), reading.head()
             progress.begin("checking", Amount(head.count))
@@ -244,13 +245,24 @@ class TenantRollback(TenantChange):
             f"the tenant's journal has no cutover by {self.order.migration!r}, so the bundle before it is not known"
         ]
 
-    def _unsafe(self, reasons: list[str]) -> RefusedError:
+    def _require_source(self) -> None:
+        """Refuse a bundle that is not the one before the migration, where the journal knows that."""
+        given, origin = self.order.source, self.origin
+        if given is None or origin is None or given.digest == origin.source_bundle:
+            return
+        found = f"expected digest {origin.source_bundle}, found {given.digest}"
+        raise self._unsafe(
+            [f"the --from bundle is not the one before {self.order.migration!r}: {found}"],
+            "nothing was written; leave --from out, since the tenant's journal knows that bundle",
+        )
+
+    def _unsafe(self, reasons: list[str], hint: str = UNSAFE_HINT) -> RefusedError:
         self.reasons = reasons
         more = and_more(len(reasons))
         return RefusedError(
             "ROLLBACK_UNSAFE",
             f"cannot roll back {self.order.migration!r} of tenant {self.tenant_id!r}: {reasons[0]}{more}",
-            hint=UNSAFE_HINT,
+            hint=hint,
         )
 
 
