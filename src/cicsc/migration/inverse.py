@@ -9,7 +9,7 @@ them at once; the round trip over the real history has the last word.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from cicsc.bundle.model import Migration, Transform, TypeMigration
 from cicsc.migration.totality import emitted_types
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
 
 Method = Literal["structural", "declared"]
+
+_MAPPED: Final = "payload_map on"
+"""How the one kind of obstacle begins that an `inverse` of the migration takes away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class Reversibility:
     def reversible(self) -> bool:
         """Tell whether there is no obstacle in the migration itself."""
         return not self.reasons
+
+    @property
+    def declarable(self) -> bool:
+        """Tell whether a declared `inverse` could undo all that stands in the way."""
+        return all(reason.startswith(_MAPPED) for reason in self.reasons)
 
 
 def reversibility(migration: Migration, source: Bundle | None) -> Reversibility:
@@ -56,7 +64,7 @@ def _obstacles(migration: Migration, name: str, source: Bundle | None) -> Iterat
         elif transform.fan_out is not None:
             yield f"fan_out on {event_type!r}"
         elif transform.payload_map and transform.emits(event_type) not in undone:
-            yield f"payload_map on {event_type!r}"
+            yield f"{_MAPPED} {event_type!r}"
     before = None if source is None else source.types.get(name)
     event_types = set() if before is None else set(before.reducer)
     yield from _shared_events(changes, event_types)

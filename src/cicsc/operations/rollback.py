@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
@@ -25,11 +25,17 @@ from cicsc.operations.sources import Discard, guard_outputs, require_digest, req
 from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.models import Rollback
 
+NO_INVERSE: Final = (
+    "nothing was written; keep the migrated history: dropped events, fan-outs and mappings that are not one to one "
+    "have no inverse"
+)
+"""What to do where nothing takes the migration back."""
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from cicsc.bundle.model import Bundle, Migration
-    from cicsc.migration.inverse import Method
+    from cicsc.migration.inverse import Method, Reversibility
     from cicsc.migration.undo import UndoVerdict
     from cicsc.operations.sources import BundleSource, EventSource
 
@@ -88,7 +94,8 @@ def _roll_back(
             raise Discard
         progress.begin("writing", Amount())
     if reasons:
-        return _refused(migration.id, source, reasons, method=obstacles.method)
+        hint = _hint(obstacles, verdict, is_intact=integrity.ok)
+        return _refused(migration.id, source, reasons, method=obstacles.method, hint=hint)
     return Rollback(
         ok=True,
         migration_id=migration.id,
@@ -112,7 +119,20 @@ def history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
         yield f"the round trip does not restore {verdict.not_restored.count} events, the first: {first}"
 
 
-UNSAFE_HINT = "nothing was written; keep the migrated history, or declare an inverse in the migration"
+def _hint(obstacles: Reversibility, verdict: UndoVerdict, *, is_intact: bool) -> str:
+    """Say what can be done: about the migration first, then about the history."""
+    if not obstacles.declarable:
+        return NO_INVERSE
+    if not obstacles.reversible:
+        return "nothing was written; keep the migrated history, or declare an inverse in the migration"
+    if not is_intact:
+        return "nothing was written; history-verify shows what is wrong with the history"
+    if obstacles.method == "declared" and not (verdict.no_way_back or verdict.not_replayable):
+        return "nothing was written; keep the migrated history, or correct the inverse that the migration declares"
+    return (
+        "nothing was written; see whether --events is what this migration made, and --from the bundle before it; "
+        "what only the new version knows has no way back"
+    )
 
 
 def _refused(
@@ -121,7 +141,7 @@ def _refused(
     reasons: list[str],
     *,
     method: Method | UnsetType = UNSET,
-    hint: str = UNSAFE_HINT,
+    hint: str,
 ) -> Rollback:
     more = and_more(len(reasons))
     error: dict[str, object] = {

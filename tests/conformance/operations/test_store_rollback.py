@@ -131,6 +131,7 @@ def test_every_obstacle_is_named_and_nothing_changed(tenants: Store) -> None:
     assert report.reasons == ["no source event type for 'audited' of entity type 'Order': 2 events have no way back"]
     assert everything(tenants) == before
     assert (tenants.gate("t").active_generation, tenants.gate("t").owner) == (gate.active_generation, None)
+    assert report.error["hint"].endswith("keep the migrated history: the version before cannot hold what is named")
     assert report.boundaries.paused_at is None  # what fails with the tenant open never pauses it
 
 
@@ -141,6 +142,7 @@ def test_mapped_payload_with_new_events_has_no_way_back(tenants: Store) -> None:
     report = back(tenants)
 
     assert (report.outcome, report.reasons) == ("refused", ["payload_map on 'created'"])
+    assert report.error["hint"].endswith("an inverse has to be declared before the cutover")
 
 
 def test_rehearsal_tells_the_method_and_changes_nothing(tenants: Store) -> None:
@@ -218,6 +220,7 @@ def test_tenant_that_was_never_cut_over_needs_its_bundle_before(tenants: Store) 
     known = back(tenants, tenant_id="new", source=V1)
 
     assert unknown.reasons == ["the tenant's journal has no cutover by 'to_2', so the bundle before it is not known"]
+    assert unknown.error["hint"].endswith("give the bundle before the migration with --from")
     assert (known.ok, known.method, known.active_version) == (True, "inverse", 1)
 
 
@@ -237,7 +240,9 @@ def test_another_bundle_than_the_journal_knows_is_refused(tenants: Store, new: l
 
 
 def test_unknown_migration_and_unknown_tenant(tenants: Store) -> None:
-    assert back(tenants).reasons == ["migration 'to_2' is not in the tenant's active bundle"]
+    unknown = back(tenants)
+    assert unknown.reasons == ["migration 'to_2' is not in the tenant's active bundle"]
+    assert "the tenant is on version 1, and only the migration that led there" in unknown.error["hint"]
     missing = back(tenants, tenant_id="nobody")
     assert (missing.error["code"], missing.outcome, missing.exit_code) == ("UNKNOWN_TENANT", "refused", 2)
 

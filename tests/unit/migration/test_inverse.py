@@ -35,6 +35,7 @@ def test_obstacles(transforms, state_map, reasons):
     found = reversibility(migration, source)
     assert found.reasons == reasons
     assert found.reversible is not bool(reasons)
+    assert found.declarable is all("payload_map" in reason for reason in reasons)
     assert found.method == "structural"
 
 

@@ -67,6 +67,32 @@ def test_what_the_source_cannot_replay_and_what_is_not_restored():
     assert run([event(1, "paid", {"a": 1})], declared, source=SOURCE).ok
 
 
+MAPPED = {"payload_map": {"a": {"var": {"e_payload": {"path": "amount"}}}}}
+UNMAPPED = {"payload_map": {"amount": {"var": {"e_payload": {"path": "a"}}}}}
+
+
+@pytest.mark.parametrize(
+    ("migration", "events", "hint"),
+    [
+        ({"event_transforms": {"paid": MAPPED}}, GIVEN, "or declare an inverse in the migration"),
+        ({"event_transforms": {"paid": MAPPED, "pinged": {"drop": True}}}, GIVEN, "have no inverse"),
+        ({"event_transforms": {"opened": {"emit_as": "paid"}}}, GIVEN, "have no inverse"),
+        (REVERSIBLE, [event(1, "opened")], "see whether --events is what this migration made"),
+        (REVERSIBLE, [event(2, "paid")], "history-verify shows what is wrong with the history"),
+        (
+            {"event_transforms": {"paid": MAPPED}, "inverse": {"event_transforms": {"paid": UNMAPPED}}},
+            [event(1, "paid", {"a": 1, "b": 2})],
+            "or correct the inverse that the migration declares",
+        ),
+    ],
+)
+def test_the_hint_fits_the_obstacles(migration, events, hint):
+    report = run(events, migration, source=SOURCE)
+
+    assert hint in report.error["hint"]
+    assert ("declare an inverse" in report.error["hint"]) is ("declare an inverse" in hint)
+
+
 def test_the_expected_digest():
     assert run(expected_hash=cicsc.verify_history(GIVEN).digest).ok
     assert run(expected_hash="0" * 64).reasons == ["the history is not intact: 1 HASH_MISMATCH"]

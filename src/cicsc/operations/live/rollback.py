@@ -27,7 +27,7 @@ from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.live.staging import PlacedHistory, Staging
-from cicsc.operations.rollback import UNSAFE_HINT, history_obstacles
+from cicsc.operations.rollback import NO_INVERSE, history_obstacles
 from cicsc.operations.stored import TenantHistory, opened_store
 from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.live.models import StoreRollback
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle, Migration
     from cicsc.engine.inprocess import Digests
     from cicsc.history.model import Event
-    from cicsc.migration.undo import UndoVerdict
+    from cicsc.migration.inverse import Reversibility
     from cicsc.operations.sources import BundleSource
     from cicsc.store.protocol import Store, TenantReading
     from cicsc.store.records import Run, StoreHead
@@ -132,7 +132,11 @@ class TenantRollback(TenantChange):
     def check(self, progress: Progress) -> None:
         """Find out which way back there is; raises ROLLBACK_UNSAFE with every obstacle where there is none."""
         if self.migration is None:
-            raise self._unsafe([f"migration {self.order.migration!r} is not in the tenant's active bundle"])
+            raise self._unsafe(
+                [f"migration {self.order.migration!r} is not in the tenant's active bundle"],
+                f"nothing was written; the tenant is on version {self.gate.active_version}, and only the migration "
+                "that led there can be taken back",
+            )
         self._require_source()
         with self.store.reading(self.tenant_id, settled=True) as reading:
             began, head = time.monotonic(), reading.head()
@@ -233,9 +237,11 @@ class TenantRollback(TenantChange):
         )
         writers = (None, None) if staging is None else (_Undone(staging), staging.snapshots)
         verdict, digests = undo_history(plan, history, *writers)
-        reasons = [*obstacles.reasons, *self._unknown_source(), *_found(verdict, digests)]
+        integrity = check_integrity(verdict.integrity, digests.given, None)
+        faults = [] if integrity.ok else [str(integrity.detail)]
+        reasons = [*obstacles.reasons, *self._unknown_source(), *history_obstacles(verdict), *faults]
         if reasons:
-            raise self._unsafe(reasons)
+            raise self._unsafe(reasons, self._hint(obstacles, is_intact=integrity.ok))
         self.events, self.digests = verdict.events, digests
 
     def _unknown_source(self) -> list[str]:
@@ -244,6 +250,18 @@ class TenantRollback(TenantChange):
         return [
             f"the tenant's journal has no cutover by {self.order.migration!r}, so the bundle before it is not known"
         ]
+
+    def _hint(self, obstacles: Reversibility, *, is_intact: bool) -> str:
+        """Say what can be done: about the migration first, which cannot change any more, then about the history."""
+        if not obstacles.declarable:
+            return NO_INVERSE
+        if not obstacles.reversible:
+            return "nothing was written; keep the migrated history: an inverse has to be declared before the cutover"
+        if self.source is None:
+            return "nothing was written; give the bundle before the migration with --from"
+        if not is_intact:
+            return "nothing was written; store-check shows what is wrong with the history"
+        return "nothing was written; keep the migrated history: the version before cannot hold what is named"
 
     def _require_source(self) -> None:
         """Refuse a bundle that is not the one before the migration, where the journal knows that."""
@@ -256,7 +274,7 @@ class TenantRollback(TenantChange):
             "nothing was written; leave --from out, since the tenant's journal knows that bundle",
         )
 
-    def _unsafe(self, reasons: list[str], hint: str = UNSAFE_HINT) -> RefusedError:
+    def _unsafe(self, reasons: list[str], hint: str) -> RefusedError:
         self.reasons = reasons
         more = and_more(len(reasons))
         return RefusedError(
@@ -289,14 +307,6 @@ class _Undone:
         self._is_whole = self._is_whole and event.seq == expected
         self._last = (event.entity_type, event.entity_id, event.seq)
         return self._is_whole
-
-
-def _found(verdict: UndoVerdict, digests: Digests) -> Iterable[str]:
-    """Name what in the actual history stands in the way."""
-    yield from history_obstacles(verdict)
-    integrity = check_integrity(verdict.integrity, digests.given, None)
-    if not integrity.ok:
-        yield str(integrity.detail)
 
 
 def _origin(runs: Iterable[Run], active_bundle: str, migration: str) -> Run | None:
