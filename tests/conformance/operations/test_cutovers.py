@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 import pytest
 
 import cicsc
-from cicsc.errors import BundleError, InputError, UsageError, WorkError
+from cicsc.bundle.load import load_bundle
+from cicsc.errors import BundleError, InputError, RefusedError, UsageError, WorkError
 from cicsc.history.model import Event
+from cicsc.operations.live.cutover import Order, TenantCutover
 from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
+from cicsc.operations.live.run import Timing
 from cicsc.progress import Amount
 from cicsc.report.live.models import Cutover, Cutovers
 from cicsc.store.protocol import Store
@@ -292,6 +295,26 @@ def test_a_pause_that_is_too_long_is_refused_with_the_prediction(store: Store) -
 
     assert (outcomes(report), report.tenants[0].error["code"]) == (["refused"], "PAUSE_TOO_LONG")
     assert report.tenants[0].predicted_pause_ms >= 1
+
+
+@pytest.mark.parametrize(
+    ("predicted_s", "limit_s", "told"),
+    [
+        (0.0021, 0.002, "about 0.003 s: expected at most 0.002 s"),
+        (0.9991, 0.9, "about 1 s: expected at most 0.9 s"),
+        (2.0001, 2.0, "about 2.1 s: expected at most 2 s"),
+        (59.97, 59.96, "about 60.0 s: expected at most 59.96 s"),
+    ],
+)
+def test_a_pause_that_is_too_long_never_looks_shorter_than_what_is_allowed(
+    store: Store, predicted_s: float, limit_s: float, told: str
+) -> None:
+    order = Order(operator="ann", target=load_bundle(target()), migration="v0_to_v1", timing=Timing(15, limit_s))
+    change = TenantCutover(store, "acme", order)
+    change.predicted_s = predicted_s
+
+    with pytest.raises(RefusedError, match=told):
+        change.require_short()
 
 
 def test_a_divergence_is_refused_with_its_checks(store: Store) -> None:

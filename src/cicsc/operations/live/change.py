@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from cicsc.errors import CicscError, FenceError, RefusedError
@@ -38,6 +39,11 @@ class Terms:
     timing: Timing = DEFAULT_TIMING
     workers: int | None = None
     terminate_idle_writers: bool = False
+
+
+def _rounded_up(seconds: float) -> str:
+    """Write a duration with as many digits as mean something, and never below what it is."""
+    return f"{ceil(seconds * 10) / 10:.1f}" if seconds >= 1 else f"{ceil(seconds * 1000) / 1000:g}"
 
 
 class _Renewing:
@@ -204,7 +210,7 @@ class TenantChange(ABC):
         if self.predicted_s is not None and self.predicted_s > limit:
             raise RefusedError(
                 "PAUSE_TOO_LONG",
-                f"the pause of tenant {self.tenant_id!r} would take about {self.predicted_s:.1f} s: "
+                f"the pause of tenant {self.tenant_id!r} would take about {_rounded_up(self.predicted_s)} s: "
                 f"expected at most {limit:g} s",
                 hint="allow a longer one with --max-pause",
             )
