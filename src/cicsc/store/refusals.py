@@ -90,7 +90,7 @@ def gate_lost(what: str, gate: Gate, owner: str, epoch: int) -> FenceError:
     return FenceError(
         "GATE_LOST",
         f"cannot {what} tenant {gate.tenant_id!r} as {owner!r} at epoch {epoch}: {found}, now is {gate.clock_ms}",
-        hint="nothing was changed; look at the gate before anything else",
+        hint=f"nothing was changed; migration-status --tenant {quote(gate.tenant_id)} tells how the tenant stands",
     )
 
 

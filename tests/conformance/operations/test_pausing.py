@@ -29,6 +29,7 @@ def test_another_owner_or_epoch_opens_nothing(store: Store) -> None:
         with pytest.raises(FenceError) as caught:
             resume_tenant(store, "acme", owner=owner, epoch=wrong)
         assert caught.value.code == "GATE_LOST"
+        assert "migration-status --tenant acme" in caught.value.hint
     assert store.gate("acme").is_paused
 
 
