@@ -235,10 +235,20 @@ def _write(store: Store, gate: Gate, events: Iterable[Event], actor_id: str) -> 
     try:
         store.import_events(gate.tenant_id, events, generation=gate.active_generation, actor_id=actor_id)
     except FenceError as error:
+        if error.code == "WRONG_SEQ":  # each stream of the file begins at 1 and has no gap
+            raise _other_history(gate.tenant_id, error) from error
         if error.code != "RUN_ABANDONED":
             raise
         recover_tenant(store, gate.tenant_id, actor_id=actor_id)
         store.import_events(gate.tenant_id, events, generation=gate.active_generation, actor_id=actor_id)
+
+
+def _other_history(tenant_id: str, error: FenceError) -> FenceError:
+    return FenceError(
+        error.code,
+        f"tenant {tenant_id!r} holds other events than the file already: {error.message}",
+        hint="nothing was written; history-export shows what the tenant holds, tenant-create makes one that is empty",
+    )
 
 
 def _batches(snapshots: Iterable[Snapshot]) -> Iterator[list[Snapshot]]:

@@ -132,6 +132,10 @@ def _import(report: HistoryImport, call: Invocation) -> Iterator[RenderableType]
     if report.ok:
         command = call.then("store-check", "--store", "--tenant")
         yield from next_step("look the store over", command)
+        return
+    bad = [tenant.error for tenant in report.tenants if isinstance(tenant.error, dict)]
+    if len(bad) == 1 and bad[0]["hint"]:
+        yield from next_step(str(bad[0]["hint"]))
     else:
         yield from next_step("correct what is named, then run the same command again: what is imported stays")
 

@@ -214,6 +214,8 @@ def test_import_over_another_history_is_refused(store: Store, events: list[Any])
     report = load(store, *events)
 
     assert (outcomes(report), code_of(report), stored(store)) == ({"t": "refused"}, "WRONG_SEQ", [event("1", 1)])
+    assert report.error["message"].startswith("tenant 't' holds other events than the file already: ")
+    assert "history-export" in report.error["hint"]
 
 
 def test_new_streams_beside_those_that_are_there(store: Store) -> None:

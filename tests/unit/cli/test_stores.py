@@ -208,6 +208,19 @@ def test_tenant_is_created_once_on_a_valid_bundle(call: Call, filled: Path) -> N
     assert (bad.code, bad.error["code"], bad.report["problems_total"] > 0) == (1, "BUNDLE_INVALID", True)
 
 
+def test_import_over_another_history_tells_how_to_see_it(call: Call, shop: Path) -> None:
+    call("store-init", *STORE)
+    call("tenant-create", *STORE, "--tenant", "acme", "--bundle", "bundle.v0.json")
+    write(shop / "one.json", [event(1, "placed", {"total": 1})])
+    assert call("history-import", *STORE, "--events", "one.json").code == 0
+
+    said = call("history-import", *STORE, "--events", "events.v0.json", "--tenant", "acme", "--summary", "always")
+
+    assert (said.code, said.report["error"]["code"]) == (1, "WRONG_SEQ")
+    assert "again" not in said.err
+    assert said.err.endswith("history-export shows what the tenant holds, tenant-create makes one that is empty\n")
+
+
 def test_import_tells_of_each_tenant(call: Call, shop: Path) -> None:
     call("store-init", *STORE)
     call("tenant-create", *STORE, "--tenant", "acme", "--bundle", "bundle.v0.json")
