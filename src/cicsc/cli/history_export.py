@@ -50,7 +50,7 @@ def history_export(
 
     Each tenant is as it was at one moment, whatever is written meanwhile. The file appears whole or not at all.
     """
-    source = stored_history(store, tenants, every=all_tenants)
+    source = stored_history(ctx, store, tenants, every=all_tenants)
 
     from cicsc.operations.export_history import export_history  # noqa: PLC0415 (start-up: help must not load the operations)
 

@@ -64,7 +64,7 @@ def migration_cutover(
     end, on exactly one version, whatever happens. Without --execute it is rehearsed: the checks, the
     predicted pause and the verdict. One tenant that fails never touches another.
     """
-    require_tenants_or_all(tenants, every=all_tenants)
+    require_tenants_or_all(ctx, tenants, every=all_tenants)
     from cicsc.operations.live.cutovers import cutover_pause_migrate_resume  # noqa: PLC0415 (start-up: help loads nothing)
 
     call, is_one = invocation(ctx), len(set(tenants)) == 1

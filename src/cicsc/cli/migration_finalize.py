@@ -39,7 +39,7 @@ def migration_finalize(
     Only where the active one is intact and replayable just now. The tenant stays open. Without
     --execute it is told what would go. Afterwards there is no way back but through the inverse.
     """
-    require_tenants_or_all(tenants, every=all_tenants)
+    require_tenants_or_all(ctx, tenants, every=all_tenants)
     from cicsc.operations.live.finalize import finalize  # noqa: PLC0415 (start-up: help loads nothing)
 
     report = finalize(store, tenants or None, execute=execute, lease_s=lease_s, operator=operator_name(operator))

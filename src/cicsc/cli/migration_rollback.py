@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from cicsc.cli import options
+from cicsc.cli.history_source import store_is_typed, store_named
 from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome, verdict
 from cicsc.cli.progress import metered
@@ -60,9 +61,9 @@ def migration_rollback(ctx: click.Context, /, **given: Any) -> Outcome:
     inverse of the whole history. Every obstacle is named.
     """
     if given["events"] is None:
-        _refuse(ctx, _OF_FILES, "--store")
+        _refuse(ctx, _OF_FILES, store_named(ctx))
         return _of_tenant(ctx, given)
-    _refuse(ctx, _OF_STORES | ({"store": "--store"} if _is_given(ctx, "store") else {}), "--events")
+    _refuse(ctx, _OF_STORES | ({"store": "--store"} if store_is_typed(ctx) else {}), "--events")
     return _of_file(ctx, {name: value for name, value in given.items() if name not in {*_OF_STORES, "store"}})
 
 
@@ -101,7 +102,7 @@ def _of_tenant(ctx: click.Context, given: dict[str, Any]) -> Outcome:
     if len(tenants) != 1:
         raise UsageError(
             "MISSING_FLAG" if not tenants else "REPEATED_FLAG",
-            f"migration-rollback with --store takes one --tenant, found {len(tenants)}",
+            f"migration-rollback with {store_named(ctx)} takes one --tenant, found {len(tenants)}",
             hint="take tenants back one by one",
         )
     from cicsc.operations.live.rollback import roll_back_live  # noqa: PLC0415 (start-up: help loads nothing)

@@ -5,6 +5,7 @@ Beyond click, a flag given twice, a flag without a value and all missing flags a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from itertools import pairwise
@@ -240,7 +241,7 @@ class Verb(click.Command):
             if isinstance(param, Alternative) and param.is_missing(given, self.params):
                 missing.append(_flag_of(param) + (f" or {param.instead}" if param.instead else ""))
             elif param.required and not given(param):
-                missing.append(_flag_of(param))
+                missing.append(_flag_of(param) + _of_environment(param))
         if missing:
             raise UsageError("MISSING_FLAG", f"{self.name} needs {', '.join(missing)}", hint=_see(self.name))
 
@@ -329,6 +330,12 @@ def _flag_of(param: click.Parameter | None) -> str:
     if param is None:
         return "the value"
     return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
+
+
+def _of_environment(param: click.Parameter) -> str:
+    """Say that the environment does name the value of a missing flag, but that it is empty."""
+    name = param.envvar
+    return f" ({name} is empty)" if isinstance(name, str) and os.environ.get(name) == "" else ""
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str | None:

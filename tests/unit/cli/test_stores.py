@@ -128,7 +128,28 @@ def test_store_of_the_environment(call: Call, filled: Path, monkeypatch: pytest.
         call(*CHECK, "--events", "events.v0.json").error["message"] == "the bundle that wrote the history is not given"
     )
     monkeypatch.setenv("CICSC_STORE", "")
-    assert call("tenant-list").error["code"] == "MISSING_FLAG"
+    assert call("tenant-list").error["message"] == "tenant-list needs --store (CICSC_STORE is empty)"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("migration-finalize",), "the store of CICSC_STORE needs --tenant or --all"),
+        (("history-export", "--out-events", "all.jsonl"), "the store of CICSC_STORE needs --tenant or --all"),
+        (CHECK, "the store of CICSC_STORE needs --tenant or --all"),
+        (("migration-rollback", "--migration", "m"), "with the store of CICSC_STORE takes one --tenant"),
+        (
+            ("migration-rollback", "--migration", "m", "--to", "bundle.v1.json"),
+            "--to and the store of CICSC_STORE exclude each other",
+        ),
+    ],
+)
+def test_store_that_was_not_typed_is_named_by_where_it_comes_from(
+    call: Call, filled: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.setenv("CICSC_STORE", "sqlite:///shop.db")
+
+    assert message in call(*words).error["message"]
 
 
 def test_next_commands_keep_to_the_store(call: Call, filled: Path) -> None:
