@@ -293,8 +293,9 @@ def usage_error(error: click.UsageError) -> UsageError:
     """Say in our words what click refuses."""
     verb = error.ctx.info_name if error.ctx is not None and error.ctx.parent is not None else None
     if isinstance(error, click.NoSuchOption):
-        known = [] if error.ctx is None else [name for param in error.ctx.command.params for name in param.opts]
-        hint = _did_you_mean(error.option_name, known) or _see(verb)
+        params = [] if error.ctx is None else error.ctx.command.params
+        known = [name[2:] for param in params for name in param.opts if name.startswith("--")]
+        hint = _did_you_mean(error.option_name.lstrip("-"), known, "--") or _see(verb)
         return UsageError("UNKNOWN_FLAG", f"{verb or 'cicsc'} has no flag {error.option_name}", hint=hint)
     if isinstance(error, click.BadOptionUsage):
         message = error.message.replace("Option ", "flag ").rstrip(".")
@@ -338,9 +339,10 @@ def _of_environment(param: click.Parameter) -> str:
     return f" ({name} is empty)" if isinstance(name, str) and os.environ.get(name) == "" else ""
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
+def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str | None:
+    """Suggest a known name, which is compared without the prefix that all of them have, since that likens any two."""
     close = closest(name, known)
-    return None if close is None else f"did you mean {close}?"
+    return None if close is None else f"did you mean {prefix}{close}?"
 
 
 def _see(verb: str | None) -> str:

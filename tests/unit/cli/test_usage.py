@@ -21,6 +21,7 @@ PREFLIGHT = ("migration-preflight", "--from", "a", "--to", "b", "--events", "c",
         (("xyzzy",), "UNKNOWN_COMMAND", "'xyzzy'", "see: cicsc --help"),
         (("--versoin",), "UNKNOWN_FLAG", "cicsc has no flag --versoin", "did you mean --version?"),
         (("migration-preflight", "--form", "a"), "UNKNOWN_FLAG", "--form", "did you mean --from?"),
+        (("migration-rollback", "--all"), "UNKNOWN_FLAG", "--all", "see: cicsc migration-rollback --help"),
         (("bundle-validate", "-x"), "UNKNOWN_FLAG", "-x", "see: cicsc bundle-validate --help"),
         (("migration-preflight", "--to"), "EMPTY_FLAG", "--to", "migration-preflight --help"),
         (
