@@ -37,6 +37,20 @@ class Finding:
     seq: int | None = None
     place: str | None = field(default=None, compare=False)
 
+    @property
+    def where(self) -> str | None:
+        """For people: its place in the input and what is known of whose event it is; nothing without a place."""
+        if self.place is None:
+            return None
+        identity = {"tenant": self.tenant_id, "type": self.entity_type, "id": self.entity_id, "seq": self.seq}
+        known = ", ".join(f"{name} {value!r}" for name, value in identity.items() if value is not None)
+        return f"{self.place} ({known})" if known else self.place
+
+    @property
+    def located(self) -> str:
+        """The message, after where it is found."""
+        return self.message if self.place is None else f"{self.where}: {self.message}"
+
     def sort_key(self) -> SortKey:
         """Return what findings are ordered by: identity first, where the unknown comes before the known."""
         return (

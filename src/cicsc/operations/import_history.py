@@ -57,7 +57,8 @@ def import_history(
 
     What becomes of each is in the report; one that fails never stops the others. `actor_id` is who
     does it, for the audit. Raises InputError for an input that cannot be decoded, UsageError for a
-    tenant that is not in it, and StoreError where the store cannot be used at all.
+    tenant that is not in it, HistoryError where all that is in it are values that are no events and name
+    no tenant, and StoreError where the store cannot be used at all.
     """
     with opened_store(store) as opened:
         for _ in opened.gates():  # a store that cannot be used is told before a long history is read
@@ -65,6 +66,8 @@ def import_history(
         with open_history(events, tenants=frozenset(tenants) or None, progress=progress) as history:
             survey = _Survey(history)
             require_tenants(tenants, survey.tenants)
+            if not survey.tenants:
+                survey.require_intact(_Surveyed())  # nobody's report would tell
             results = _import_each(opened, history, survey, actor_id)
             read = history.events_count
     return _report(results, read, survey.digest)
@@ -106,11 +109,11 @@ class _Survey:
     def require_intact(self, surveyed: _Surveyed) -> None:
         """Raise HistoryError unless all that the file holds of a tenant is intact, as far as can be told."""
         if surveyed.tally.total:
-            raise _not_intact(f"{surveyed.tally.findings[0].message}{and_more(surveyed.tally.total)}")
+            raise _not_intact(f"{surveyed.tally.findings[0].located}{and_more(surveyed.tally.total)}")
         findings = self._malformed.findings
         nobodys = [finding for finding in findings if finding.tenant_id is None]
         if nobodys:
-            raise _not_intact(f"it holds an event that names no tenant: {nobodys[0].message}")
+            raise _not_intact(f"it holds an event that names no tenant: {nobodys[0].located}")
         if self._malformed.total > len(findings):
             raise _not_intact(f"of its {self._malformed.total} malformed events not all are known by tenant")
 

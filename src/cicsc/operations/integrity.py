@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cicsc.history.integrity import hash_mismatch
-from cicsc.report.models import IntegrityCheck
+from cicsc.report.models import FindingReport, IntegrityCheck
 
 if TYPE_CHECKING:
     from cicsc.history.integrity import Finding, FindingsTally
@@ -27,8 +27,8 @@ def check_integrity(tally: FindingsTally, digest: str | None, expected_hash: str
     )
 
 
-def _report(finding: Finding) -> dict[str, object]:
-    """Return a finding without its place in the file, which says nothing about the history."""
+def _report(finding: Finding) -> FindingReport:
+    """Return a finding; its place in the file, which says nothing about the history, is none of its fields."""
     fields: dict[str, object] = {
         "code": finding.code,
         "message": finding.message,
@@ -37,4 +37,4 @@ def _report(finding: Finding) -> dict[str, object]:
         "entity_id": finding.entity_id,
         "seq": finding.seq,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return FindingReport({name: value for name, value in fields.items() if value is not None}, where=finding.where)

@@ -136,7 +136,7 @@ def _raise_faults(found: Found, entity: tuple[str, str] | None) -> None:
     if findings.total:
         raise HistoryError(
             "HISTORY_NOT_INTACT",
-            f"the history is not intact: {findings.findings[0].message}{and_more(findings.total)}",
+            f"the history is not intact: {findings.findings[0].located}{and_more(findings.total)}",
             hint="history-verify lists all findings; export the history again",
         )
     if faults.count:

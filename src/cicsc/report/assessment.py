@@ -15,14 +15,27 @@ from rich.console import RenderableType
 from cicsc.report.divergence import divergence
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, plain
-from cicsc.report.models import Check, Checks, IntegrityCheck, Preflight, ProblemReport, SideVerify, Verify
+from cicsc.report.models import (
+    Check,
+    Checks,
+    FindingReport,
+    IntegrityCheck,
+    Preflight,
+    ProblemReport,
+    SideVerify,
+    Verify,
+)
 from cicsc.report.printable import counted, shortened
 
 LISTED_MAX: Final = 3
 """Problems, findings and violations shown of each kind."""
 
-_LISTED_CHARACTERS_MAX: Final = 240
+_LISTED_CHARACTERS_MAX: Final = 400
 """Characters of a problem or finding shown; one malformed event can lack all its fields."""
+
+_PLACE_BEGINNING: Final = 120
+_PLACE_END: Final = 60
+"""Characters of the two ends of a long place that are shown; what is wrong there is to be seen, too."""
 
 _UNCOMPARED_MAX: Final = 8
 """Fields shown that no equivalence covers; an operator is to see what was not proved."""
@@ -34,7 +47,7 @@ def assessment(report: Preflight, call: Invocation, yes: str) -> Iterator[Render
     verify = None if report.verify is UNSET else report.verify
     yield headline(f"migration {report.migration_id}", *_verdict(report, checks, yes))
     if verify is not None:
-        yield from _counts(verify, call)
+        yield from _counts(verify, report.checks.history_integrity, call)
     yield plain()
     for name, check in checks.items():
         if name == "replay_verification" and verify is not None:
@@ -57,7 +70,7 @@ def checked(name: str, check: Check) -> Iterator[RenderableType]:
         yield from listed(map(problem_text, check.problems), total)
     if isinstance(check, IntegrityCheck) and check.findings is not UNSET:
         total = len(check.findings) if check.counts is UNSET else sum(check.counts.values())
-        yield from listed((str(finding.get("message", finding)) for finding in check.findings), total)
+        yield from listed(map(_finding_text, check.findings), total)
     if check.warnings is not UNSET:
         yield from listed(check.warnings, len(check.warnings))
 
@@ -85,9 +98,10 @@ def violations(report: SideVerify, side: str = "") -> Iterator[RenderableType]:
     yield from listed(messages, report.violations_total)
 
 
-def nothing_there(events: int, call: Invocation) -> Iterator[RenderableType]:
+def nothing_there(events: int, check: IntegrityCheck, call: Invocation) -> Iterator[RenderableType]:
     """Say so when there was nothing to check: a yes to no events proves nothing."""
-    if events == 0:
+    malformed = check.counts is not UNSET and "MALFORMED_EVENT" in check.counts
+    if events == 0 and not malformed:
         chosen = " for the chosen tenants" if call.value("--tenant") is not None else ""
         yield Marked("note", f"the history has no events{chosen}, so nothing was replayed")
 
@@ -97,11 +111,23 @@ def problem_text(problem: ProblemReport) -> str:
     return f"{problem.path}: {problem.message}"
 
 
-def _counts(verify: Verify, call: Invocation) -> Iterator[RenderableType]:
+def _finding_text(finding: Mapping[str, object]) -> str:
+    where = finding.where if isinstance(finding, FindingReport) else None
+    message = str(finding.get("message", finding))
+    return message if where is None else _placed(where, message)
+
+
+def _placed(place: str, message: str) -> str:
+    """Put a place before a message; one that is very long gives way in its middle."""
+    long = len(place) > _PLACE_BEGINNING + _PLACE_END
+    return f"{place[:_PLACE_BEGINNING]}...{place[-_PLACE_END:]}: {message}" if long else f"{place}: {message}"
+
+
+def _counts(verify: Verify, integrity: IntegrityCheck, call: Invocation) -> Iterator[RenderableType]:
     before = _size(verify.source_events, verify.source_verify)
     after = _size(verify.migrated_events, verify.target_verify)
     yield plain(f"version {verify.from_version} ({before}) to version {verify.to_version} ({after})")
-    yield from nothing_there(verify.source_events, call)
+    yield from nothing_there(verify.source_events, integrity, call)
 
 
 def _size(events: int, side: SideVerify) -> str:

@@ -42,6 +42,16 @@ class Check(Report, frozen=True, kw_only=True):
     warnings: list[str] | UnsetType = UNSET
 
 
+class FindingReport(dict[str, object]):
+    """A finding with its fields; `where` is known to summaries only, since reports do not depend on files."""
+
+    __slots__ = ("where",)
+
+    def __init__(self, fields: dict[str, object], *, where: str | None) -> None:
+        super().__init__(fields)
+        self.where = where
+
+
 class IntegrityCheck(Check, frozen=True, kw_only=True):
     """The integrity of a history: findings listed up to a cap, counts complete."""
 

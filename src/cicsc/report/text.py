@@ -103,7 +103,7 @@ def _history(report: HistoryVerify, call: Invocation) -> Iterator[RenderableType
     yield plain(f"{size[0]} in {size[1]} of {size[2]}")
     if report.digest is not None:
         yield plain(f"digest {report.digest}")
-    yield from nothing_there(report.events, call)
+    yield from nothing_there(report.events, report.history_integrity, call)
     yield plain()
     yield from checked("history_integrity", report.history_integrity)
     if report.bundle_valid is not UNSET:

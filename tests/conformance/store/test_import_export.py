@@ -12,7 +12,7 @@ import pytest
 
 import cicsc
 from cicsc.bundle.load import load_bundle
-from cicsc.errors import InputError, StoreError, UsageError, WorkError
+from cicsc.errors import HistoryError, InputError, StoreError, UsageError, WorkError
 from cicsc.history.integrity import FindingsTally
 from cicsc.operations.import_history import SNAPSHOTS_BATCH_MAX, _import_each, _Survey, import_history
 from cicsc.operations.live.cutover import Order, cut_over
@@ -136,6 +136,12 @@ def test_event_of_nobody_refuses_everybody(store: Store) -> None:
 
     assert (outcomes(report), report.digest) == ({"t": "refused", "u": "refused"}, None)
     assert "names no tenant" in report.error["message"]
+
+
+def test_nothing_but_events_of_nobody_is_refused(store: Store) -> None:
+    with pytest.raises(HistoryError, match="names no tenant: index 0: malformed event: expected an object") as raised:
+        load(store, ["no event"])
+    assert raised.value.code == "HISTORY_NOT_INTACT"
 
 
 def test_more_malformed_events_than_are_listed_refuse_everybody(store: Store) -> None:

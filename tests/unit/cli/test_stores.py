@@ -275,6 +275,14 @@ def test_odd_names_of_tenants_are_told_as_elsewhere(call: Call, shop: Path) -> N
     assert listed.err.count("x") == 120
 
 
+def test_import_locates_what_it_refuses(call: Call, filled: Path) -> None:
+    write(filled / "bad.json", [event(1, "placed", {}) | {"seq": "1"}])
+    said = call("history-import", *STORE, "--events", "bad.json", "--summary", "always")
+
+    assert said.code == 1
+    assert "'bad.json' index 0 line 1 (tenant 'acme', type 'Order', id 'o1'): malformed event: seq" in said.err
+
+
 def test_import_of_an_empty_file(call: Call, filled: Path) -> None:
     (filled / "none.jsonl").write_bytes(b"")
     said = call("history-import", *STORE, "--events", "none.jsonl", "--summary", "always")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,33 @@ def test_a_history_that_is_not_intact(call: Call, shop: Path) -> None:
     assert "1 MALFORMED_EVENT, 1 SEQ_GAP" in said.err
     assert "not intact and not replayed" in said.err
     assert said.err.splitlines()[-1] == "  cicsc history-verify --events events.v0.json"
+
+
+def test_malformed_events_are_located_for_people_only(call: Call, shop: Path) -> None:
+    lines = [json.dumps(item) for item in ({**event(1, "placed", {}), "seq": "1"}, [{}])]
+    (shop / "bad.jsonl").write_text("\n".join(lines))
+    said = call("history-verify", "--events", "bad.jsonl", "--summary", "always")
+
+    assert "- 'bad.jsonl' line 1 (tenant 'acme', type 'Order', id 'o1'): malformed event: seq: expected an" in said.err
+    assert "- 'bad.jsonl' line 2: malformed event: expected an object, found an array" in said.err
+    assert "has no events" not in said.err
+    assert b"bad.jsonl" not in said.out
+
+
+def test_malformed_events_are_located_in_every_assessment(call: Call, shop: Path) -> None:
+    write(shop / "events.v0.json", [{**item, "ts": None} for item in history()])
+    for verb in ("migration-preflight", "migration-dry-run"):
+        said = preflight(call, verb=verb)
+        assert "- 'events.v0.json' index 0 line 1 (tenant 'acme', type 'Order', id 'o1', seq 1): " in said.err
+        assert "has no events" not in said.err
+
+
+def test_a_long_place_hides_no_message(call: Call, shop: Path) -> None:
+    write(shop / "events.v0.json", [{**event(1, "placed", {}, entity="o" * 5_000), "ts": None}])
+    said = call("history-verify", "--events", "events.v0.json", "--summary", "always")
+
+    assert "malformed event: ts: expected an integer" in " ".join(said.err.split())
+    assert len(said.err) < 1_000
 
 
 def test_holes_of_a_migration(call: Call, shop: Path) -> None:

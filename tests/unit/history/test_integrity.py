@@ -111,10 +111,18 @@ def test_malformed_event_keeps_what_identity_it_has() -> None:
     finding = malformed_event(value, ("a: wrong", "b: wrong"), "line 7")
     assert finding == Finding("MALFORMED_EVENT", "malformed event: a: wrong; b: wrong", "t", None, "1", 3)
     assert finding.place == "line 7"
+    assert finding.located == "line 7 (tenant 't', id '1', seq 3): malformed event: a: wrong; b: wrong"
 
 
 def test_malformed_event_that_is_no_object_has_no_identity() -> None:
-    assert malformed_event(3, ("wrong",), "line 1") == Finding("MALFORMED_EVENT", "malformed event: wrong")
+    finding = malformed_event(3, ("wrong",), "line 1")
+    assert finding == Finding("MALFORMED_EVENT", "malformed event: wrong")
+    assert finding.located == "line 1: malformed event: wrong"
+
+
+def test_a_finding_about_a_stream_is_located_by_its_message() -> None:
+    finding = Finding("SEQ_GAP", "stream ('a', 'b', 'c'): gap", *KEY, 3)
+    assert (finding.where, finding.located) == (None, finding.message)
 
 
 def test_hash_mismatch_names_both() -> None:
