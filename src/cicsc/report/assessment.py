@@ -108,7 +108,7 @@ def nothing_there(events: int, check: IntegrityCheck, call: Invocation) -> Itera
 
 def problem_text(problem: ProblemReport) -> str:
     """Write a problem in one line, its place first."""
-    return f"{problem.path}: {problem.message}"
+    return _placed(problem.path, problem.message)
 
 
 def _finding_text(finding: Mapping[str, object]) -> str:

@@ -31,6 +31,20 @@ def test_a_bundle_with_problems(call: Call, shop: Path) -> None:
     assert "$.core_ir.types.Order.initial_state" in said.err
 
 
+def test_a_deep_place_does_not_hide_the_message(call: Call, shop: Path) -> None:
+    document, expression = source(), {"lit": {"bool": True}}
+    for _ in range(70):
+        expression = {"is_null": expression}
+    document["core_ir"]["constraints"]["total_is_positive"]["expr"] = expression
+    write(shop / "bad.json", document)
+    validated = call("bundle-validate", "bad.json", "--summary", "always")
+    verified = call("history-verify", "--events", "events.v0.json", "--bundle", "bad.json", "--summary", "always")
+
+    for said in (validated, verified):
+        assert "$.core_ir.constraints.total_is_positive.expr.is_null" in said.err
+        assert "expression is nested deeper than 64 levels" in " ".join(said.err.split())
+
+
 def test_an_unreadable_bundle_does_not_hide_the_others(call: Call, shop: Path) -> None:
     said = call("bundle-validate", "nowhere.json", "bundle.v0.json")
 
