@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
 from cicsc import signals
-from cicsc.errors import UsageError, WorkError
+from cicsc.errors import UsageError, WorkError, system_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -281,7 +281,7 @@ def _sync_folder(folder: Path) -> None:
 
 def write_error(target: Path, error: OSError) -> WorkError:
     """Make the error for a place that could not be written to."""
-    reason = (error.strerror or str(error)).lower()
+    reason = system_reason(error)
     message = f"cannot write {str(target)!r}: {reason}"
     if error.errno in _FULL:
         return WorkError("DISK_FULL", message, hint="nothing was written; make room, then run the command again")

@@ -162,6 +162,12 @@ def _rebuild(kind: type[CicscError], fields: dict[str, object]) -> CicscError:
     return error
 
 
+def system_reason(error: OSError | ValueError) -> str:
+    """Say for a message why a path cannot be used: the system's words, without the number and the path."""
+    told = error.strerror if isinstance(error, OSError) else None  # a path that holds NUL is a ValueError
+    return (told or str(error)).lower()
+
+
 def and_more(count: int) -> str:
     """Say in a message that names one of so many how many there are beside it; nothing where there is none."""
     return f" (and {count - 1} more)" if count > 1 else ""

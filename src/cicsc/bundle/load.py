@@ -13,7 +13,7 @@ from typing import Final
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
 from cicsc.decoding import decode_json
-from cicsc.errors import BundleError, InputError
+from cicsc.errors import BundleError, InputError, system_reason
 
 BUNDLE_BYTES_MAX: Final = 8 * 2**20
 """Bytes of a bundle's JSON text. Bundles are written by people; the largest seen are some hundred kilobytes."""
@@ -69,10 +69,9 @@ def _file_bytes(path: Path) -> bytes:
         message = f"bundle {str(path)!r} is a folder, expected a JSON file"
         raise InputError("BUNDLE_IS_A_FOLDER", message, hint="name a file inside it") from None
     except (OSError, ValueError) as error:
-        # A path that holds NUL is a ValueError.
         raise InputError(
             "BUNDLE_UNREADABLE",
-            f"cannot read bundle {str(path)!r}: {error}",
+            f"cannot read bundle {str(path)!r}: {system_reason(error)}",
             hint="check the path, and who may read it",
         ) from error
 

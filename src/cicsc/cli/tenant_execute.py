@@ -11,7 +11,7 @@ import click
 from cicsc.cli import options
 from cicsc.cli.outcome import OK, Outcome
 from cicsc.cli.verb import Milliseconds, Seq, Verb
-from cicsc.errors import InputError, UsageError
+from cicsc.errors import InputError, UsageError, system_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,5 +136,6 @@ def _read(path: str) -> bytes:
         with Path(path).open("rb") as file:
             return file.read(INPUT_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        # A path that holds NUL is a ValueError.
-        raise InputError("INPUT_UNREADABLE", f"cannot read input {path!r}: {error}", hint="check the path") from error
+        raise InputError(
+            "INPUT_UNREADABLE", f"cannot read input {path!r}: {system_reason(error)}", hint="check the path"
+        ) from error

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from cicsc import signals
 from cicsc.engine.choice import forks_safely, peak_rss_bytes
-from cicsc.errors import CicscError, WorkError
+from cicsc.errors import CicscError, WorkError, system_reason
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -159,7 +159,7 @@ class _Hand:
             self._process.start()
         except OSError as error:
             self.connection.close()
-            reason = (error.strerror or str(error)).lower()
+            reason = system_reason(error)
             raise WorkError(
                 "WORKER_NOT_STARTED", f"cannot start a worker process: {reason}", hint="run with --workers 1"
             ) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from cicsc.decoding import WIDE_HINT, looks_wide
-from cicsc.errors import InputError
+from cicsc.errors import InputError, system_reason
 from cicsc.history.inflate import CHUNK_BYTES, GZIP_MAGIC, ZSTD_MAGIC, inflate
 from cicsc.progress import SILENT, Amount, Progress
 
@@ -136,9 +136,10 @@ def _unopened(name: str, error: OSError | ValueError) -> InputError:
                 "NOT_A_FILE", f"cannot open {name}: expected a file, found a folder", hint="name a file inside it"
             )
         case OSError():
-            reason = (error.strerror or str(error)).lower()
             return InputError(
-                "FILE_UNREADABLE", f"cannot read {name}: {reason}", hint="check the file and its permissions"
+                "FILE_UNREADABLE",
+                f"cannot read {name}: {system_reason(error)}",
+                hint="check the file and its permissions",
             )
         case _:
             return InputError("FILE_NOT_FOUND", f"cannot open {name}: {error}", hint="check the path")

@@ -23,7 +23,7 @@ import msgspec
 
 from cicsc.canonical import canonical_event
 from cicsc.durable import write_error
-from cicsc.errors import WorkError
+from cicsc.errors import WorkError, system_reason
 from cicsc.history.model import Event, StreamKey
 
 Framed: TypeAlias = tuple[StreamKey, bytes]
@@ -199,7 +199,7 @@ def open_run(run: Run, wanted: KeyRange = EVERY_STREAM) -> Iterator[Iterator[Blo
     except OSError as error:
         raise WorkError(
             "TEMPORARY_LOST",
-            f"cannot read the temporary file {str(run.path)!r}: {(error.strerror or str(error)).lower()}",
+            f"cannot read the temporary file {str(run.path)!r}: {system_reason(error)}",
             hint="something removed it while the command ran; run the command again",
         ) from error
     with file:

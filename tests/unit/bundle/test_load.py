@@ -91,7 +91,9 @@ def test_load_bundle_reports_a_path_that_cannot_be_opened() -> None:
 
 def test_load_bundle_reports_a_path_through_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    assert refusal(tmp_path / "file" / "bundle.json").code == "BUNDLE_UNREADABLE"
+    path = tmp_path / "file" / "bundle.json"
+    error = refusal(path)
+    assert (error.code, error.message) == ("BUNDLE_UNREADABLE", f"cannot read bundle '{path}': not a directory")
 
 
 def test_load_bundle_reports_a_file_that_is_too_large(tmp_path: Path) -> None:

@@ -104,6 +104,11 @@ def test_refusals(call: Call, folder: Path, command: str, more: tuple[str, ...],
         assert store.head("acme").count == 1
 
 
+def test_an_input_file_that_cannot_be_read_is_named_once(call: Call, folder: Path) -> None:
+    said = execute(call, "deposit", "--input-file", "nowhere")
+    assert said.error["message"] == "cannot read input 'nowhere': no such file or directory"
+
+
 def test_problems_of_the_input_are_listed(call: Call) -> None:
     said = execute(call, "deposit", "--input", '{"amuont": 5}')
 

@@ -17,7 +17,8 @@ from msgspec import UNSET
 
 from cicsc.canonical import LeafHasher, RootHasher, canonical_bytes, sha256_hex
 from cicsc.decoding import decode_value
-from cicsc.errors import InputError, RefusedError
+from cicsc.errors import InputError, RefusedError, system_reason
+from cicsc.expression import describe
 from cicsc.report.models import REPORT_VERSION, Artifact, HeadReport
 
 if TYPE_CHECKING:
@@ -63,18 +64,17 @@ def read_approval(path: str | Path) -> Approval:
     """Read an artifact; raises InputError where it is none, or not byte for byte as a dry run wrote it."""
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             "ARTIFACT_UNREADABLE",
-            f"cannot read artifact {str(path)!r}: {(error.strerror or str(error)).lower()}",
+            f"cannot read artifact {str(path)!r}: {system_reason(error)}",
             hint=_WHICH_FILE,
         ) from error
     if len(data) > ARTIFACT_BYTES_MAX:
         raise _no_artifact(path, f"it has {len(data)} bytes")
     value = decode_value(data, str(path))
     if not isinstance(value, dict) or value.get("version") != REPORT_VERSION:
-        found = value.get("version") if isinstance(value, dict) else type(value).__name__
-        raise _no_artifact(path, f"expected version {REPORT_VERSION!r}, found {found!r}")
+        raise _no_artifact(path, f"expected version {REPORT_VERSION!r}, found {_found(value)}")
     try:
         artifact = msgspec.convert(value, Artifact, strict=True)
     except msgspec.ValidationError as error:
@@ -82,6 +82,13 @@ def read_approval(path: str | Path) -> Approval:
     if artifact.to_json() != data or artifact.sealed() != artifact:
         raise _no_artifact(path, "its bytes are not those that a dry run writes, so it was changed since")
     return Approval(artifact, sha256_hex(data))
+
+
+def _found(value: object) -> str:
+    """Name what stands in place of the version of an artifact, or of the artifact."""
+    if not isinstance(value, dict):
+        return describe(value)
+    return describe(value["version"]) if "version" in value else "nothing"
 
 
 def _no_artifact(path: str | Path, why: str) -> InputError:

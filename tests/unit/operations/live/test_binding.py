@@ -258,17 +258,27 @@ def test_field_that_was_added(write: Write, artifact: Artifact) -> None:
     assert "so it was changed since" in invalid(path)
 
 
-@pytest.mark.parametrize("text", [b"{}", b"[]", b"1", b'{"version": "cicsc/migration-dry-run-v2"}'])
-def test_other_documents(tmp_path: Path, text: bytes) -> None:
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"{}", "nothing"),
+        (b"[]", "a list of 0"),
+        (b"1", "the number 1"),
+        (b'{"version": null}', "null"),
+        (b'{"version": "cicsc/migration-dry-run-v2"}', "the string 'cicsc/migration-dry-run-v2'"),
+    ],
+)
+def test_other_documents(tmp_path: Path, text: bytes, found: str) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(text)
 
-    assert "expected version 'cicsc/migration-dry-run-v1'" in invalid(path)
+    assert invalid(path).endswith(f"expected version 'cicsc/migration-dry-run-v1', found {found}")
 
 
-def test_file_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nothing.json", "nul\0.json"])
+def test_file_that_is_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError) as caught:
-        read_approval(tmp_path / "nothing.json")
+        read_approval(tmp_path / name)
 
     assert caught.value.code == "ARTIFACT_UNREADABLE"
     assert "migration-dry-run --artifact" in str(caught.value.hint)
