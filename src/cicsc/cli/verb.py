@@ -82,7 +82,7 @@ class Integer(click.ParamType[int]):
             raise UsageError(
                 "INVALID_VALUE",
                 f"{_flag_of(param)} is {value!r}, expected {expected} of at most 64 bits",
-                hint="write it in digits",
+                hint=_digits_hint(str(value)),
             )
         return number
 
@@ -125,6 +125,12 @@ def integer(text: str) -> int | None:
     if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX and abs(int(text)) < 2**63:
         return int(text)
     return None
+
+
+def _digits_hint(text: str) -> str | None:
+    """Return the hint for what is no number; one that is out of bounds is written right."""
+    digits = text.removeprefix("-")
+    return None if digits.isascii() and digits.isdigit() else "write it in digits"
 
 
 class Alternative(click.Option):
@@ -181,7 +187,7 @@ class Count(click.ParamType[int]):
         raise UsageError(
             "INVALID_VALUE",
             f"{_flag_of(param)} is {value!r}, expected a whole number from {self.least} to {self.most}",
-            hint="write it in digits",
+            hint=_digits_hint(text),
         )
 
 

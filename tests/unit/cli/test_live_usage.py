@@ -98,6 +98,22 @@ def test_tenant_that_is_not_there(call: Call, shop: Path, words: tuple[str, ...]
         assert wrong not in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("--all", "--workers", "0"), None),
+        (("--all", "--parallel", "65"), None),
+        (("--all", "--workers=-1"), None),
+        (("--all", "--workers", "two"), "write it in digits"),
+        (("--all", "--workers", "٣"), "write it in digits"),
+    ],
+)
+def test_a_number_out_of_bounds_is_in_digits_already(
+    call: Call, shop: Path, words: tuple[str, ...], hint: str | None
+) -> None:
+    assert call(*CUTOVER, *words).error["hint"] == hint
+
+
 @pytest.mark.parametrize("seconds", ["1", "0.5", "2.5", "60.", ".5", "0.001"])
 def test_durations(call: Call, shop: Path, seconds: str) -> None:
     assert call("tenant-pause", *ACME, "--for", seconds).report["remaining_ms"] <= float(seconds) * 1000
