@@ -149,9 +149,10 @@ def test_zero_bytes_of_lines_are_an_empty_history(desk: Desk) -> None:
 
 
 def test_bundle_for_events(desk: Desk) -> None:
-    desk.refuses(
+    error = desk.refuses(
         *verify("bundle.v0.json"), code="JSON_INVALID", says=("'bundle.v0.json'", "expected a JSON array", "'{'")
     )
+    assert error["hint"] == "is this a bundle, perhaps? --events is for the history"
     (desk.folder / "b.jsonl").symlink_to("bundle.v0.json")
     found = desk.finds(*verify("b.jsonl"))
 

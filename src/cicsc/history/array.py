@@ -25,6 +25,10 @@ _FILL_BYTES: Final = 1024 * 1024
 
 _GUESSES_MAX: Final = 4
 _GUESS_BYTES_MAX: Final = 64 * 1024
+_BUNDLE_KEY: Final = b'"core_ir"'
+_BUNDLE_BYTES_MAX: Final = 4096
+"""By its first key, or soon after, a bundle that is given for a history can be told."""
+
 _QUOTE: Final = ord('"')
 
 _match_space: Final = re.compile(rb"[ \t\n\r]*").match
@@ -84,7 +88,7 @@ class _Splitter:
     def open(self) -> None:
         """Consume the opening bracket."""
         if self._next_byte() != b"[":
-            raise self._error("expected a JSON array", hint="give JSON Lines a name that ends in .jsonl")
+            raise self._error("expected a JSON array", hint=self._other_hint())
         self._consume(1)
 
     def elements(self) -> Iterator[tuple[int, bytes]]:
@@ -155,6 +159,12 @@ class _Splitter:
             if not self._fill():
                 raise self._ended()
             at = self._at + scanned
+
+    def _other_hint(self) -> str:
+        """Say what to do about a document that is no array."""
+        if _BUNDLE_KEY in self._window[self._at : self._at + _BUNDLE_BYTES_MAX]:
+            return "is this a bundle, perhaps? --events is for the history"
+        return "give JSON Lines a name that ends in .jsonl"
 
     def _next_byte(self) -> bytes:
         """Consume space; return the byte after it, or nothing at the end of the input."""

@@ -259,6 +259,11 @@ def test_array_that_is_called_lines_gets_a_hint(tmp_path: Path) -> None:
     assert ".json" in error.hint
 
 
+def test_bundle_that_is_given_for_a_history_gets_a_hint(tmp_path: Path) -> None:
+    error = refusal(put(tmp_path, "b.json", '{"bundle_version": 1, "core_ir": {}}'))
+    assert (error.code, error.hint) == ("JSON_INVALID", "is this a bundle, perhaps? --events is for the history")
+
+
 @pytest.mark.usefixtures("chunk_bytes")
 @pytest.mark.parametrize(
     ("text", "message"),
