@@ -241,10 +241,11 @@ class _StreamRun:
         found = self._verdict()
         verdict = found.source if side == "source" else found.target
         plan = self._type_plan.source if side == "source" else self._type_plan.target
+        bundle = f"the {side} bundle" if self._plan.migrates else "the bundle"
         missing = (
-            f"entity type {event.entity_type!r} is not in the {side} bundle"
+            f"entity type {event.entity_type!r} is not in {bundle}"
             if plan.program is None
-            else f"event type {event_type!r} has no reducer in the {side} bundle"
+            else f"event type {event_type!r} has no reducer in {bundle}"
         )
         message = f"cannot replay stream {self._key!r} at seq {seq}: {missing}"
         sample = _sample(self._key) | {"seq": seq, "event_type": event_type}

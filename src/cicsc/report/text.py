@@ -119,6 +119,8 @@ def _history_verdict(report: HistoryVerify) -> str:
         counts = report.history_integrity.counts
         other = counts is not UNSET and counts.keys() == {"HASH_MISMATCH"}
         return "intact, but not the one that was expected" if other else "not intact"
+    if report.bundle_valid is not UNSET and not report.bundle_valid.ok:
+        return "intact, but its bundle is not valid"
     return "intact" if report.ok else "intact, but its bundle does not accept it"
 
 

@@ -226,9 +226,19 @@ def test_history_verdicts(call: Call, shop: Path) -> None:
 
     assert intact.err.startswith("history: intact\n5 events in 3 streams of 2 tenants\ndigest ")
     assert refused.err.startswith("history: intact, but its bundle does not accept it\n")
+    assert "event type 'placed' has no reducer in the bundle" in refused.err
+    assert "source bundle" not in refused.err
     assert "next: repair the history, or give the bundle that wrote it" in refused.err
     assert moved.err.startswith("history: intact, but not the one that was expected\n")
     assert "HASH_MISMATCH" in moved.err
+
+
+def test_history_of_a_bundle_that_is_not_valid(call: Call, shop: Path) -> None:
+    write(shop / "bad.json", {"core_ir": {}})
+    said = call("history-verify", "--events", "events.v0.json", "--bundle", "bad.json", "--summary", "always")
+
+    assert said.err.startswith("history: intact, but its bundle is not valid\n")
+    assert said.err.splitlines()[-1] == "  cicsc bundle-validate bad.json"
 
 
 def test_long_lists_are_cut_and_say_so(call: Call, shop: Path) -> None:
