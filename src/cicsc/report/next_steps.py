@@ -1,4 +1,4 @@
-"""What to do next: for each outcome one step, with the command to type where there is one."""
+"""What to do next: for each outcome one step, or a look and a step, with the command to type where there is one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import RenderableType
 
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import next_step
-from cicsc.report.models import DryRun, HistoryVerify, Preflight, Rollback, Verify
+from cicsc.report.models import DryRun, HistoryVerify, Preflight, Rollback, SideVerify, Verify
 
 _SAME_HISTORY: Final = ("--tenant", "--all", "--expected-hash")
 _SAME_ASSESSMENT: Final = (
@@ -62,6 +62,8 @@ def _after_replay(verify: Verify, call: Invocation) -> Iterator[RenderableType]:
             {item.constraint_id for item in before.violations if item.kind != "replay" and not item.accepted}
         )
         unplayable = any(item.kind == "replay" for item in before.violations)
+        if not unplayable:
+            yield from _violated(before, call.renamed("--from", "--bundle"))
         if to_accept and not unplayable and not verify.target_verify.ok:
             yield from next_step("repair the history: it violates the rules of both bundles")
         elif to_accept and not unplayable:
@@ -72,16 +74,28 @@ def _after_replay(verify: Verify, call: Invocation) -> Iterator[RenderableType]:
         else:
             yield from next_step("give the --from bundle that wrote this history, with a reducer for every event")
     elif example is not UNSET:
-        command = call.then("history-replay", "--from", "--events", "--store").renamed("--from", "--bundle")
-        for flag, value in (
-            ("--tenant", example.tenant_id),
-            ("--type", example.entity_type),
-            ("--id", example.entity_id),
-        ):
-            command = command.plus(flag, value)
-        yield from next_step("correct the migration; this shows the example step by step", command.plus("--steps"))
+        stream = (example.tenant_id, example.entity_type, example.entity_id)
+        command = _steps_of(stream, call.renamed("--from", "--bundle"))
+        yield from next_step("correct the migration; this shows the example step by step", command)
     else:
         yield from next_step("correct the migration or the --to bundle, then run the same command again")
+
+
+def _violated(side: SideVerify, call: Invocation) -> Iterator[RenderableType]:
+    """Show where the values come from that violate a constraint on an entity, in the first example of one."""
+    for item in side.violations:
+        if item.kind == "snapshot" and not item.accepted and item.sample.entity_id is not UNSET:
+            stream = (item.sample.tenant_id, item.on_type, item.sample.entity_id)
+            yield from next_step(f"see what violates {item.constraint_id}, step by step", _steps_of(stream, call))
+            return
+
+
+def _steps_of(stream: tuple[str, str, str], call: Invocation) -> Invocation:
+    """Return the command that replays one stream of the history, with the bundle of the call, if it has one."""
+    command = call.then("history-replay", "--bundle", "--events", "--store")
+    for flag, value in zip(("--tenant", "--type", "--id"), stream, strict=True):
+        command = command.plus(flag, value)
+    return command.plus("--steps")
 
 
 def after_dry_run(report: DryRun, call: Invocation) -> Iterator[RenderableType]:
@@ -127,5 +141,6 @@ def after_history(report: HistoryVerify, call: Invocation) -> Iterator[Renderabl
         yield from next_step("do not migrate this history; store-check tells what else is wrong")
     elif not report.history_integrity.ok:
         yield from next_step("do not migrate this history; export it again from where it is kept, then verify it")
-    elif not report.ok:
+    elif report.verify is not UNSET and not report.verify.ok:
+        yield from _violated(report.verify, call)
         yield from next_step("repair the history, or give the bundle that wrote it")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from e2e.running import migration
-from e2e.shop import MIGRATION, event, history, target, write
+from e2e.shop import MIGRATION, event, history, source, target, write
 from unit.cli.calling import Call, Said
 
 
@@ -231,6 +231,29 @@ def test_history_verdicts(call: Call, shop: Path) -> None:
     assert "next: repair the history, or give the bundle that wrote it" in refused.err
     assert moved.err.startswith("history: intact, but not the one that was expected\n")
     assert "HASH_MISMATCH" in moved.err
+
+
+def test_violations_name_the_replay_that_shows_the_values(call: Call, shop: Path) -> None:
+    break_a_rule(shop)
+    words = ("history-verify", "--events", "events.v0.json", "--bundle", "bundle.v0.json", "--summary", "always")
+    lines = [*call(*words).err.splitlines(), *preflight(call).err.splitlines()]
+    shown = [line.split() for line in lines if line.startswith("  cicsc history-replay ")]
+
+    assert lines.count("next: see what violates total_is_positive, step by step") == len(shown) == 2
+    for command in shown:
+        assert command[-7:] == ["--tenant", "acme", "--type", "Order", "--id", "o1", "--steps"]
+        assert json.loads(call(*command[1:]).out.splitlines()[0])["attrs"] == {"total": -5}
+
+
+def test_violations_of_a_query_name_no_replay(call: Call, shop: Path) -> None:
+    document = source()
+    query = {"source": {"snap": {"type": "Order"}}, "pipeline": []}
+    never = {"kind": "bool_query", "on_type": "Order", "args": {}, "query": query, "assert": {"lit": {"bool": False}}}
+    document["core_ir"]["constraints"] = {"never": never}
+    write(shop / "never.json", document)
+    said = call("history-verify", "--events", "events.v0.json", "--bundle", "never.json", "--summary", "always")
+
+    assert (said.code, "violations (never:" in said.err, "step by step" in said.err) == (1, True, False)
 
 
 def test_history_of_a_bundle_that_is_not_valid(call: Call, shop: Path) -> None:
