@@ -68,7 +68,7 @@ def runs(found: Bundle) -> None:
             verdict, _ = migrate_history(plan, history)
             assert verdict.source_events == len(EVENTS)
             assert holes(found, found, migration) is not None
-            assert warnings(found, migration) is not None
+            assert warnings(found, found, migration) is not None
             obstacles = reversibility(migration, found)
             compile_undo(migration, found, only_inspect=not obstacles.reversible)
 

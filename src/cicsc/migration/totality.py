@@ -71,8 +71,8 @@ def _state_holes(before: EntityType, after: EntityType, migration: TypeMigration
             )
 
 
-def warnings(source: Bundle, migration: Migration) -> list[Problem]:
-    """Return what a migration mentions but the source does not have: no hole, but perhaps a typing error."""
+def warnings(source: Bundle, target: Bundle, migration: Migration) -> list[Problem]:
+    """Return what a migration mentions but its bundles do not have: no hole, but perhaps a typing error."""
     path = json_path("$.core_ir.migrations", migration.id)
     messages: list[str] = []
     for name, changes in sorted(migration.types.items()):
@@ -88,4 +88,27 @@ def warnings(source: Bundle, migration: Migration) -> list[Problem]:
                 f"{suggestion(state, before.states)}"
                 for state in sorted(changes.state_map.keys() - set(before.states))
             )
+    messages.extend(inverse_warnings(source, target, migration))
     return [Problem(path, message) for message in messages]
+
+
+def inverse_warnings(source: Bundle | None, target: Bundle, migration: Migration) -> Iterator[str]:
+    """Name what a declared inverse mentions but the bundles, the first of which may be unknown, do not have."""
+    for name, changes in sorted((migration.inverse or {}).items()):
+        if name not in migration.types:
+            near = suggestion(name, migration.types)
+            yield f"entity type {name!r} has an inverse, but the migration does not change it{near}"
+            continue
+        before, after = None if source is None else source.types.get(name), target.types.get(name)
+        for event_type, transform in sorted(changes.event_transforms.items()):
+            if after is not None and event_type not in after.reducer:
+                yield (
+                    f"event type {event_type!r} has a transform in the inverse, but no reducer in entity type {name!r}"
+                    f" of the target{suggestion(event_type, after.reducer)}"
+                )
+            for emitted in emitted_types(event_type, transform):
+                if before is not None and emitted not in before.reducer:
+                    yield (
+                        f"event type {event_type!r} becomes {emitted!r} in the inverse, which has no reducer in entity"
+                        f" type {name!r} of the source{suggestion(emitted, before.reducer)}"
+                    )

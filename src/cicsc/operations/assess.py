@@ -273,7 +273,7 @@ def _check_total(static: _Static) -> Check:
     if static.source is None or static.target is None or static.migration is None:
         return _skipped("needs two valid bundles and a migration")
     found = holes(static.source, static.target, static.migration)
-    noted = [problem.message for problem in warnings(static.source, static.migration)] or UNSET
+    noted = [problem.message for problem in warnings(static.source, static.target, static.migration)] or UNSET
     if not found:
         return Check(ok=True, warnings=noted)
     check = problem_check(found, len(found), f"the migration is not total: {found[0].message}")

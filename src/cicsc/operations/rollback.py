@@ -19,6 +19,7 @@ from cicsc.expression import suggestion
 from cicsc.history.output import event_writer
 from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
+from cicsc.migration.totality import inverse_warnings
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import Discard, guard_outputs, require_digest, require_tenants
@@ -69,7 +70,8 @@ def rollback(
         near = suggestion(migration, after.migrations)
         reason = f"migration {migration!r} is not in the target bundle{near}"
         return _refused(migration, before, [reason], hint="name a migration of the --to bundle in --migration")
-    return _roll_back(found, before, events, path, frozenset(tenants) or None, expected_hash, progress)
+    misnamed = misnamed_inverse(before, after, found)
+    return _roll_back(found, before, events, path, frozenset(tenants) or None, expected_hash, progress, misnamed)
 
 
 def _roll_back(
@@ -80,6 +82,7 @@ def _roll_back(
     tenants: frozenset[str] | None,
     expected_hash: str | None,
     progress: Progress,
+    misnamed: str | None,
 ) -> Rollback:
     obstacles = reversibility(migration, source)
     with suppress(Discard), ExitStack() as stack:
@@ -94,7 +97,7 @@ def _roll_back(
             raise Discard
         progress.begin("writing", Amount())
     if reasons:
-        hint = _hint(obstacles, verdict, is_intact=integrity.ok)
+        hint = _hint(obstacles, verdict, misnamed, is_intact=integrity.ok)
         return _refused(migration.id, source, reasons, method=obstacles.method, hint=hint)
     return Rollback(
         ok=True,
@@ -119,8 +122,10 @@ def history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
         yield f"the round trip does not restore {verdict.not_restored.count} events, the first: {first}"
 
 
-def _hint(obstacles: Reversibility, verdict: UndoVerdict, *, is_intact: bool) -> str:
+def _hint(obstacles: Reversibility, verdict: UndoVerdict, misnamed: str | None, *, is_intact: bool) -> str:
     """Say what can be done: about the migration first, then about the history."""
+    if misnamed is not None:
+        return f"nothing was written; keep the migrated history, or correct the inverse: {misnamed}"
     if not obstacles.declarable:
         return NO_INVERSE
     if not obstacles.reversible:
@@ -133,6 +138,12 @@ def _hint(obstacles: Reversibility, verdict: UndoVerdict, *, is_intact: bool) ->
         "nothing was written; see whether --events is what this migration made, and --from the bundle before it; "
         "what only the new version knows has no way back"
     )
+
+
+def misnamed_inverse(source: Bundle | None, target: Bundle, migration: Migration) -> str | None:
+    """Tell what a declared inverse names that is not there, since it was meant otherwise; None where there is nothing."""
+    found = list(inverse_warnings(source, target, migration))
+    return f"{found[0]}{and_more(len(found))}" if found else None
 
 
 def _refused(

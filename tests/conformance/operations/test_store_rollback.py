@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import pytest
 
+from cicsc.bundle.load import load_bundle
 from cicsc.errors import RefusedError
 from cicsc.history.model import Event
 from cicsc.operations.live.binding import digest_of
@@ -211,6 +213,18 @@ def test_dropped_generation_of_a_mapped_payload_leaves_nothing(tenants: Store) -
     finalize_tenant(tenants, "t", Terms(operator="ann", execute=True))
 
     assert back(tenants).reasons == ["payload_map on 'created'"]
+
+
+def test_misspelled_inverse_is_named_in_the_hint(tenants: Store) -> None:
+    document = copy.deepcopy(dict(MAPPED.document))
+    document["core_ir"]["migrations"]["to_2"]["inverse"] = {"event_transforms": {"craeted": {"emit_as": "created"}}}
+    forward(tenants, load_bundle(document))
+    finalize_tenant(tenants, "t", Terms(operator="ann", execute=True))
+
+    report = back(tenants)
+
+    assert report.reasons == ["payload_map on 'created'"]
+    assert "event type 'craeted' has a transform in the inverse" in report.error["hint"]
 
 
 def test_tenant_that_was_never_cut_over_needs_its_bundle_before(tenants: Store) -> None:

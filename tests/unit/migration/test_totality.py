@@ -2,7 +2,7 @@
 
 import pytest
 
-from cicsc.migration.totality import emitted_types, holes, warnings
+from cicsc.migration.totality import emitted_types, holes, inverse_warnings, warnings
 from unit.migration.documents import bundles
 
 
@@ -12,7 +12,7 @@ def found(migration=None, change_target=None, change_source=None):
 
 def test_a_total_migration_has_no_holes():
     assert found() == []
-    assert warnings(bundles()[0], bundles()[2]) == []
+    assert warnings(*bundles()) == []
 
 
 def test_holes_carry_the_path_of_the_migration():
@@ -90,12 +90,34 @@ def test_an_untouched_type_takes_part():
 
 def test_warnings_name_what_the_source_does_not_have():
     migration = {"event_transforms": {"payd": {"emit_as": "paid"}}, "state_map": {"opn": "active"}}
-    source, _, parsed = bundles(migration)
-    assert [(problem.path, problem.message) for problem in warnings(source, parsed)] == [
+    source, target, parsed = bundles(migration)
+    assert [(problem.path, problem.message) for problem in warnings(source, target, parsed)] == [
         ("$.core_ir.migrations.m", "event type 'payd' has a transform, but no reducer in entity type 'Account' of the source, did you mean 'paid'?"),
         ("$.core_ir.migrations.m", "state 'opn' is mapped, but is no state of entity type 'Account' of the source, did you mean 'open'?"),
     ]  # fmt: skip
-    assert warnings(bundles(change_source=rename_type)[0], parsed) == []
+    assert warnings(bundles(change_source=rename_type)[0], target, parsed) == []
+
+
+def test_warnings_name_what_an_inverse_does_not_find():
+    typo = {
+        "types": {
+            "Account": {"event_transforms": {"payd": {"emit_as": "paid"}, "paid": {"emit_as": "payed"}}},
+            "Acount": {"event_transforms": {}},
+        }
+    }
+    source, target, parsed = bundles({"inverse": typo})
+    assert [problem.message for problem in warnings(source, target, parsed)] == [
+        "event type 'paid' becomes 'payed' in the inverse, which has no reducer in entity type 'Account' of the source, did you mean 'paid'?",
+        "event type 'payd' has a transform in the inverse, but no reducer in entity type 'Account' of the target, did you mean 'paid'?",
+        "entity type 'Acount' has an inverse, but the migration does not change it, did you mean 'Account'?",
+    ]  # fmt: skip
+    assert [message.split()[2] for message in inverse_warnings(None, target, parsed)] == ["'payd'", "'Acount'"]
+    assert warnings(source, source, bundles({"inverse": {"event_transforms": {"paid": {}}}})[2]) == []
+
+
+def test_an_inverse_of_a_type_that_no_bundle_has_is_a_hole_already():
+    migration = {"on_type": "Konto", "inverse": {"event_transforms": {"a": {"emit_as": "b"}}}}
+    assert warnings(*bundles(migration)) == []
 
 
 def test_emitted_types_are_listed_once():

@@ -93,6 +93,17 @@ def test_the_hint_fits_the_obstacles(migration, events, hint):
     assert ("declare an inverse" in report.error["hint"]) is ("declare an inverse" in hint)
 
 
+def test_a_misspelled_inverse_is_named_where_there_is_no_way_back():
+    paid = {"payload_map": {"a": {"var": {"e_payload": {"path": "amount"}}}}}
+    declared = {"event_transforms": {"paid": paid}, "inverse": {"event_transforms": {"payd": {"emit_as": "paid"}}}}
+    report = run([event(1, "paid", {"a": 1})], declared)
+    assert report.reasons == ["payload_map on 'paid'"]
+    assert report.error["hint"].endswith(
+        "or correct the inverse: event type 'payd' has a transform in the inverse, but no reducer in entity type"
+        " 'Account' of the target, did you mean 'paid'?"
+    )
+
+
 def test_the_expected_digest():
     assert run(expected_hash=cicsc.verify_history(GIVEN).digest).ok
     assert run(expected_hash="0" * 64).reasons == ["the history is not intact: 1 HASH_MISMATCH"]

@@ -27,7 +27,7 @@ from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.live.staging import PlacedHistory, Staging
-from cicsc.operations.rollback import NO_INVERSE, history_obstacles
+from cicsc.operations.rollback import NO_INVERSE, history_obstacles, misnamed_inverse
 from cicsc.operations.stored import TenantHistory, opened_store
 from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.live.models import StoreRollback
@@ -100,6 +100,7 @@ class TenantRollback(TenantChange):
         super().__init__(store, tenant_id, order, progress)
         self.order = order
         self.origin: Run | None = None
+        self.target: Bundle | None = None
         self.migration: Migration | None = None
         self.source: Bundle | None = None
         self.method: Method | None = None
@@ -123,7 +124,8 @@ class TenantRollback(TenantChange):
     def look(self) -> None:
         """Find the migration in the active bundle, and the cutover that applied it."""
         super().look()
-        self.migration = self.store.bundle(self.gate.active_bundle).migrations.get(self.order.migration)
+        self.target = self.store.bundle(self.gate.active_bundle)
+        self.migration = self.target.migrations.get(self.order.migration)
         self.origin = _origin(self.store.runs.of_tenant(self.tenant_id), self.gate.active_bundle, self.order.migration)
         self.source = self.order.source
         if self.source is None and self.origin is not None:
@@ -253,6 +255,11 @@ class TenantRollback(TenantChange):
 
     def _hint(self, obstacles: Reversibility, *, is_intact: bool) -> str:
         """Say what can be done: about the migration first, which cannot change any more, then about the history."""
+        assert self.target is not None
+        assert self.migration is not None
+        misnamed = misnamed_inverse(self.source, self.target, self.migration)
+        if misnamed is not None:
+            return f"nothing was written; keep the migrated history, whose migration has a wrong inverse: {misnamed}"
         if not obstacles.declarable:
             return NO_INVERSE
         if not obstacles.reversible:
