@@ -61,7 +61,8 @@ def parse_bundle(document: object) -> tuple[Bundle | None, ProblemList]:
     if problems.total or not isinstance(document, dict):
         return None, problems.summary()
     digest = sha256_hex(canonical_bytes(document))
-    return Bundle(document, digest, bundle_version, entity_types, constraints, migrations), ProblemList()
+    warnings = problems.warnings.summary()
+    return Bundle(document, digest, bundle_version, entity_types, constraints, migrations, warnings), ProblemList()
 
 
 def _check_format_version(place: Place) -> None:
@@ -90,7 +91,8 @@ def _read_constraints(core: Place, columns: Columns | None) -> dict[str, Constra
 
 
 def _read_snapshot(constraint_id: str, on_type: str, body: Place, columns: Columns | None) -> Constraint:
-    scope = Scope((columns or {}).get(on_type))
+    fields = (columns or {}).get(on_type)
+    scope = Scope(fields, attrs=fields)
     return SnapshotConstraint(constraint_id, on_type, scope.expression(body.required("expr")))
 
 

@@ -19,10 +19,13 @@ from cicsc.bundle.model import (
     Shadow,
 )
 from cicsc.bundle.place import Names, Place
+from cicsc.bundle.variables import Scope
 from cicsc.expression import json_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from cicsc.expression import Node
 
 ATTRIBUTE_TYPES: Final[Mapping[str, AttributeType]] = {
     "string": "string",
@@ -37,7 +40,7 @@ ATTRIBUTE_TYPES: Final[Mapping[str, AttributeType]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
-    """What the ops of a type may write."""
+    """What the ops of a type may write, and its expressions may read."""
 
     states: Names
     attrs: Names
@@ -58,7 +61,7 @@ def read_type(name: str, place: Place) -> EntityType:
         initial_state=body.required("initial_state").known(declared.states, "no state {} is declared"),
         attrs=read_attributes(attrs),
         shadows=_read_shadows(shadows),
-        commands=_read_commands(body.required("commands"), reducer.names()),
+        commands=_read_commands(body.required("commands"), reducer.names(), declared_fields(body)),
         reducer={key: _read_ops(ops, declared) for key, ops in reducer.entries("an object of event types")},
     )
 
@@ -105,23 +108,27 @@ def _read_shadows(place: Place) -> dict[str, Shadow]:
     return shadows
 
 
-def _read_commands(place: Place, event_types: Names) -> dict[str, Command]:
+def _read_commands(place: Place, event_types: Names, fields: Names) -> dict[str, Command]:
     commands = {}
     for name, at in place.entries("an object of commands"):
         body = at.record("a command, an object")
+        given = body.required("input")
+        scope = Scope(attrs=fields, inputs=given.names())
+        guard = body.required("guard").record("a guard, an object").required("expr")
+        emits = body.required("emits").items("a list of events")
         commands[name] = Command(
             name=name,
-            input=read_attributes(body.required("input")),
-            guard=body.required("guard").record("a guard, an object").required("expr").expression(host_calls=True),
-            emits=tuple(_read_emitted(item, event_types) for item in body.required("emits").items("a list of events")),
+            input=read_attributes(given),
+            guard=scope.expression(guard, host_calls=True),
+            emits=tuple(_read_emitted(item, event_types, scope) for item in emits),
         )
     return commands
 
 
-def _read_emitted(place: Place, event_types: Names) -> CommandEvent:
+def _read_emitted(place: Place, event_types: Names, scope: Scope) -> CommandEvent:
     body = place.record("an event to emit, an object")
     event_type = body.required("event_type").known(event_types, "event type {} has no reducer")
-    return CommandEvent(event_type, body.required("payload").expressions())
+    return CommandEvent(event_type, scope.expressions(body.required("payload")))
 
 
 def _read_ops(place: Place, declared: _Declared) -> tuple[Op, ...]:
@@ -136,14 +143,14 @@ def _read_ops(place: Place, declared: _Declared) -> tuple[Op, ...]:
 
 def _read_set_state(body: Place, declared: _Declared) -> Op:
     expr = body.required("expr")
-    node = expr.expression()
+    node = _read_written(expr, declared)
     for path, literal in _literal_results(node, expr.path):
         Place(literal, path, body.problems).known(declared.states, "no state {} is declared")
     return SetState(node)
 
 
 def _read_set_attr(body: Place, declared: _Declared) -> Op:
-    return SetAttr(_read_target(body, declared.attrs, "attribute"), body.required("expr").expression())
+    return SetAttr(_read_target(body, declared.attrs, "attribute"), _read_written(body.required("expr"), declared))
 
 
 def _read_clear_attr(body: Place, declared: _Declared) -> Op:
@@ -151,7 +158,12 @@ def _read_clear_attr(body: Place, declared: _Declared) -> Op:
 
 
 def _read_set_shadow(body: Place, declared: _Declared) -> Op:
-    return SetShadow(_read_target(body, declared.shadows, "shadow"), body.required("expr").expression())
+    return SetShadow(_read_target(body, declared.shadows, "shadow"), _read_written(body.required("expr"), declared))
+
+
+def _read_written(place: Place, declared: _Declared) -> Node:
+    """Read the expression of an op, which sees attributes but no shadows."""
+    return Scope(attrs=declared.attrs).expression(place)
 
 
 def _read_target(body: Place, names: Names, what: str) -> str:

@@ -45,11 +45,12 @@ def read_query(place: Place, columns: Columns | None, args: Names) -> Query:
     """Read a query over the declared entity types; `columns` is None where these are unknown."""
     body = place.record("a query, an object")
     source, names = _read_source(body.required("source"), columns)
-    scope, steps = Scope(names, args=args), []
+    attrs = names if isinstance(source, Snap) else None  # a joined row has no attributes of its own
+    scope, steps = Scope(names, args=args, attrs=attrs), []
     for item in body.required("pipeline").items("a list of query steps"):
         found = item.variant(_STEPS, "a query step")
         if found is None:
-            scope = replace(scope, columns=None, aggs=None)
+            scope = replace(scope, columns=None, aggs=None, attrs=None)
         else:
             read, step_body = found
             step, scope = read(step_body, scope)
@@ -121,7 +122,8 @@ def _read_project(place: Place, scope: Scope) -> tuple[Step, Scope]:
     body = place.record("an object")
     fields = _read_columns(body.required("fields"), scope)
     names = frozenset(name for name, _ in fields)
-    return Project(fields), replace(scope, columns=names if place.problems.total == before else None, aggs=None)
+    columns = names if place.problems.total == before else None
+    return Project(fields), replace(scope, columns=columns, aggs=None, attrs=None)
 
 
 def _read_group_by(place: Place, scope: Scope) -> tuple[Step, Scope]:
@@ -137,8 +139,8 @@ def _read_group_by(place: Place, scope: Scope) -> tuple[Step, Scope]:
         if found is not None:
             aggs[name] = found[0](found[1].record("an object"), scope)
     if place.problems.total != before:
-        return GroupBy(keys, aggs), replace(scope, columns=None, aggs=None)
-    return GroupBy(keys, aggs), replace(scope, columns=key_names | aggs.keys(), aggs=frozenset(aggs))
+        return GroupBy(keys, aggs), replace(scope, columns=None, aggs=None, attrs=None)
+    return GroupBy(keys, aggs), replace(scope, columns=key_names | aggs.keys(), aggs=frozenset(aggs), attrs=None)
 
 
 def _read_columns(place: Place, scope: Scope) -> tuple[Column, ...]:

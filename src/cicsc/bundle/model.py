@@ -19,6 +19,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cicsc.bundle.place import ProblemList
     from cicsc.expression import Node
 
 CORE_FIELDS: Final = ("entity_type", "entity_id", "state", "updated_ts", "attrs_json")
@@ -31,7 +32,8 @@ class Bundle(Struct, frozen=True):
     """One version of an application.
 
     `document` is the whole decoded document with the keys that nobody knows, `digest` the SHA-256
-    of its canonical bytes in hexadecimal, `version` the application's own version if it has one.
+    of its canonical bytes in hexadecimal, `version` the application's own version if it has one. `warnings`
+    are what is no defect of it, but perhaps a typing error.
     """
 
     document: Mapping[str, object]
@@ -40,6 +42,7 @@ class Bundle(Struct, frozen=True):
     types: Mapping[str, EntityType]
     constraints: Mapping[str, Constraint]
     migrations: Mapping[str, Migration]
+    warnings: ProblemList
 
 
 class EntityType(Struct, frozen=True):

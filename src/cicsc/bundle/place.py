@@ -9,6 +9,7 @@ Nothing here knows what a bundle is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from cicsc.errors import Problem
@@ -55,6 +56,11 @@ class Problems:
         if not self.full:
             self._listed.append(problem)
         self.total += 1
+
+    @cached_property
+    def warnings(self) -> Problems:
+        """What is no defect, but perhaps a typing error: listed and counted likewise, beside the problems."""
+        return Problems()
 
     @property
     def full(self) -> bool:

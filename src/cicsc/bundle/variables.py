@@ -1,7 +1,7 @@
 """Which names an expression of a constraint or query may read, and the problem where it reads another.
 
-Elsewhere reading what is not there gives null and is no error; here a misspelled field would make a
-constraint pass or fail for every row, so it is a defect of the bundle.
+Reading what is not there gives null and is no error. A misspelled field of a row would make a constraint pass or
+fail for every row, so it is a defect of the bundle; that of an attribute or input is a warning.
 """
 
 from __future__ import annotations
@@ -22,25 +22,35 @@ class Scope:
     """What is declared where an expression stands; None for what it may read without a check.
 
     `columns` are the fields of its row, `aggs` the aggregates of the group_by before it, `args` the
-    arguments of its constraint.
+    arguments of its constraint, `attrs` the attributes that can be read, `inputs` those of its command.
     """
 
-    columns: Names
+    columns: Names = None
     aggs: Names = None
     args: Names = None
+    attrs: Names = None
+    inputs: Names = None
 
-    def expression(self, place: Place) -> Node:
+    def expression(self, place: Place, *, host_calls: bool = False) -> Node:
         """Expect an expression that reads nothing but what is declared."""
-        node = place.expression()
+        node = place.expression(host_calls=host_calls)
+        problems, warnings = place.problems, place.problems.warnings
         declared = {
-            "row": (self.columns, "the row here has no field {}"),
-            "agg": (self.aggs, "the group_by here has no aggregate {}"),
-            "arg": (self.args, "the constraint declares no argument {}"),
+            "row": (self.columns, problems, "the row here has no field {}"),
+            "agg": (self.aggs, problems, "the group_by here has no aggregate {}"),
+            "arg": (self.args, problems, "the constraint declares no argument {}"),
+            "attrs": (self.attrs, warnings, "there is no attribute {} to read here, so this is null"),
+            "input": (self.inputs, warnings, "the command declares no input {}, so this is null"),
         }
         for variable, path, argument in _field_variables(node, place.path):
-            names, otherwise = declared.get(variable, (None, ""))
-            Place(argument, path, place.problems).known(names, otherwise)
+            if variable in declared:
+                names, found, otherwise = declared[variable]
+                Place(argument, path, found).known(names, otherwise)
         return node
+
+    def expressions(self, place: Place) -> dict[str, Node]:
+        """Expect an object of such expressions."""
+        return {key: self.expression(at) for key, at in place.entries("an object of expressions")}
 
 
 def _field_variables(node: object, path: str) -> Iterator[tuple[str, str, str]]:

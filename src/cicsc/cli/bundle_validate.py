@@ -60,13 +60,16 @@ def _outcome(found: list[tuple[str, BundleVerify | CicscError]]) -> Outcome:
 def _entry(path: str, result: BundleVerify | CicscError) -> dict[str, object]:
     if isinstance(result, CicscError):
         return {"bundle": path, "ok": False, "error": error_fields(result)}
-    return {
+    entry: dict[str, object] = {
         "bundle": path,
         "ok": result.ok,
         "digest": result.digest,
         "problems": result.problems,
         "problems_total": result.problems_total,
     }
+    if result.warnings:  # false where it is unset
+        entry |= {"warnings": result.warnings, "warnings_total": result.warnings_total}
+    return entry
 
 
 def _exit_code(result: BundleVerify | CicscError) -> int:

@@ -228,8 +228,12 @@ def _check_bundle(source: BundleSource) -> tuple[Bundle | None, Check]:
 
 def problem_check(problems: Sequence[Problem], total: int, detail: str) -> Check:
     """Return a failed check that lists problems up to the cap; `total` counts them all."""
-    listed = [ProblemReport(path=problem.path, message=problem.message) for problem in problems[:PROBLEMS_MAX]]
-    return Check(ok=False, detail=detail, problems=listed, problems_total=total)
+    return Check(ok=False, detail=detail, problems=reported(problems), problems_total=total)
+
+
+def reported(problems: Sequence[Problem]) -> list[ProblemReport]:
+    """Return the problems as a report lists them, up to the cap."""
+    return [ProblemReport(path=problem.path, message=problem.message) for problem in problems[:PROBLEMS_MAX]]
 
 
 def _skipped(detail: str) -> Check:

@@ -12,7 +12,7 @@ from cicsc.engine.choice import chosen_engine
 from cicsc.engine.workers import migrate_shared
 from cicsc.errors import BundleError
 from cicsc.migration.plan import NOTHING, compile_judgement
-from cicsc.operations.assess import problem_check
+from cicsc.operations.assess import problem_check, reported
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import require_digest, require_tenants
 from cicsc.operations.stored import StoredHistory, opened_with
@@ -78,13 +78,19 @@ def _load(bundle: BundleSource) -> tuple[Bundle | None, Check]:
 
 
 def validate_bundle(bundle: BundleSource) -> BundleVerify:
-    """Validate a bundle and report every problem, up to a cap, with its JSON path.
+    """Validate a bundle and report every problem, or else every warning, up to a cap, with its JSON path.
 
     Raises InputError for a file that cannot be decoded.
     """
     loaded, check = _load(bundle)
     problems = [] if check.problems is UNSET else check.problems
     total = 0 if check.problems_total is UNSET else check.problems_total
+    warned = None if loaded is None else loaded.warnings
     return BundleVerify(
-        ok=check.ok, digest=None if loaded is None else loaded.digest, problems=problems, problems_total=total
+        ok=check.ok,
+        digest=None if loaded is None else loaded.digest,
+        problems=problems,
+        problems_total=total,
+        warnings=reported(warned) if warned else UNSET,
+        warnings_total=warned.total if warned else UNSET,
     )

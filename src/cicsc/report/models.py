@@ -240,12 +240,14 @@ class HistoryVerify(Report, frozen=True, kw_only=True):
 
 
 class BundleVerify(Report, frozen=True, kw_only=True):
-    """The validation of one bundle."""
+    """The validation of one bundle; `warnings` are no defects, but perhaps typing errors."""
 
     ok: bool
     digest: str | None
     problems: list[ProblemReport]
     problems_total: int
+    warnings: list[ProblemReport] | UnsetType = UNSET
+    warnings_total: int | UnsetType = UNSET
 
 
 class Execution(Report, frozen=True, kw_only=True, omit_defaults=False):

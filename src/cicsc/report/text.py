@@ -129,6 +129,11 @@ def _bundle(path: str, result: BundleVerify | CicscError) -> Iterator[Renderable
         yield headline(f"bundle {path}", "cannot be read", "FAILED")
         yield Detail(result.message, deep=False)
         return
-    verdict = "valid" if result.ok else counted(result.problems_total, "problem")
-    yield headline(f"bundle {path}", verdict, "ok" if result.ok else "FAILED")
+    warned = 0 if result.warnings_total is UNSET else result.warnings_total
+    verdict = f"valid, {counted(warned, 'warning')}" if warned else "valid"
+    if not result.ok:
+        verdict = counted(result.problems_total, "problem")
+    yield headline(f"bundle {path}", verdict, "FAILED" if not result.ok else "note" if warned else "ok")
     yield from listed(map(problem_text, result.problems), result.problems_total, _BUNDLE_PROBLEMS_MAX, deep=False)
+    if result.warnings is not UNSET:
+        yield from listed(map(problem_text, result.warnings), warned, _BUNDLE_PROBLEMS_MAX, deep=False)

@@ -31,6 +31,19 @@ def test_a_bundle_with_problems(call: Call, shop: Path) -> None:
     assert "$.core_ir.types.Order.initial_state" in said.err
 
 
+def test_a_valid_bundle_with_a_warning(call: Call, shop: Path) -> None:
+    document = source()
+    document["core_ir"]["constraints"]["total_is_positive"]["expr"] = {"var": {"attrs": {"field": "totl"}}}
+    write(shop / "odd.json", document)
+    said = call("bundle-validate", "odd.json", "--summary", "always")
+    entry = said.report["bundles"][0]
+
+    assert (said.code, entry["ok"], entry["problems"], entry["warnings_total"]) == (0, True, [], 1)
+    assert entry["warnings"][0]["path"] == "$.core_ir.constraints.total_is_positive.expr.var.attrs.field"
+    assert said.err.startswith("bundle odd.json: valid, 1 warning\n")
+    assert "there is no attribute 'totl' to read here, so this is null, did you mean" in " ".join(said.err.split())
+
+
 def test_a_deep_place_does_not_hide_the_message(call: Call, shop: Path) -> None:
     document, expression = source(), {"lit": {"bool": True}}
     for _ in range(70):

@@ -1,0 +1,109 @@
+"""What a bundle reads although nothing declares it: valid, since it is null, but perhaps a typing error."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from cicsc.bundle.check_bundle import parse_bundle
+from cicsc.bundle.load import load_bundle
+from unit.bundle.documents import ORDER, PIPELINE, Steps, bundle, changed, payload
+
+TYPE = "$.core_ir.types.Order"
+PAY = (*ORDER, "commands", "pay")
+OPENED = (*ORDER, "reducer", "opened")
+CONSTRAINTS = ("core_ir", "constraints")
+
+
+def attr(name: str) -> object:
+    return {"var": {"attrs": {"field": name}}}
+
+
+def given(name: str) -> object:
+    return {"var": {"input": {"field": name}}}
+
+
+def unread(name: str, near: str) -> str:
+    return f"there is no attribute {name!r} to read here, so this is null, did you mean {near!r}?"
+
+
+@pytest.mark.parametrize(
+    ("steps", "value", "path", "message"),
+    [
+        (
+            (*PAY, "emits", 0, "payload", "amount"),
+            given("amuont"),
+            f"{TYPE}.commands.pay.emits[0].payload.amount.var.input.field",
+            "the command declares no input 'amuont', so this is null, did you mean 'amount'?",
+        ),
+        (
+            (*PAY, "guard", "expr"),
+            {"call": {"fn": "allowed", "args": [attr("rnk")]}},
+            f"{TYPE}.commands.pay.guard.expr.call.args[0].var.attrs.field",
+            unread("rnk", "rank"),
+        ),
+        (
+            (*OPENED, 1, "set_attr", "expr"),
+            {"not": attr("amuont")},
+            f"{TYPE}.reducer.opened[1].set_attr.expr.not.var.attrs.field",
+            unread("amuont", "amount"),
+        ),
+        (
+            (*OPENED, 2, "set_shadow", "expr"),
+            attr("rank"),  # a shadow, which no reducer sees
+            f"{TYPE}.reducer.opened[2].set_shadow.expr.var.attrs.field",
+            "there is no attribute 'rank' to read here, so this is null",
+        ),
+        (
+            (*OPENED, 0, "set_state", "expr"),
+            attr("chanel"),
+            f"{TYPE}.reducer.opened[0].set_state.expr.var.attrs.field",
+            unread("chanel", "channel"),
+        ),
+        (
+            (*CONSTRAINTS, "paid_has_amount", "expr"),
+            attr("amuont"),
+            "$.core_ir.constraints.paid_has_amount.expr.var.attrs.field",
+            unread("amuont", "amount"),
+        ),
+        (
+            ("core_ir", "views", "board", "query", "pipeline", 0),
+            {"filter": attr("amuont")},
+            "$.core_ir.views.board.query.pipeline[0].filter.var.attrs.field",
+            unread("amuont", "amount"),
+        ),
+    ],
+)
+def test_what_nothing_declares_is_a_warning(steps: Steps, value: object, path: str, message: str) -> None:
+    found, problems = parse_bundle(changed(steps, value))
+    assert found is not None
+    assert (problems.total, problems) == (0, ())
+    assert [(warning.path, warning.message) for warning in found.warnings] == [(path, message)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "value"),
+    [
+        ((*OPENED, 1, "set_attr", "expr"), attr("customer")),
+        ((*OPENED, 1, "set_attr", "expr"), payload("whatever")),
+        ((*PAY, "guard", "expr"), attr("mark")),
+        ((*PAY, "emits", 0, "payload", "amount"), {"var": {"now": True}}),
+        ((*CONSTRAINTS, "paid_has_amount", "expr"), attr("rank")),
+        ((*PIPELINE, 0), {"filter": attr("any_of_a_join")}),
+        ((*PIPELINE, 2), {"having": attr("any_of_a_group")}),
+    ],
+)
+def test_what_is_declared_is_none(steps: Steps, value: object) -> None:
+    assert load_bundle(changed(steps, value)).warnings == ()
+
+
+def test_warnings_are_counted_and_survive_pickling() -> None:
+    read_often = {"or": [attr(f"gone{number}") for number in range(1_500)]}
+    found = load_bundle(changed((*CONSTRAINTS, "paid_has_amount", "expr"), read_often))
+    for one in (found, pickle.loads(pickle.dumps(found))):
+        assert (len(one.warnings), one.warnings.total) == (1_000, 1_500)
+
+
+def test_the_documents_of_these_tests_have_none() -> None:
+    assert load_bundle(bundle()).warnings == ()
