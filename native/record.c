@@ -11,11 +11,13 @@
 
 #include <string.h>
 
+#include "doubles.h"
 #include "words.h"
 
 enum {
     DIGITS_MAX = 18,       /* of an integer: fits 64 bits whatever they are */
-    FLOAT_DIGITS_MAX = 15, /* a double is written with the digits that it was read from, if they are not more */
+    FLOAT_DIGITS_MAX = 20, /* of a number with a fraction: 17 tell every double apart, and zeros may stand before them */
+    SAFE_DIGITS_MAX = 15,  /* a double is written with the digits that it was read from, if they are not more */
     SMALL_ZEROS = 3,       /* zeros behind the point from which on the encoder might write an exponent */
     DEPTH_MAX = 16,
     KEYS_MAX = 64, /* of an object; each is compared with all before it */
@@ -123,7 +125,7 @@ static const char *integer(const char *at, int64_t *found)
     return at;
 }
 
-/* A number with a fraction that is written with the very digits that were read: few, and none of them in vain. */
+/* A number, or one with a fraction that is written with the very digits that were read: none of them in vain. */
 static const char *number(const char *at)
 {
     const char *begin = at, *digits = at + (*at == '-'), *point;
@@ -144,6 +146,8 @@ static const char *number(const char *at)
         return NULL;
     if (*digits == '0' && at - point > SMALL_ZEROS && memcmp(point + 1, "000", SMALL_ZEROS) == 0)
         return NULL;
+    if (at - digits > SAFE_DIGITS_MAX + 1)
+        return double_is_shortest(begin, (size_t)(at - begin)) ? at : NULL;
     return at - begin == 4 && memcmp(begin, "-0.0", 4) == 0 ? NULL : at;
 }
 

@@ -22,7 +22,7 @@ typedef struct {
 
 /* Looks at the line that begins at `at`; `end` is behind the line feed that the text ends with. Returns where the line
    feed of the line is if the line is an event just as the encoder of `runs.py` would write it, which proves that it is
-   strict JSON; else NULL, also for an event that is only rare: one with an exponent, with many digits, with deep nesting. */
+   strict JSON; else NULL, also for an event that is only rare: one with an exponent, with deep nesting. */
 const char *record_scan(const char *at, const char *end, Record *record);
 
 /* The pieces of a record, which return the place behind what they have read, or NULL. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from io import BytesIO
@@ -50,7 +51,7 @@ usual = st.builds(
     st.sampled_from(["1", "2", "10", "a\tb", "x" * 40]),
     st.integers(-2, 300) | st.sampled_from([127, 128, 65_535, 65_536, 10**17]),
     st.just("paid"),
-    st.fixed_dictionaries({"n": st.integers(0, 3), "sum": st.sampled_from([0.5, 2.0, -12.25, 0.001])}),
+    st.fixed_dictionaries({"n": st.integers(0, 3), "sum": st.sampled_from([0.5, 2.0, -12.25, 0.001, 0.1 + 0.2])}),
     st.integers(0, 9),
     st.just("me"),
 )
@@ -128,6 +129,21 @@ def test_what_is_taken_of_damaged_text_is_a_record(event: Event, place: int, rem
     damaged = record[:place] + piece + record[place + removed :]
     assert "\n" not in damaged.decode(errors="replace")
     assert is_record(damaged) or not is_taken(damaged)
+
+
+@given(
+    st.floats(-(10**16), 10**16) | st.builds(math.ldexp, st.sampled_from([0.5, 0.1, 1 - 2**-53]), st.integers(-9, 54)),
+    st.integers(13, 18),
+    st.sampled_from(["", "0", "1", "e0"]),
+)
+@example(14.569043850933994, 17, "")
+@example(2.0**-9 * (1 - 2**-53), 17, "")
+def test_a_number_of_many_digits_is_taken_where_it_is_written_so(number: float, digits: int, more: str) -> None:
+    for text in (repr(number), f"{number:.{digits}g}" + more, f"{number:.{digits}f}" + more):
+        line = line_with(f'{{"a":{text}}}')
+        assert is_record(line) or not is_taken(line)
+    line = line_with(f'{{"a":{number!r}}}')
+    assert is_taken(line) or not is_record(line) or not 1e-3 <= abs(number) < 1e16
 
 
 @given(usual)
