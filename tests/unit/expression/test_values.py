@@ -72,6 +72,7 @@ def test_contains_compares_deeply_without_coercion():
         (values.add, 1, 2, 3), (values.add, 0.5, 0.5, 1), (values.add, 1, 0.5, 1.5), (values.add, 0.1, 0.2, 0.1 + 0.2),
         (values.add, LARGEST, 0, LARGEST), (values.add, LARGEST, 1, None), (values.add, -LARGEST, -1, None),
         (values.add, -LARGEST, 0, -LARGEST), (values.add, HUGE, HUGE, 2 * int(HUGE)), (values.add, 1e21, -3, 10**21 - 3), (values.add, HUGE, 0.5, HUGE_INTEGER), (values.add, 10**400, 0.5, None),
+        (values.add, 2.0**53 - 1, 2.0, 2**53 + 1), (values.subtract, 1 - 2.0**53, 2.0, -(2**53) - 1), (values.multiply, 2.0**52 + 1, 3.0, 3 * (2**52 + 1)),
         (values.subtract, 1, 2, -1), (values.subtract, 1.5, 0.5, 1), (values.subtract, -LARGEST, 1, None),
         (values.subtract, -LARGEST, 0, -LARGEST), (values.subtract, LARGEST, -1, None), (values.subtract, LARGEST, 0, LARGEST),
         (values.subtract, -HUGE, HUGE, -2 * int(HUGE)), (values.subtract, 0.5, 10**400, None),
