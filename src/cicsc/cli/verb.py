@@ -121,16 +121,20 @@ class Seq(click.ParamType[int]):
 
 def integer(text: str) -> int | None:
     """Return the integer of at most 64 bits that a text is: an optional sign and ASCII digits."""
-    digits = text.removeprefix("-")
-    if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX and abs(int(text)) < 2**63:
+    if _is_in_digits(text) and len(text.removeprefix("-")) <= _DIGITS_MAX and abs(int(text)) < 2**63:
         return int(text)
     return None
 
 
 def _digits_hint(text: str) -> str | None:
     """Return the hint for what is no number; one that is out of bounds is written right."""
+    return None if _is_in_digits(text) else "write it in digits"
+
+
+def _is_in_digits(text: str) -> bool:
+    """Tell whether a text is a number of any size: an optional sign and ASCII digits."""
     digits = text.removeprefix("-")
-    return None if digits.isascii() and digits.isdigit() else "write it in digits"
+    return digits.isascii() and digits.isdigit()
 
 
 class Alternative(click.Option):

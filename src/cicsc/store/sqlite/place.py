@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from cicsc.errors import StoreError
+from cicsc.errors import StoreError, system_reason
 
 _RIGHTS: Final = "nothing was changed; give this user the right, or name another place"
 _ANYTHING: Final = (
@@ -51,8 +51,7 @@ def _cause(path: Path) -> tuple[str, str] | None:
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             return "the file may not be read and written", _RIGHTS
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return reason, _RIGHTS if isinstance(error, PermissionError) else _ANYTHING
+        return system_reason(error), _RIGHTS if isinstance(error, PermissionError) else _ANYTHING
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return f"no file may be made in its folder {str(path.parent)!r}", _RIGHTS
     return None
