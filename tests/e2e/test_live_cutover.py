@@ -159,9 +159,12 @@ def test_a_signal_reaches_the_workers(tmp_path: Path, number: signal.Signals) ->
         process.send_signal(number)
         out, err = process.communicate(timeout=WAIT_SECONDS_MAX)
     found = json.loads(out)
+    begun = [tenant["tenant_id"] for tenant in found["tenants"]]
 
     assert len(workers) == 2
-    assert (process.returncode, found["error"]["code"], found["counts"]["not_begun"]) == (3, "INTERRUPTED", 2)
+    assert begun in (["acme"], ["acme", "bmart"])  # the second worker may still have been starting
+    assert (process.returncode, found["error"]["code"]) == (3, "INTERRUPTED")
+    assert found["counts"]["not_begun"] == 4 - len(begun)
     assert {tenant["error"]["code"] for tenant in found["tenants"] if not tenant["ok"]} == {"INTERRUPTED"}
     for tenant in ("acme", "bmart", "corner", "delta"):
         after = standing(url, tenant)
