@@ -60,6 +60,15 @@ def test_compiled_equals_interpreted_on_small_expressions(
     Comparison()(case)
 
 
+@given(case=cases(ENVIRONMENTS_EACH))
+def test_what_stands_twice_is_computed_once_and_is_the_same(
+    case: tuple[dict[str, object], list[dict[str, object]]],
+) -> None:
+    node, envs = case
+    twice = {"arr": {"items": [node, copy.deepcopy(node), {"if": {"cond": node, "then": node, "else": node}}]}}
+    Comparison()((twice, envs))
+
+
 def test_compiled_equals_interpreted_on_many_expressions() -> None:
     comparison = Comparison()
 

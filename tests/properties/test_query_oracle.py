@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import QueryConstraint
 from cicsc.engine.rows import RowStore
+from cicsc.replay.judgement import compile_judge
 from cicsc.replay.query import compile_query
 from oracle import query as oracle
 from oracle.replay import Snapshot, held_rows
@@ -104,10 +105,11 @@ def test_queries_give_the_oracle_s_rows() -> None:
         stores = []
         for source in program.sources:
             stores.append(store := RowStore(memory))
+            judge = compile_judge(bundle.types[source.entity_type], [], [source])
             for key, held in sorted(snapshots.items(), key=lambda item: item[0]):
                 parameters = (*key[1:], held.state, held.updated_ts, held.attrs, held.shadows, 5, "me")
-                if key[1] == source.entity_type and (source.admits is None or source.admits(*parameters)):
-                    store.append(source.keep(*parameters))
+                if key[1] == source.entity_type and (row := judge(*parameters)[1]) is not None:
+                    store.append(row)
         query = document["core_ir"]["constraints"]["q"]["query"]
         expected = oracle.run(query, held_rows(snapshots, document["core_ir"]["types"]), {"now": 5, "actor": "me"})
         names = [field["name"] for field in query["pipeline"][-1]["project"]["fields"]]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.history.model import Event, event_from_value
+from cicsc.migration.plan import compile_sides
 from cicsc.replay.constraints import compile_constraints
 from cicsc.replay.fold import replay_steps
 from cicsc.replay.reducers import compile_types
@@ -18,6 +20,9 @@ from properties.comparison import identical
 from properties.histories import draw_history
 from properties.strategies import Seeded, seeds
 from sizes import size
+
+if TYPE_CHECKING:
+    from cicsc.replay.pipeline import Row
 
 EXAMPLES = size(100, ci=300, full=1_000)
 
@@ -60,6 +65,7 @@ def test_every_constraint_is_decided_as_by_the_oracle(seed: int) -> None:
     tenants = sorted({event["tenant_id"] for event in events})
     expected, snapshots = oracle.violations(document, events, 77, "the actor", tenants)
     program = compile_constraints(bundle)
+    sides = compile_sides(bundle, program)
     found = []
     for tenant in tenants:
         own = {
@@ -67,22 +73,19 @@ def test_every_constraint_is_decided_as_by_the_oracle(seed: int) -> None:
             for key, held in sorted(snapshots.items(), key=lambda item: item[0])
             if key[0] == tenant
         }
+        kept: dict[tuple[int, int], list[Row]] = defaultdict(list)
         for key, parameters in own.items():
-            found += [
-                oracle.Violation(check.id, "snapshot", tenant, entity_id=key[2])
-                for check in program.snapshot_checks.get(key[1], ())
-                if not check.holds(*parameters)
-            ]
-        for query_check in program.query_checks:
-            kept = [
-                [
-                    source.keep(*parameters)
-                    for key, parameters in own.items()
-                    if key[1] == source.entity_type and (source.admits is None or source.admits(*parameters))
-                ]
-                for source in query_check.query.sources
-            ]
-            rows_count = query_check.rows_count(kept, 77, "the actor")
+            side = sides[key[1]]
+            holds, *rows = side.judge(*parameters)
+            broken = [check for check in side.checks if not check.holds(*parameters)]
+            assert bool(holds) is not bool(broken)
+            found += [oracle.Violation(check.id, "snapshot", tenant, entity_id=key[2]) for check in broken]
+            for keeper, row in zip(side.keepers, rows, strict=True):
+                if row is not None:
+                    kept[keeper.check, keeper.source].append(row)
+        for position, query_check in enumerate(program.query_checks):
+            sources = [kept[position, number] for number in range(len(query_check.query.sources))]
+            rows_count = query_check.rows_count(sources, 77, "the actor")
             if not query_check.holds(rows_count, 77, "the actor"):
                 found.append(oracle.Violation(query_check.id, "bool_query", tenant, rows_count=rows_count))
     order = lambda violation: (violation.tenant_id, violation.constraint_id, violation.entity_id or "")  # noqa: E731

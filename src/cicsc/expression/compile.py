@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from cicsc.expression import grammar, values
 from cicsc.expression.limits import CHARACTERS_PER_WEIGHT
+from cicsc.expression.repeats import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,9 +66,24 @@ class FunctionBuilder:
         self._variable = variable
         self._namespace: dict[str, object] = {"__builtins__": {}}
         self._temporaries = 0
+        self._kept: dict[int, str] = {}
+
+    def keep_repeated(self, nodes: Sequence[grammar.Node]) -> list[ast.stmt]:
+        """Return statements that compute what the checked `nodes` hold several times; lowered later, they read it.
+
+        It is computed even where its place is not reached. That costs time at most, since no expression fails.
+        """
+        statements: list[ast.stmt] = []
+        for group in repeated(nodes):
+            name = self.temporary()
+            statements.append(ast.Assign([ast.Name(name, ast.Store())], self.expression(group[0])))
+            self._kept.update((id(node), name) for node in group)
+        return statements
 
     def expression(self, node: grammar.Node) -> ast.expr:
         """Lower one checked expression."""
+        if (kept := self._kept.get(id(node))) is not None:
+            return self.name(kept)
         ((tag, body),) = node.items()
         if tag in _PAIR_FUNCTIONS:
             return self._pair(tag, body)
@@ -127,9 +143,9 @@ class FunctionBuilder:
         assert isinstance(function, FunctionType)
         return function
 
-    def build_expression(self, result: ast.expr) -> FunctionType:
-        """Compile a function that returns `result`."""
-        return self.build([ast.Return(result)])
+    def build_expression(self, result: ast.expr, before: Sequence[ast.stmt] = ()) -> FunctionType:
+        """Compile a function that returns `result`, after the statements `before`."""
+        return self.build([*before, ast.Return(result)])
 
     def _seal(self, module: ast.Module) -> None:
         """Hold the finished tree against the allow-list; a failure is a defect of this product."""
@@ -312,4 +328,5 @@ def compile_expression(node: grammar.Node) -> Callable[[Mapping[str, object]], o
     e_actor, e_time, e_payload and payload; what it does not hold reads as null (state as "").
     """
     builder = FunctionBuilder(("environment",), _environment_variable)
-    return builder.build_expression(builder.expression(node))
+    before = builder.keep_repeated([node])
+    return builder.build_expression(builder.expression(node), before)

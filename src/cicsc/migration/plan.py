@@ -9,40 +9,44 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cicsc.migration.relation import Relation, compile_relation
 from cicsc.migration.transform import Rule, compile_rules
 from cicsc.replay.constraints import ConstraintProgram, compile_constraints
+from cicsc.replay.judgement import compile_judge
 from cicsc.replay.reducers import compile_types
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cicsc.bundle.model import Bundle, Migration
     from cicsc.migration.transform import Condition, PayloadFunction
     from cicsc.replay.constraints import SnapshotCheck
+    from cicsc.replay.judgement import Judge
+    from cicsc.replay.query import SourceProgram
     from cicsc.replay.reducers import Reducer, TypeProgram
+
+
+def _nothing_asked(*_: object) -> tuple[Any, ...]:
+    return (True,)
 
 
 @dataclass(frozen=True, slots=True)
 class RowKeeper:
-    """What one query constraint keeps of the snapshots of one entity type.
-
-    `check` and `source` are the positions of the constraint and of the source in its query.
-    """
+    """One source of a query constraint: the positions of the constraint, and of the source in its query."""
 
     check: int
     source: int
-    admits: Callable[..., object] | None
-    keep: Callable[..., list[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class SidePlan:
     """One bundle's view of one entity type: how it replays, what is checked, which rows are kept.
 
-    `program` is None where the bundle does not know the type.
+    `program` is None where the bundle does not know the type. `judge` tells whether all checks hold, and the row for
+    each keeper.
     """
 
     program: TypeProgram | None
     checks: tuple[SnapshotCheck, ...] = ()
     keepers: tuple[RowKeeper, ...] = ()
+    judge: Judge = _nothing_asked
 
 
 class Emitted(NamedTuple):
@@ -217,12 +221,14 @@ def _compiled_again(origin: tuple[Bundle, Bundle, Migration] | tuple[Bundle] | N
 
 def compile_sides(bundle: Bundle, constraints: ConstraintProgram) -> dict[str, SidePlan]:
     """Compile how a bundle replays and checks each of its entity types."""
-    keepers: dict[str, list[RowKeeper]] = {}
+    kept: dict[str, list[tuple[RowKeeper, SourceProgram]]] = {}
     for position, check in enumerate(constraints.query_checks):
         for number, source in enumerate(check.query.sources):
-            keeper = RowKeeper(position, number, source.admits, source.keep)
-            keepers.setdefault(source.entity_type, []).append(keeper)
-    return {
-        name: SidePlan(program, constraints.snapshot_checks.get(name, ()), tuple(keepers.get(name, ())))
-        for name, program in compile_types(bundle).items()
-    }
+            kept.setdefault(source.entity_type, []).append((RowKeeper(position, number), source))
+    sides = {}
+    for name, program in compile_types(bundle).items():
+        checks, keepers = constraints.snapshot_checks.get(name, ()), kept.get(name, [])
+        sources = [source for _, source in keepers]
+        judge = compile_judge(bundle.types[name], [check.expr for check in checks], sources)
+        sides[name] = SidePlan(program, checks, tuple(keeper for keeper, _ in keepers), judge)
+    return sides

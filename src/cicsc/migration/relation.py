@@ -8,20 +8,23 @@ is listed as such.
 
 from __future__ import annotations
 
+import ast
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cicsc.expression import reads
+from cicsc.expression import FunctionBuilder, reads
 from cicsc.expression.values import equal
-from cicsc.replay.snapshot import compile_over_snapshot
+from cicsc.replay.snapshot import PARAMETERS, compile_over_snapshot, snapshot_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cicsc.bundle.model import Bundle, EntityType, Migration, TypeMigration
     from cicsc.expression import Node
     from cicsc.replay.fold import Fold
+
+_OF_TARGET = ("target_state", "target_attrs", "target_shadows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,12 @@ class Difference:
 class Relation:
     """The compiled relation of one entity type.
 
-    `attrs` and `shadows` name what is compared as it is; `mapped` holds, for each attribute given by
-    an expression, its function over the source snapshot.
+    `holds` tells of both snapshots whether nothing differs. What does is found field by field: `attrs` and `shadows`
+    name what is compared as it is; `mapped` holds, for each attribute given by an expression, its function over the
+    source snapshot.
     """
 
+    holds: Callable[..., object]
     state_map: Mapping[str, str]
     attrs: tuple[str, ...]
     shadows: tuple[str, ...]
@@ -50,14 +55,16 @@ class Relation:
         self, source: Fold, target: Fold, entity: tuple[str, str], now: object, actor: object
     ) -> list[Difference]:
         """Compare two folds of the entity (type, id) and return every field that differs, state first."""
+        of_source = (*entity, source.state, source.updated_ts, source.attrs, source.shadows, now, actor)
+        if self.holds(*of_source, target.state, target.attrs, target.shadows):
+            return []
         found: list[Difference] = []
         expected_state = self.state_map.get(source.state, source.state)
         if target.state != expected_state:
             found.append(Difference("state", expected_state, target.state))
         found.extend(_differing("attrs", self.attrs, source.attrs, target.attrs))
-        given = [*entity, source.state, source.updated_ts, source.attrs, source.shadows, now, actor]
         for kind, name, function in self.mapped:
-            expected = function(*given)
+            expected = function(*of_source)
             value = (target.attrs if kind == "attrs" else target.shadows).get(name)
             if expected is not value and not equal(expected, value):
                 # It may hold the attributes themselves, which later events change.
@@ -81,16 +88,44 @@ def compile_relation(source: EntityType, target: EntityType, migration: TypeMigr
     same_attrs = [name for name in sorted(source.attrs) if name in target.attrs and name not in attrs_map]
     own_shadows = {name: expr for name, expr in attrs_map.items() if name not in target.attrs}
     same_shadows = [name for name in sorted(source.shadows) if name in target.shadows and name not in own_shadows]
-    mapped = tuple(
-        ("shadows" if name in own_shadows else "attrs", name, compile_over_snapshot(expr, source))
-        for name, expr in sorted(attrs_map.items())
-    )
+    given = [("shadows" if name in own_shadows else "attrs", name, expr) for name, expr in sorted(attrs_map.items())]
+    state_map = dict(migration.state_map) if migration is not None else {}
     return Relation(
-        state_map=dict(migration.state_map) if migration is not None else {},
+        holds=_compile_holds(source, state_map, {"attrs": same_attrs, "shadows": same_shadows}, given),
+        state_map=state_map,
         attrs=tuple(same_attrs),
         shadows=tuple(same_shadows),
-        mapped=mapped,
+        mapped=tuple((kind, name, compile_over_snapshot(expr, source)) for kind, name, expr in given),
     )
+
+
+def _compile_holds(
+    source: EntityType,
+    state_map: dict[str, str],
+    same: Mapping[str, Sequence[str]],
+    given: Sequence[tuple[str, str, Node]],
+) -> Callable[..., object]:
+    """Compile one function over both snapshots that tells what `differences` finds out field by field."""
+    builder = FunctionBuilder((*PARAMETERS, *_OF_TARGET), snapshot_variable(source))
+    before = builder.keep_repeated([node for _, _, node in given])
+    state = builder.name("state")
+    mapped = builder.method(builder.constant(state_map), "get", state, state) if state_map else state
+    alike: list[ast.expr] = [ast.Compare(builder.name("target_state"), [ast.Eq()], [mapped])]
+    for owner, names in same.items():
+        for name in names:
+            value = builder.method(builder.name(owner), "get", builder.constant(name))
+            alike.append(_alike(builder, value, owner, name))
+    alike.extend(_alike(builder, builder.expression(node), owner, name) for owner, name, node in given)
+    return builder.build_expression(ast.BoolOp(ast.And(), alike) if len(alike) > 1 else alike[0], before)
+
+
+def _alike(builder: FunctionBuilder, expected: ast.expr, owner: str, name: str) -> ast.expr:
+    """Compare a value with a field of the target, which is often the very same object."""
+    found = builder.method(builder.name(f"target_{owner}"), "get", builder.constant(name))
+    kept = ast.Name(builder.temporary(), ast.Store()), ast.Name(builder.temporary(), ast.Store())
+    is_same = ast.Compare(ast.NamedExpr(kept[0], expected), [ast.Is()], [ast.NamedExpr(kept[1], found)])
+    is_equal = builder.call(equal, builder.name(kept[0].id), builder.name(kept[1].id))
+    return ast.BoolOp(ast.Or(), [is_same, is_equal])
 
 
 def _unconstrained(source: EntityType, target: EntityType, migration: TypeMigration | None) -> Iterator[str]:

@@ -318,15 +318,16 @@ class _StreamRun:
             self._plan.now,
             self._plan.actor,
         )
-        for check in plan.checks:
+        holds, *rows = plan.judge(*snapshot)
+        for check in () if holds else plan.checks:
             if not check.holds(*snapshot):
                 message = f"constraint {check.id!r} does not hold for stream {self._key!r}"
                 sample = _sample(self._key) | {"state": fold.state}
                 violation = Violation(check.id, "snapshot", check.on_type, message, sample)
                 verdict.violated("snapshot", check.id, check.on_type).include(self._key, violation)
-        for keeper in plan.keepers:
-            if keeper.admits is None or keeper.admits(*snapshot):
-                self._sink.row(side, keeper.check, keeper.source, keeper.keep(*snapshot))
+        for keeper, row in zip(plan.keepers, rows, strict=True):
+            if row is not None:
+                self._sink.row(side, keeper.check, keeper.source, row)
 
     def _conclude_divergence(self, verdict: Verdict, events: list[Event] | None) -> None:
         differences = self.differences()

@@ -102,8 +102,10 @@ def _compile_payload(payload_map: Mapping[str, Node] | None) -> PayloadFunction 
     if not payload_map:
         return None
     builder = FunctionBuilder(_PARAMETERS, _event_only)
+    before = builder.keep_repeated(list(payload_map.values()))
     keys: list[ast.expr | None] = [builder.constant(key) for key in payload_map]
-    return builder.build_expression(ast.Dict(keys, [builder.expression(node) for node in payload_map.values()]))
+    made = ast.Dict(keys, [builder.expression(node) for node in payload_map.values()])
+    return builder.build_expression(made, before)
 
 
 def _may_make_float(node: object) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from cicsc.bundle.model import Bundle
+    from cicsc.expression import Node
     from cicsc.replay.pipeline import Row
 
 _ASSERT_PARAMETERS = ("rows_count", "now", "actor")
@@ -30,6 +31,7 @@ class SnapshotCheck:
 
     id: str
     on_type: str
+    expr: Node
     holds: Callable[..., object]
 
 
@@ -62,7 +64,7 @@ def compile_constraints(bundle: Bundle) -> ConstraintProgram:
     for _, constraint in sorted(bundle.constraints.items()):
         if isinstance(constraint, SnapshotConstraint):
             holds = compile_over_snapshot(constraint.expr, bundle.types[constraint.on_type])
-            check = SnapshotCheck(constraint.id, constraint.on_type, holds)
+            check = SnapshotCheck(constraint.id, constraint.on_type, constraint.expr, holds)
             by_type[constraint.on_type] = (*by_type.get(constraint.on_type, ()), check)
         else:
             queries.append(_compile_query_check(constraint, bundle))

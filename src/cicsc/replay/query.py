@@ -7,21 +7,19 @@ rule keeps only these.
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cicsc.bundle.model import CORE_FIELDS, Filter, Join, Snap
 from cicsc.canonical import canonical_bytes
-from cicsc.expression import FunctionBuilder
 from cicsc.replay.layout import Column, Layout
 from cicsc.replay.pipeline import compile_step
-from cicsc.replay.snapshot import PARAMETERS, compile_over_snapshot, snapshot_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cicsc.bundle.model import EntityType, Query
+    from cicsc.expression import Node
     from cicsc.replay.pipeline import Row, RowStep
 
 
@@ -29,13 +27,12 @@ if TYPE_CHECKING:
 class SourceProgram:
     """One side of a query's source: which snapshots it takes and what it keeps of each.
 
-    `keep` takes the parameters of a function over a snapshot and returns a row; `admits` does
-    likewise and tells whether the row is kept at all.
+    A snapshot for which `condition` is false is not kept at all. `judgement` compiles both.
     """
 
     entity_type: str
-    admits: Callable[..., object] | None
-    keep: Callable[..., list[object]]
+    condition: Node | None
+    columns: tuple[Column, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +54,18 @@ def compile_query(query: Query, types: Mapping[str, EntityType]) -> QueryProgram
     """Compile a checked query over the entity types of its bundle."""
     if isinstance(query.source, Join):
         return _compile_join(query, query.source, types)
-    return _compile_snap(query, query.source, types[query.source.type])
+    return _compile_snap(query, query.source)
 
 
-def _compile_snap(query: Query, source: Snap, entity_type: EntityType) -> QueryProgram:
+def _compile_snap(query: Query, source: Snap) -> QueryProgram:
     pipeline = list(query.pipeline)
     first: list[Filter] = []
     while pipeline and isinstance(pipeline[0], Filter):
         first.append(pipeline.pop(0))  # type: ignore[arg-type]
     layout = Layout()
     steps = _compile_steps(pipeline, layout)
-    admits = compile_over_snapshot({"and": [step.expr for step in first]}, entity_type) if first else None
-    keep = _compile_keep(layout.columns, entity_type)
-    return QueryProgram((SourceProgram(source.type, admits, keep),), steps)
+    condition: Node | None = {"and": [step.expr for step in first]} if first else None
+    return QueryProgram((SourceProgram(source.type, condition, tuple(layout.columns)),), steps)
 
 
 def _compile_steps(pipeline: Sequence[object], layout: Layout) -> tuple[RowStep, ...]:
@@ -78,12 +74,6 @@ def _compile_steps(pipeline: Sequence[object], layout: Layout) -> tuple[RowStep,
         compiled, layout = compile_step(step, layout)  # type: ignore[arg-type]
         steps.append(compiled)
     return tuple(steps)
-
-
-def _compile_keep(columns: Sequence[Column], entity_type: EntityType) -> Callable[..., list[object]]:
-    builder = FunctionBuilder(PARAMETERS, read := snapshot_variable(entity_type))
-    values = [read(builder, column.variable, column.argument) for column in columns]
-    return builder.build_expression(ast.List(values, ast.Load()))
 
 
 def _compile_join(query: Query, source: Join, types: Mapping[str, EntityType]) -> QueryProgram:
@@ -99,8 +89,8 @@ def _compile_join(query: Query, source: Join, types: Mapping[str, EntityType]) -
         kept.append(Column("row", field))
         places.append((side, len(kept) - 1))
     sources = (
-        SourceProgram(source.left, None, _compile_keep(left, left_type)),
-        SourceProgram(source.right, None, _compile_keep(right, right_type)),
+        SourceProgram(source.left, None, tuple(left)),
+        SourceProgram(source.right, None, tuple(right)),
     )
     return QueryProgram(sources, (_arrange(places), *steps))
 

@@ -59,7 +59,7 @@ def compile_reducer(event_type: str, ops: Sequence[Op]) -> Reducer:
         return builder.constant(event_type) if name == "e_type" else event_variable(builder, name, argument)
 
     builder = FunctionBuilder(_PARAMETERS, variable)
-    values: list[ast.stmt] = []
+    values = builder.keep_repeated([op.expr for op in ops if not isinstance(op, ClearAttr)])
     writes: list[ast.stmt] = []
     for op in ops:
         _compile_op(builder, op, values, writes)

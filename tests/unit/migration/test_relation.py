@@ -21,7 +21,11 @@ def relation(migration=None, change_target=None):
 
 
 def differences(source, target, migration=None, change_target=None):
-    return relation(migration, change_target).differences(source, target, ENTITY, 9, "me")
+    compiled = relation(migration, change_target)
+    found = compiled.differences(source, target, ENTITY, 9, "me")
+    both = (*ENTITY, source.state, source.updated_ts, source.attrs, source.shadows, 9, "me")
+    assert bool(compiled.holds(*both, target.state, target.attrs, target.shadows)) is not bool(found)
+    return found
 
 
 def test_related_snapshots_do_not_differ():

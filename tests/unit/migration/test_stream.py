@@ -150,6 +150,17 @@ def test_snapshot_constraints_are_checked_on_both_sides():
         assert found.sample == {"tenant_id": "t", "entity_id": "1", "state": "new"}
 
 
+def with_more_constraints(core):
+    for name, holds in (("always", True), ("never", False)):
+        core["constraints"][name] = {"kind": "snapshot", "on_type": "Account", "expr": lit(holds)}
+
+
+def test_only_the_constraints_that_do_not_hold_are_told():
+    verdict, _ = run([event(1, "paid", {"amount": 1})], change_source=with_more_constraints)
+    assert list(verdict.source.violations) == [("snapshot", "never", "Account")]
+    assert verdict.target.violations == {}
+
+
 def query(core, admits=True):
     steps = [
         {"filter": lit(admits)},

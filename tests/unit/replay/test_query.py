@@ -4,6 +4,7 @@ import pytest
 
 from cicsc.bundle.load import load_bundle
 from cicsc.replay.constraints import compile_constraints
+from cicsc.replay.judgement import compile_judge
 from cicsc.replay.query import columns_of, compile_query
 from cicsc.replay.snapshot import PARAMETERS
 
@@ -57,11 +58,15 @@ CUSTOMERS = [snapshot("Customer", "x", attrs={"name": "Ann", "customer": "of-x"}
 
 
 def run(query):
-    program = compile_query(bundle(query).constraints["c"].query, bundle(query).types)
+    types = bundle(query).types
+    program = compile_query(bundle(query).constraints["c"].query, types)
     kept = []
     for source in program.sources:
         snapshots = ORDERS if source.entity_type == "Order" else CUSTOMERS
-        kept.append([source.keep(*one) for one in snapshots if source.admits is None or source.admits(*one)])
+        judge = compile_judge(types[source.entity_type], [], [source])
+        judged = [judge(*one) for one in snapshots]
+        assert all(holds for holds, _ in judged)
+        kept.append([row for _, row in judged if row is not None])
     return kept, list(program.rows(kept, 1_000, "me"))
 
 
@@ -231,3 +236,14 @@ def test_snapshot_constraints_go_by_type_in_the_order_of_their_ids():
     assert [check.id for check in program.snapshot_checks["Order"]] == ["a", "b"]
     assert [program.snapshot_checks["Order"][0].holds(*one) for one in ORDERS] == [True, False, True, None]
     assert program.query_checks == ()
+
+
+def test_one_judge_tells_whether_all_constraints_hold_and_what_each_query_keeps():
+    made = bundle(snap({"filter": {"eq": [row("state"), lit("done")]}}, project(c=row("customer"))))
+    (source,) = compile_query(made.constraints["c"].query, made.types).sources
+    large, known = {"gt": [row("total"), lit(3)]}, {"not": {"is_null": row("customer")}}
+    judge = compile_judge(made.types["Order"], [large, known], [source, source])
+    rows = [None, ["y"], ["x"], None]
+    holds = [True, False, True, None]
+    assert [judge(*one) for one in ORDERS] == [(hold, row, row) for hold, row in zip(holds, rows, strict=True)]
+    assert compile_judge(made.types["Order"], [], [])(*ORDERS[0]) == (True,)
