@@ -256,13 +256,13 @@ def test_missing_folder_for_temporary_files_is_an_error(tmp_path: Path) -> None:
         "import sys, tempfile\n"
         "from cicsc.errors import WorkError\n"
         "from cicsc.history.output import event_writer\n"
-        "tempfile.tempdir = '/nonexistent'\n"
+        "tempfile.tempdir = sys.argv[2]\n"
         "try:\n    event_writer(sys.argv[1]).__enter__()\n"
         "except WorkError as error:\n    print(error.message)\n"
     )
-    command = [sys.executable, "-c", program, str(tmp_path / "out.parquet")]
+    command = [sys.executable, "-c", program, str(tmp_path / "out.parquet"), str(tmp_path / "none")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert run.stdout.startswith("cannot write '/nonexistent/cicsc-")
+    assert run.stdout.startswith(f"cannot write '{tmp_path}/none/cicsc-")
     assert run.stdout.endswith("': no such file or directory\n")
     assert list(tmp_path.iterdir()) == []
 
