@@ -114,7 +114,8 @@ def _fail(ground: Ground, spoiler: Spoiler, change: str, fault: Fault, at: int) 
 @pytest.mark.filterwarnings(  # rows that nobody asks for any more end with an error, which nobody hears
     r"ignore:Exception ignored in. <generator object Database\.(rows|batches):pytest.PytestUnraisableExceptionWarning"
 )
-@pytest.mark.parametrize("change", ["cutover", pytest.param("rollback", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["cutover", "rollback"])
 def test_any_failing_call_leaves_a_whole_tenant(
     ground: Ground, spoiler: Spoiler, change: str, record_property: Any, request: pytest.FixtureRequest
 ) -> None:

@@ -68,7 +68,7 @@ def on_terminal(folder: Path, *words: str, interrupt: bool = False) -> tuple[int
     return process.returncode, out, received
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_lines_come_and_go_and_figures_stay(folder: Path, workers: str) -> None:
     code, out, shown = on_terminal(folder, "--workers", workers)
 

@@ -52,22 +52,25 @@ def test_story(folder: Path) -> None:
 
 
 RIGHTS = "give this user the right"
+FURTHER_PLACES = (
+    ("events.v0.json/shop.db", "there is no folder", "make the folder"),
+    ("shut", "it is a folder", "name a file inside it"),
+    ("pipe", "it is no regular file", "name a file"),
+    ("loop.db", "unable to open database file", "see whether the path leads to a file"),
+    ("n" * 300, "file name too long", "see whether the path leads to a file"),
+    ("shut/shop.db", "permission denied", RIGHTS),
+    ("closed/shop.db", "no file may be made in its folder", RIGHTS),
+    ("closed/there.db", "no file may be made in its folder", RIGHTS),
+    ("read_only.db", "the file may not be read and written", RIGHTS),
+)
 
 
 @pytest.mark.parametrize(
     ("place", "cause", "next_step"),
     [
         ("no/such/shop.db", "there is no folder", "make the folder"),
-        ("events.v0.json/shop.db", "there is no folder", "make the folder"),
-        ("shut", "it is a folder", "name a file inside it"),
-        ("pipe", "it is no regular file", "name a file"),
-        ("loop.db", "unable to open database file", "see whether the path leads to a file"),
-        ("n" * 300, "file name too long", "see whether the path leads to a file"),
-        ("shut/shop.db", "permission denied", RIGHTS),
-        ("closed/shop.db", "no file may be made in its folder", RIGHTS),
-        ("closed/there.db", "no file may be made in its folder", RIGHTS),
         ("secret.db", "the file may not be read and written", RIGHTS),
-        ("read_only.db", "the file may not be read and written", RIGHTS),
+        *(pytest.param(*place, marks=pytest.mark.slow) for place in FURTHER_PLACES),
     ],
 )
 def test_place_that_cannot_hold_a_store(folder: Path, place: str, cause: str, next_step: str) -> None:

@@ -119,6 +119,7 @@ def test_named_pipe_is_read(tmp_path: Path) -> None:
     writer.join()
 
 
+@pytest.mark.slow
 def test_text_that_compresses_extremely_well_is_read_in_pieces(tmp_path: Path) -> None:
     text = b"\n" * 8_000_000 + LINES.encode()
     assert read(put(tmp_path, "lines.jsonl.zst", zstandard.compress(text))) == EXPECTED
@@ -184,7 +185,7 @@ def noise() -> bytes:
 
 @pytest.mark.usefixtures("chunk_bytes")
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
-@pytest.mark.parametrize("cut", [1, 4, 9, 5000])
+@pytest.mark.parametrize("cut", [1, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (4, 9)), 5000])
 def test_truncated_compression_is_an_error(tmp_path: Path, pack: Callable[[bytes], bytes], cut: int) -> None:
     error = refusal(put(tmp_path, "f.jsonl", pack(noise())[:-cut]))
     assert error.code == "COMPRESSION_TRUNCATED"
