@@ -67,7 +67,7 @@ def test_fence_as_installed_has_no_faults(store: PostgresStore) -> None:
             "create rule quiet as on insert to cicsc.event do instead nothing",
             "rule quiet on cicsc.event was added",
         ),
-        ("create table aside () inherits (cicsc.event)", "table aside that inherits from cicsc.event was added"),
+        ("create table aside () inherits (cicsc.event)", "table public.aside that inherits from cicsc.event was added"),
         ("alter table cicsc.event enable row level security", "row security on cicsc.event was added"),
         ("drop trigger fence_gate on cicsc.gate", "trigger fence_gate on gate is missing"),
         (

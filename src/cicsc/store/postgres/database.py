@@ -26,7 +26,7 @@ Bindings: TypeAlias = tuple[object, ...] | Mapping[str, object]
 
 QUERIES: Final = {
     name: text.encode()
-    for package, file in (("cicsc.store", "runs.sql"), (__package__, "queries.sql"))
+    for package, file in (("cicsc.store", "runs.sql"), (__package__, "queries.sql"), (__package__, "sessions.sql"))
     for name, text in read_queries(package, file).items()
 }
 

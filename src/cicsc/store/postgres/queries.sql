@@ -4,18 +4,6 @@
 -- can answer that. Plans are kept by connections: one that was made while the table was small, and looked through a whole
 -- tenant, would grow slower with every event. No jit: it goes by the price that a switched-off sort has on paper.
 
--- name: set_up
-select set_config('lock_timeout', %s, false), set_config('enable_sort', 'off', false),
-    set_config('enable_incremental_sort', 'off', false), set_config('enable_bitmapscan', 'off', false),
-    set_config('jit', 'off', false);
-
--- name: export_snapshot
--- The transaction idles while others read what it sees, so it must not be ended for that.
-select pg_catalog.pg_export_snapshot(), set_config('idle_in_transaction_session_timeout', '0', true);
-
--- name: import_snapshot
-set transaction snapshot %s;
-
 -- name: is_utf8
 select current_setting('server_encoding') = 'UTF8';
 
@@ -38,30 +26,6 @@ select pg_catalog.pg_advisory_xact_lock_shared(cicsc.lock_key(%s));
 
 -- name: lock_exclusively
 select pg_catalog.pg_advisory_xact_lock(cicsc.lock_key(%s));
-
--- name: lock_holders
-select a.pid, a.state, a.application_name,
-    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - a.xact_start))::bigint
-from pg_catalog.pg_locks l
-join pg_catalog.pg_stat_activity a on a.pid = l.pid
-where l.locktype = 'advisory' and l.granted and l.pid <> pg_catalog.pg_backend_pid()
-    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
-    and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%s) and l.objsubid = 1
-order by a.xact_start;
-
--- name: end_idle_holders
--- Who has done nothing in its transaction for so long is not between two statements. Runners hold the lock exclusively.
-select a.pid, a.usename, a.application_name,
-    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - a.state_change) * 1000)::bigint,
-    pg_catalog.pg_terminate_backend(a.pid, %(wait_ms)s)
-from pg_catalog.pg_locks l
-join pg_catalog.pg_stat_activity a on a.pid = l.pid
-where l.locktype = 'advisory' and l.granted and l.mode = 'ShareLock' and l.pid <> pg_catalog.pg_backend_pid()
-    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
-    and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%(tenant_id)s) and l.objsubid = 1
-    and a.state in ('idle in transaction', 'idle in transaction (aborted)')
-    and a.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %(idle_s)s)
-order by a.xact_start;
 
 -- name: put_bundle
 insert into cicsc.bundle (digest, body, version) values (%s, %s, %s) on conflict do nothing;

@@ -1,0 +1,44 @@
+-- What the store in PostgreSQL makes of its own sessions, and asks about those of others, by name.
+
+-- name: set_up
+-- What is set for a role or a database is meant for applications: a path on which others may create functions and
+-- operators, which would run with an operator's rights, and limits of time, which a long history exceeds each time anew.
+-- Locks are waited for as long as is said here. The limit on idling in a transaction stays, for one that writes.
+select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
+    pg_catalog.set_config('lock_timeout', %s, false),
+    pg_catalog.set_config('statement_timeout', '0', false), pg_catalog.set_config('idle_session_timeout', '0', false),
+    case when pg_catalog.current_setting('server_version_num')::pg_catalog.int4 operator(pg_catalog.>=) 170000
+        then pg_catalog.set_config('transaction_timeout', '0', false) end,
+    pg_catalog.set_config('enable_sort', 'off', false), pg_catalog.set_config('enable_incremental_sort', 'off', false),
+    pg_catalog.set_config('enable_bitmapscan', 'off', false), pg_catalog.set_config('jit', 'off', false);
+
+-- name: export_snapshot
+-- The transaction idles while others read what it sees, so it must not be ended for that.
+select pg_catalog.pg_export_snapshot(), set_config('idle_in_transaction_session_timeout', '0', true);
+
+-- name: import_snapshot
+set transaction snapshot %s;
+
+-- name: lock_holders
+select a.pid, a.state, a.application_name,
+    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - a.xact_start))::bigint
+from pg_catalog.pg_locks l
+join pg_catalog.pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.granted and l.pid <> pg_catalog.pg_backend_pid()
+    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%s) and l.objsubid = 1
+order by a.xact_start;
+
+-- name: end_idle_holders
+-- Who has done nothing in its transaction for so long is not between two statements. Runners hold the lock exclusively.
+select a.pid, a.usename, a.application_name,
+    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - a.state_change) * 1000)::bigint,
+    pg_catalog.pg_terminate_backend(a.pid, %(wait_ms)s)
+from pg_catalog.pg_locks l
+join pg_catalog.pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.granted and l.mode = 'ShareLock' and l.pid <> pg_catalog.pg_backend_pid()
+    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%(tenant_id)s) and l.objsubid = 1
+    and a.state in ('idle in transaction', 'idle in transaction (aborted)')
+    and a.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %(idle_s)s)
+order by a.xact_start;

@@ -1,0 +1,72 @@
+"""What a session of the store makes of the settings that a role, a database or a URL bring along."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+from cicsc.history.model import Event
+from cicsc.store.postgres.store import PostgresStore
+from conformance.store.history import add_tenant, event, stored
+from conformance.store.postgres_desk import PostgresDesk
+from postgres.conftest import Connect
+
+MANY = 2_000
+
+
+def many(tenant_id: str) -> list[Event]:
+    """Return events that take some time to be written."""
+    return [event(str(number), tenant_id=tenant_id) for number in range(MANY)]
+
+
+# What pg_catalog has for other types only, and a name of the catalogue therefore finds first.
+TRAP = """
+create function public.sprung(text, name, text) returns text language plpgsql
+    as 'begin raise exception ''it runs as %'', current_user; end';
+create aggregate public.string_agg(name, text) (sfunc = public.sprung, stype = text);
+"""
+
+# What is found first where the path says so.
+AHEAD = """
+create schema ahead;
+create function ahead.max(bigint) returns bigint language sql as 'select 7::bigint';
+create function ahead.set_config(text, text, boolean) returns text language sql as 'select null';
+create function ahead.same(text, text) returns boolean language sql as 'select true';
+create operator ahead.= (function = ahead.same, leftarg = text, rightarg = text);
+"""
+
+
+def with_settings(store: PostgresStore, **settings: str) -> PostgresStore:
+    """Return another store on the same database, to whose sessions a role or a database has given these settings."""
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return PostgresStore(f"{store.shared_url}&options={quote(options)}")
+
+
+def test_limits_of_time_are_for_applications(store: PostgresStore, desk: PostgresDesk) -> None:
+    limits = {"statement_timeout": "5ms", "idle_session_timeout": "5ms"}
+    if desk.server.version != "16":
+        limits["transaction_timeout"] = "5ms"
+
+    for name, limit in limits.items():
+        tenant_id = f"beyond {name}"
+        add_tenant(store, tenant_id)
+        with with_settings(store, **{name: limit}) as limited:
+            assert limited.import_events(tenant_id, many(tenant_id), generation=1, actor_id="ann") == MANY
+            time.sleep(0.05)
+            assert (limited.gate(tenant_id).owner, limited.head(tenant_id).count) == (None, MANY)
+
+
+def test_functions_of_others_are_not_run(store: PostgresStore, connect: Connect) -> None:
+    connect().execute(TRAP)
+
+    assert store.fence_faults() == ()
+
+
+def test_path_of_a_role_does_not_mislead(store: PostgresStore, connect: Connect) -> None:
+    connect().execute(AHEAD)
+
+    with with_settings(store, search_path="ahead,pg_catalog") as misled:
+        misled.import_events("t", [event()], generation=1, actor_id="ann")
+        assert stored(misled) == [event()]
+        assert misled.head("t").position < 7
+        assert misled._opened._connection.execute("show lock_timeout").fetchone() == ("5s",)
