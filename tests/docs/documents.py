@@ -15,7 +15,7 @@ _FENCE = re.compile(r"^\s*(?P<marks>`{3,}|~{3,})(?P<language>[\w-]*)")
 _LINK = re.compile(r"\[[^\]]*\]\(<?(?P<target>(?:[^()<>\s]|\([^()]*\))+)>?(?:\s+(?:\"[^\"]*\"|'[^']*'))?\)")
 _HEADING = re.compile(r"^#{1,6}\s+(?P<text>.*?)\s*#*$")
 _ENDS_OF_COMMAND = frozenset({"|", "||", "&&", "&", ";", "(", ")", "|&"})
-_SHOWN_OUTPUT = frozenset({"text", "json", "jsonl", "python", "toml", "yaml", "diff", "mermaid"})
+_SHOWN_OUTPUT = frozenset({"text", "json", "jsonl", "python", "sql", "toml", "yaml", "diff", "mermaid"})
 
 
 @dataclass(frozen=True, slots=True)

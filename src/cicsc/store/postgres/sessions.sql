@@ -20,25 +20,36 @@ select pg_catalog.pg_export_snapshot(), set_config('idle_in_transaction_session_
 set transaction snapshot %s;
 
 -- name: lock_holders
-select a.pid, a.state, a.application_name,
-    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - a.xact_start))::bigint
+-- Who holds the tenant's lock: sessions, and transactions that were prepared for a second phase, which have none any more.
+-- Of the sessions of others the server shows no more than user and application, unless the role is in pg_read_all_stats.
+select l.pid, coalesce(a.usename, x.owner), a.state, a.application_name, x.gid,
+    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - coalesce(a.xact_start, x.prepared)))::bigint
 from pg_catalog.pg_locks l
-join pg_catalog.pg_stat_activity a on a.pid = l.pid
-where l.locktype = 'advisory' and l.granted and l.pid <> pg_catalog.pg_backend_pid()
+left join pg_catalog.pg_stat_activity a on a.pid = l.pid
+left join pg_catalog.pg_locks t
+    on l.pid is null and t.pid is null and t.locktype = 'transactionid' and t.virtualtransaction = l.virtualtransaction
+left join pg_catalog.pg_prepared_xacts x on x.transaction = t.transactionid
+where l.locktype = 'advisory' and l.granted and l.pid is distinct from pg_catalog.pg_backend_pid()
     and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
     and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%s) and l.objsubid = 1
-order by a.xact_start;
+order by a.xact_start, l.pid;
 
 -- name: end_idle_holders
 -- Who has done nothing in its transaction for so long is not between two statements. Runners hold the lock exclusively.
+-- Whom this role may not end is left out: an error at one would leave unsaid that others were ended before.
 select a.pid, a.usename, a.application_name,
     pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp() - a.state_change) * 1000)::bigint,
     pg_catalog.pg_terminate_backend(a.pid, %(wait_ms)s)
 from pg_catalog.pg_locks l
 join pg_catalog.pg_stat_activity a on a.pid = l.pid
+join pg_catalog.pg_roles r on r.oid = a.usesysid
 where l.locktype = 'advisory' and l.granted and l.mode = 'ShareLock' and l.pid <> pg_catalog.pg_backend_pid()
     and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
     and (l.classid::bigint << 32 | l.objid::bigint) = cicsc.lock_key(%(tenant_id)s) and l.objsubid = 1
     and a.state in ('idle in transaction', 'idle in transaction (aborted)')
     and a.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %(idle_s)s)
+    and case
+        when r.rolsuper then pg_catalog.current_setting('is_superuser') = 'on'
+        else pg_catalog.pg_has_role(r.oid, 'usage') or pg_catalog.pg_has_role('pg_signal_backend', 'usage')
+    end
 order by a.xact_start;

@@ -37,6 +37,12 @@ ANALYZED_EVENTS_MIN: Final = 50_000
 END_WAIT_MS: Final = 1_000
 """How long a session that is told to end may take for it, in milliseconds."""
 
+_END_THEM: Final = "nothing was changed; end these transactions, then try again"
+_NOT_ENDED: Final = (
+    "none was ended, since they are at work, or this role lacks the rights of the writer's, or of "
+    "pg_read_all_stats and pg_signal_backend"
+)
+
 
 class PostgresStore(SqlStore[Database]):
     """A store in the database that `url` names (``postgresql://...``), which has to be there."""
@@ -191,15 +197,12 @@ class PostgresStore(SqlStore[Database]):
             yield database
 
     def _held_up(self, database: Database, what: str, tenant_id: str) -> StoreError:
-        holders = [
-            f"process {pid} ({state or 'of another user'}, in its transaction for {seconds} s, application {name!r})"
-            for pid, state, name, seconds in database.all_rows("lock_holders", (tenant_id,))
-        ]
+        holders = [_holder(*row) for row in database.all_rows("lock_holders", (tenant_id,))]
         found = ", ".join(holders) or "none is left now"
         return StoreError(
             "STORE_LOCKED",
             f"cannot {what} tenant {tenant_id!r}: waited {self._wait_s} s for writes under way: {found}",
-            hint="nothing was changed; end these transactions, then try again",
+            hint=_END_THEM if self._ending is None else f"{_END_THEM}; {_NOT_ENDED}",
         )
 
     @contextmanager
@@ -231,3 +234,13 @@ class PostgresStore(SqlStore[Database]):
         if self._closed:
             raise ValueError("the store is closed")
         return Database(self._address, wait_s=self._wait_s)
+
+
+def _holder(
+    pid: int | None, user: str, state: str | None, application: str | None, prepared: str | None, seconds: int | None
+) -> str:
+    """Name in a message who holds the lock of a tenant."""
+    if prepared is not None:
+        return f"prepared transaction {prepared!r} of {user!r} (for {seconds} s)"
+    does = "what it does is not shown to this role" if state is None else f"{state}, in its transaction for {seconds} s"
+    return f"process {pid} of {user!r} ({does}, application {application!r})"

@@ -1,0 +1,113 @@
+"""The rights that docs/postgresql.md gives to each role are enough for all that it says the role does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import cicsc
+from cicsc.errors import StoreError
+from cicsc.operations.live.change import Terms
+from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.finalize import finalize_tenant
+from cicsc.operations.live.recovery import recover
+from cicsc.operations.live.rollback import RollbackOrder, roll_back_tenant
+from cicsc.store.check import check_store
+from cicsc.store.postgres.store import PostgresStore
+from cicsc.store.records import RunPlan
+from conformance.operations.application import EVENTS, V2, add
+from conformance.runtime.bank import BANK
+from conformance.store.history import columns, event
+from postgres_server import PostgresServer
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "postgresql.md"
+GRANTS = re.findall(r"^```sql\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+OWNER = "cicsc_owner"
+ROLES = tuple(re.findall(r"^create role (\w+) login;", "".join(GRANTS), re.MULTILINE))
+
+As = Callable[[str], PostgresStore]
+
+
+@pytest.fixture
+def opened_as(server: PostgresServer) -> Iterator[As]:
+    """Opens a store that an owner without any other rights has made, as one of the roles."""
+    name, stores = server.new_database(), []
+
+    def opened(role: str) -> PostgresStore:
+        stores.append(PostgresStore(server.url(name, role), wait_s=0.1))
+        return stores[-1]
+
+    with psycopg.connect(server.url(name), autocommit=True) as connection:
+        connection.execute(f"create role {OWNER} login; grant create on database {name} to {OWNER}")
+        opened(OWNER).initialise()
+        for script in GRANTS:
+            connection.execute(script.encode())
+        yield opened
+        for store in stores:
+            store.close()
+        for role in (*ROLES, OWNER):
+            connection.execute(f"drop owned by {role} cascade; drop role {role}")
+    server.drop_database(name)
+
+
+def test_operator_does_all_but_make_the_schema(opened_as: As) -> None:
+    store = opened_as("cicsc_operator")
+    forward = Order(target=V2, migration="to_2", operator="ann", execute=True)
+    back = RollbackOrder(migration="to_2", operator="ann", execute=True)
+
+    add(store, "t")
+    gate = store.pause("t", owner="ann", seconds=60)
+    store.resume("t", owner="ann", epoch=gate.epoch)
+    assert cut_over(store, "t", forward).ok
+    assert roll_back_tenant(store, "t", back).method == "reactivate"
+    assert cut_over(store, "t", forward).ok
+    store.append("t", [event("9")], generation=store.gate("t").active_generation)
+    assert roll_back_tenant(store, "t", back).method == "inverse"
+    assert finalize_tenant(store, "t", Terms(operator="ann", execute=True)).ok
+    run = store.runs.begin("t", "r", RunPlan("cutover", "bob"), lease_s=60)
+    (recovered,) = recover(store, ["t"], actor_id="ann", take_over=(run.run_id, run.epoch))
+    assert recovered.outcome == "reopened"
+    assert check_store(store).ok
+
+
+def test_reader_sees_all_and_changes_nothing(opened_as: As, tmp_path: Path) -> None:
+    add(opened_as("cicsc_operator"), "t")
+    store = opened_as("cicsc_reader")
+    source = cicsc.StoreSource(store, ["t"])
+
+    assert check_store(store).ok
+    assert len(cicsc.tenant_status(store).tenants) == 1
+    assert cicsc.verify_history(source).events == len(EVENTS)
+    assert cicsc.dry_run(None, V2, source, "to_2", artifact=tmp_path / "plan.json").ok
+    assert cicsc.export_history(source, tmp_path / "events.jsonl").ok
+    assert cut_over(store, "t", Order(target=V2, migration="to_2", operator="ann")).outcome == "rehearsed"
+    with pytest.raises(StoreError, match="permission denied") as caught:
+        store.pause("t", owner="ann", seconds=1)
+    assert caught.value.code == "STORE_FORBIDDEN"
+
+
+def test_application_inserts_by_sql_and_sees_nothing(opened_as: As, server: PostgresServer) -> None:
+    add(opened_as("cicsc_operator"), "t")
+    url = opened_as("app_by_sql").shared_url
+    insert = "insert into cicsc.event (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id)"
+
+    with psycopg.connect(url) as application:
+        application.execute(f"{insert} values ({', '.join(['%s'] * 9)})", columns(event("9")))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            application.execute("select from cicsc.event")
+
+
+def test_application_carries_out_commands(opened_as: As) -> None:
+    operator = opened_as("cicsc_operator")
+    operator.put_bundle(BANK)
+    operator.create_tenant("t", bundle_digest=BANK.digest, version=3, actor_id="ann")
+    runtime = cicsc.Runtime(opened_as("app_by_runtime"))
+
+    runtime.execute("t", "Account", "1", "open", {"owner": "ann"}, actor="ann", command_id="first")
+    runtime.execute("t", "Account", "1", "deposit", {"amount": 5}, actor="ann")
+
+    assert operator.head("t").count == 2
