@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import psycopg
@@ -12,6 +14,19 @@ from cicsc.errors import UsageError
 
 CONNECT_SECONDS_MAX: Final = 10
 """How long a connection may take to be made, unless the URL says otherwise."""
+
+
+_ENVIRONMENT: Final = MappingProxyType(
+    {
+        "host": "PGHOST",
+        "hostaddr": "PGHOSTADDR",
+        "port": "PGPORT",
+        "dbname": "PGDATABASE",
+        "user": "PGUSER",
+        "service": "PGSERVICE",
+    }
+)
+"""Where libpq takes from what a URL leaves out, as far as it is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,12 @@ def _not_understood() -> UsageError:
 
 
 def _name(parameters: dict[str, str | int]) -> str:
+    if "service" not in parameters:
+        found = {name: os.environ[variable] for name, variable in _ENVIRONMENT.items() if variable in os.environ}
+        parameters = {**found, **parameters}
     user = f"{parameters['user']}@" if "user" in parameters else ""
     host = parameters.get("host", parameters.get("hostaddr", ""))
     port = f":{parameters['port']}" if "port" in parameters else ""
-    return f"postgresql://{user}{host}{port}/{parameters.get('dbname', '')}"
+    # What else the file of services says is known to libpq alone.
+    service = f"?service={parameters['service']}" if "service" in parameters else ""
+    return f"postgresql://{user}{host}{port}/{parameters.get('dbname', '')}{service}"

@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from cicsc.errors import StoreError
 from cicsc.store.postgres.address import Address
-from cicsc.store.postgres.driver_errors import import_error, our_error, standby_error, unstorable_text
+from cicsc.store.postgres.driver_errors import connect_error, import_error, our_error, standby_error, unstorable_text
 from cicsc.store.postgres.receiving import received_rows
 from cicsc.store.sql import read_queries
 
@@ -55,8 +55,10 @@ class Database:
         self.schema_seen = False
         self._cursors = count(1)
         self._copying: Generator[list[Buffer]] | None = None
-        with self._translated():
+        try:
             self._connection = psycopg.connect(**address.parameters, autocommit=True)  # type: ignore[arg-type]
+        except psycopg.Error as error:
+            raise connect_error(self.name, error) from error
         try:
             self.run("set_up", (str(round(wait_s * 1000)),))
         except BaseException:

@@ -5,12 +5,13 @@ The message of a server is quoted, its first line only; a password is never part
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import Final
 
 import psycopg
 
-from cicsc.errors import CicscError, InputError, StoreError
+from cicsc.errors import CicscError, InputError, StoreError, UsageError
 from cicsc.store.refusals import refusal
 
 FENCE_CODES: Final = MappingProxyType(
@@ -29,8 +30,15 @@ EVENT_KEY: Final = "event_key"
 """The constraint that two writers of one seq meet at."""
 
 _LOST: Final = "see that the server runs and can be reached, then try again; nothing is half done"
+_NOT_LET_IN: Final = (
+    "see that the server runs, that the database and the user are there, that the password is right (CICSC_STORE, "
+    "PGPASSWORD or ~/.pgpass), and that connections are left (--workers 1 takes the fewest); then try again"
+)
 _AGAIN: Final = "nothing was changed; it is safe to try again"
-_CHANGED: Final = "something changed the tables; store-check names what is missing"
+_CHANGED: Final = (
+    "something changed what store-init made; restore the whole schema from a backup, or name another database"
+)
+_LOG: Final = "the log of the server tells more; nothing was changed by this step"
 _RIGHTS: Final = "nothing was changed; use a role with the rights, and a server that takes writes"
 _FULL: Final = "nothing was changed; make room on the server and try again"
 
@@ -41,6 +49,8 @@ _STORE_CODES: Final = MappingProxyType(
         "55P03": ("STORE_LOCKED", _AGAIN),  # lock_timeout
         "57014": ("STORE_LOCKED", _AGAIN),  # statement_timeout, or cancelled by an operator
         "25006": ("STORE_FORBIDDEN", _RIGHTS),  # a read-only server
+        "25P03": ("STORE_UNREACHABLE", _LOST),  # ended, since it idled in a transaction
+        "25P04": ("STORE_UNREACHABLE", _LOST),  # ended, since its transaction took too long
         "42501": ("STORE_FORBIDDEN", _RIGHTS),
         "53100": ("STORE_FULL", _FULL),
         "42P01": ("STORE_DAMAGED", _CHANGED),  # a table, column, function or schema is missing
@@ -63,6 +73,10 @@ _NO_SNAPSHOT: Final = frozenset({"22023", "42704", "55000", "0A000"})
 """There is no such snapshot (before 17, and since), its transaction has ended, it is of another database."""
 
 
+_ATTEMPT: Final = re.compile(r"^- host: .*?: (connection .*)$", re.MULTILINE)
+"""How the driver lists what became of each address of a URL with several, or of a name with several."""
+
+
 def our_error(name: str, error: psycopg.Error) -> CicscError:
     """Return the error of ours for what the driver reported about the database `name`."""
     state, text = error.sqlstate or "", _text(error)
@@ -79,7 +93,20 @@ def our_error(name: str, error: psycopg.Error) -> CicscError:
         return StoreError(code, f"cannot use store {name}: {text}", hint=hint)
     if isinstance(error, psycopg.OperationalError) or state[:2] in _LOST_CLASSES:
         return StoreError("STORE_UNREACHABLE", f"cannot reach store {name}: {text}", hint=_LOST)
-    return StoreError("STORE_FAILED", f"cannot use store {name}: {text}", hint=f"SQLSTATE {state}")
+    number = f" (SQLSTATE {state})" if state else ""
+    return StoreError("STORE_FAILED", f"cannot use store {name}: {text}{number}", hint=_LOG)
+
+
+def connect_error(name: str, error: psycopg.Error) -> CicscError:
+    """Return the error of ours for a connection that could not be made, with what each server said that was tried."""
+    if isinstance(error, psycopg.ProgrammingError):
+        return UsageError(
+            "STORE_URL_INVALID",
+            f"cannot connect to store {name}: {_text(error)}",
+            hint="correct the URL, or the variable that libpq reads in its place",
+        )
+    tried = list(dict.fromkeys(_ATTEMPT.findall(str(error)))) or [_text(error)]
+    return StoreError("STORE_UNREACHABLE", f"cannot reach store {name}: {'; '.join(tried)}", hint=_NOT_LET_IN)
 
 
 def import_error(name: str, error: psycopg.Error) -> CicscError:

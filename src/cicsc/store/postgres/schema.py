@@ -77,7 +77,7 @@ def installed_version(database: Database) -> int | None:
             raise StoreError(
                 "STORE_FOREIGN",
                 f"cannot use store {database.name}: its schema cicsc is of another program",
-                hint="name another database",
+                hint="name another database, or drop the schema cicsc if nothing is in it: store-init makes it",
             )
         if not has_schema:
             return None
