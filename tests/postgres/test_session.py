@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from urllib.parse import quote
 
+import pytest
+
+import cicsc
+from cicsc.errors import StoreError
 from cicsc.history.model import Event
 from cicsc.store.postgres.store import PostgresStore
-from conformance.store.history import add_tenant, event, stored
+from conformance.store.history import add_tenant, append, event, stored
 from conformance.store.postgres_desk import PostgresDesk
 from postgres.conftest import Connect
 
@@ -70,3 +75,24 @@ def test_path_of_a_role_does_not_mislead(store: PostgresStore, connect: Connect)
         assert stored(misled) == [event()]
         assert misled.head("t").position < 7
         assert misled._opened._connection.execute("show lock_timeout").fetchone() == ("5s",)
+
+
+def test_database_that_is_frozen_is_only_read(store: PostgresStore, tmp_path: Path) -> None:
+    append(store, event())
+
+    with with_settings(store, default_transaction_read_only="on") as frozen:
+        for write in (lambda: append(frozen, event(seq=2)), lambda: frozen.pause("t", owner="ann", seconds=1)):
+            with pytest.raises(StoreError, match="default_transaction_read_only is on") as caught:
+                write()
+            assert caught.value.code == "STORE_FORBIDDEN"
+        frozen.initialise()
+        frozen.upgrade()
+        assert cicsc.export_history(cicsc.StoreSource(frozen, ["t"]), tmp_path / "events.jsonl").events == 1
+
+
+def test_nothing_is_made_in_a_database_that_is_frozen(desk: PostgresDesk) -> None:
+    with (
+        PostgresStore(f"{desk.url}&options=-c%20default_transaction_read_only%3Don") as store,
+        pytest.raises(StoreError, match="default_transaction_read_only is on"),
+    ):
+        store.initialise()

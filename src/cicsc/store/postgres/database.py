@@ -18,7 +18,14 @@ from psycopg.pq import TransactionStatus
 
 from cicsc.errors import StoreError
 from cicsc.store.postgres.address import Address
-from cicsc.store.postgres.driver_errors import connect_error, import_error, our_error, standby_error, unstorable_text
+from cicsc.store.postgres.driver_errors import (
+    connect_error,
+    import_error,
+    our_error,
+    read_only_error,
+    standby_error,
+    unstorable_text,
+)
 from cicsc.store.postgres.receiving import received_rows
 from cicsc.store.sql import read_queries
 
@@ -83,6 +90,14 @@ class Database:
     def server_version(self) -> int:
         """The version of the server, such as 160014 for 16.14."""
         return self._connection.info.server_version
+
+    def require_writable(self) -> None:
+        """Raise STORE_FORBIDDEN where transactions are read-only unless they say otherwise, as ours would.
+
+        Providers set this for a disk that is nearly full, others to freeze a database. The server tells of each change.
+        """
+        if self._connection.info.parameter_status("default_transaction_read_only") == "on":
+            raise read_only_error(self.name)
 
     def run_script(self, script: str) -> None:
         """Run the statements of a script."""

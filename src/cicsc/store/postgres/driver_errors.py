@@ -126,6 +126,15 @@ def standby_error(name: str, error: psycopg.Error) -> StoreError:
     return StoreError("STORE_FORBIDDEN", f"cannot use store {name}: {_text(error)}", hint=_RIGHTS)
 
 
+def read_only_error(name: str) -> StoreError:
+    """Make the error for a database that whoever runs it wants nobody to write to."""
+    return StoreError(
+        "STORE_FORBIDDEN",
+        f"cannot write to store {name}: default_transaction_read_only is on for the server, the database or the role",
+        hint="nothing was changed; ask who set it, a disk may be nearly full; it can be read meanwhile",
+    )
+
+
 def unstorable_text(what: str, holds: str) -> InputError:
     """Make the error for a text that PostgreSQL cannot hold."""
     return InputError(

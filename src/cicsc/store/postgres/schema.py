@@ -113,6 +113,7 @@ def install(database: Database) -> None:
     with database.writing():
         database.run("lock_installation")  # two programs may come at once
         if installed_version(database) is None:
+            database.require_writable()
             for script in (*TABLES, "fence.sql"):
                 database.run_script(read_script(__package__, script))
             database.run("put_schema_version", (VERSION,))
@@ -125,6 +126,7 @@ def upgrade(database: Database) -> None:
         database.run("lock_installation")
         version = installed_version(database)
         if version is not None and version in UPGRADES:
+            database.require_writable()
             for script in (*UPGRADES[version], "drop_fence.sql", "fence.sql"):
                 database.run_script(read_script(__package__, script))
             database.run("set_schema_version", (VERSION,))

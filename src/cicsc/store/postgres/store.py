@@ -37,6 +37,9 @@ ANALYZED_EVENTS_MIN: Final = 50_000
 END_WAIT_MS: Final = 1_000
 """How long a session that is told to end may take for it, in milliseconds."""
 
+_READ: Final = "read"
+"""What a tenant's lock is held for when nothing is to be written."""
+
 _END_THEM: Final = "nothing was changed; end these transactions, then try again"
 _NOT_ENDED: Final = (
     "none was ended, since they are at work, or this role lacks the rights of the writer's, or of "
@@ -100,7 +103,7 @@ class PostgresStore(SqlStore[Database]):
                 database = stack.enter_context(self.looking(shared))
             else:
                 # A snapshot begins with its first statement: here, while nothing of the tenant is being written.
-                with self.holding_gate("read", settled):
+                with self.holding_gate(_READ, settled):
                     database = stack.enter_context(self.looking(shared))
             yield PostgresMoment(database)
 
@@ -146,6 +149,13 @@ class PostgresStore(SqlStore[Database]):
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
+        self._connected().require_writable()
+        with self._locking() as database:
+            yield database
+
+    @contextmanager
+    def _locking(self) -> Iterator[Database]:
+        """Give a transaction that may take the locks of writers."""
         database = self._connected()
         with database.writing():
             schema.require_schema(database)
@@ -185,7 +195,7 @@ class PostgresStore(SqlStore[Database]):
     @contextmanager
     def _holding_gate(self, what: str, tenant_id: str) -> Iterator[Database]:
         """Hold the tenant's lock exclusively, once writes under way have ended; STORE_LOCKED names those that go on."""
-        with self.writing() as database:
+        with self._locking() if what == _READ else self.writing() as database:
             read_gate(database, tenant_id)
             try:
                 database.run("lock_exclusively", (tenant_id,))
