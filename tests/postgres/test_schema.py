@@ -167,6 +167,18 @@ def test_positions_grow_in_the_order_of_events(store: PostgresStore, connect: Co
 # ------------------------------------------------------------------------------------- where it refuses to
 
 
+def test_sequence_behind_the_events_is_found(store: PostgresStore, connect: Connect) -> None:
+    append(store, event("1"), event("1", 2), event("1", 3))
+    assert store.fence_faults() == ()
+
+    connect().execute("alter sequence cicsc.event_position_seq restart")
+
+    (fault,) = store.fence_faults()
+    assert fault.startswith("the sequence cicsc.event_position_seq is at 0, behind position 3 of tenant 't'")
+    connect().execute("select setval('cicsc.event_position_seq', (select max(position) from cicsc.event))")
+    assert store.fence_faults() == ()
+
+
 def test_schema_of_another_program_is_left_alone(desk: PostgresDesk, connect: Connect) -> None:
     connect().execute("create schema cicsc")
 

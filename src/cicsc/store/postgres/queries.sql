@@ -250,6 +250,22 @@ left join (
 where g.known_types is distinct from b.known_types
 order by g.tenant_id;
 
+-- name: late_positions
+-- Tenants with events beyond the sequence that gives the next ones their positions, where this role may see it.
+select g.tenant_id, last.position, coalesce(pg_sequence_last_value('cicsc.event_position_seq'), 0)
+from cicsc.gate g
+cross join lateral (
+    select e.position from cicsc.event e
+    where e.tenant_id = g.tenant_id and e.generation = g.active_generation
+    order by e.tenant_id desc, e.generation desc, e.position desc
+    limit 1
+) last
+where case
+    when has_sequence_privilege('cicsc.event_position_seq', 'select')
+        then last.position > coalesce(pg_sequence_last_value('cicsc.event_position_seq'), 0)
+    end
+order by g.tenant_id;
+
 -- name: now
 select cicsc.clock_ms();
 

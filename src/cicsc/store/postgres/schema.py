@@ -145,6 +145,18 @@ def fence_faults(database: Database) -> tuple[str, ...]:
     )
 
 
+def late_positions(database: Database) -> Iterator[str]:
+    """Name the tenants whose next event would be given a position among those that are there, or one that is taken.
+
+    A copy of the rows alone leaves a database so, as logical replication makes it, for an upgrade of the server say.
+    """
+    for name, position, last in database.rows("late_positions"):
+        yield (
+            f"the sequence cicsc.event_position_seq is at {last}, behind position {position} of tenant {name!r}; "
+            "set it to the largest position with setval"
+        )
+
+
 def _require_supported(database: Database) -> None:
     if database.server_version < SERVER_MIN:
         raise StoreError(
