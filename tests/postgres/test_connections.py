@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from threading import Thread
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from cicsc.errors import CicscError, FenceError, InputError, StoreError, UsageError
+from cicsc.history.model import Event
 from cicsc.store import open_store
 from cicsc.store.encoding import event_rows
 from cicsc.store.postgres.store import PostgresStore
@@ -156,6 +158,29 @@ def test_connection_lost_while_reading(store: PostgresStore, connect: Connect) -
 
     assert caught.value.code == "STORE_UNREACHABLE"
     assert store.head("t").count == 1000
+
+
+def test_reader_that_was_lost_between_two_readings_is_replaced(store: PostgresStore, connect: Connect) -> None:
+    append(store, event())
+    store.head("t")
+    end_connections(connect)
+
+    assert store.head("t").count == 1
+
+
+def test_import_whose_connections_are_lost_gives_the_tenant_back(store: PostgresStore, connect: Connect) -> None:
+    def ending() -> Iterator[Event]:
+        for number in range(10_000):
+            if number == 5_000:
+                end_connections(connect)
+            yield event(str(number))
+
+    store.head("t")
+    with pytest.raises(StoreError) as caught:
+        store.import_events("t", ending(), generation=1, actor_id="ann")
+
+    assert caught.value.code == "STORE_UNREACHABLE"
+    assert (store.runs.holder("t"), store.head("t").count) == (None, 0)
 
 
 def test_commit_that_the_server_refuses_is_known_to_have_failed(store: PostgresStore, connect: Connect) -> None:

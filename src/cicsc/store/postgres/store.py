@@ -218,20 +218,37 @@ class PostgresStore(SqlStore[Database]):
     @contextmanager
     def looking(self, shared: str | None = None) -> Iterator[Database]:
         """Give a connection of its own that sees one moment, or one that is shared; it is kept for the next time."""
-        database, self._idle_reader = self._idle_reader, None
-        if database is None:
-            database = self._connect()
+        with ExitStack() as reading:
+            database = self._reader(reading, shared)
+            schema.require_schema(database)
+            yield database
+
+    def _reader(self, reading: ExitStack, shared: str | None) -> Database:
+        """Begin to read with the connection that was kept, or with a new one, also where that was lost meanwhile."""
+        kept, self._idle_reader = self._idle_reader, None
+        if kept is not None:
+            try:
+                return self._begun(kept, reading, shared)
+            except StoreError:
+                if not kept.is_lost:
+                    raise
+        return self._begun(self._connect(), reading, shared)
+
+    def _begun(self, database: Database, reading: ExitStack, shared: str | None) -> Database:
         self._readers.add(database)
-        try:
-            with database.reading(shared):
-                schema.require_schema(database)
-                yield database
-        finally:
-            self._readers.discard(database)
-            if self._closed or self._idle_reader is not None or not database.is_idle:
-                database.close()
-            else:
-                self._idle_reader = database
+        with ExitStack() as beginning:
+            beginning.callback(self._keep, database)
+            beginning.enter_context(database.reading(shared))
+            reading.push(beginning.pop_all())
+        return database
+
+    def _keep(self, database: Database) -> None:
+        """Keep a connection that was read with, unless one is kept already."""
+        self._readers.discard(database)
+        if self._closed or self._idle_reader is not None or not database.is_idle:
+            database.close()
+        else:
+            self._idle_reader = database
 
     def _connected(self) -> Database:
         if self._opened is not None and self._opened.is_lost:
