@@ -12,6 +12,7 @@ from rich.table import Table
 from cicsc.report.assessment import listed
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
+from cicsc.report.moments import dated
 from cicsc.report.printable import counted, shortened, value_text
 from cicsc.report.store_models import (
     HistoryExport,
@@ -144,7 +145,7 @@ def _imported(tenant: TenantImport) -> Iterator[RenderableType]:
     done = f"{tenant.outcome}, {counted(tenant.events, 'event')}, {counted(tenant.snapshots, 'snapshot')}"
     yield Marked("ok" if tenant.ok else "FAILED", f"{value_text(tenant.tenant_id)}: {done}")
     if isinstance(tenant.error, dict):
-        yield Detail(str(tenant.error["message"]))
+        yield Detail(dated(str(tenant.error["message"])))
 
 
 def _rest(tenants: int) -> Iterator[RenderableType]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cicsc.operations.stored import opened_store
+from cicsc.store.records import RunPlan
 from e2e.shop import bundle, event, history, order, source, write
 from unit.cli.calling import Call
 
@@ -281,6 +283,20 @@ def test_import_locates_what_it_refuses(call: Call, filled: Path) -> None:
 
     assert said.code == 1
     assert "'bad.json' index 0 line 1 (tenant 'acme', type 'Order', id 'o1'): malformed event: seq" in said.err
+
+
+def test_import_tells_people_who_has_the_tenant_and_until_when(call: Call, shop: Path) -> None:
+    call("store-init", *STORE)
+    call("tenant-create", *STORE, "--tenant", "acme", "--bundle", "bundle.v0.json")
+    with opened_store("sqlite:///shop.db") as store:
+        store.runs.begin("acme", "a" * 32, RunPlan("import", "bob"), lease_s=60)
+
+    said = call("history-import", *STORE, "--events", "events.v0.json", "--tenant", "acme", "--summary", "always")
+
+    assert said.code == 1
+    assert " UTC" in said.err
+    assert re.search(r"\d{13}", said.err) is None
+    assert re.search(r"\d{13}", said.report["tenants"][0]["error"]["message"])
 
 
 def test_import_of_an_empty_file(call: Call, filled: Path) -> None:
