@@ -77,6 +77,32 @@ def test_path_of_a_role_does_not_mislead(store: PostgresStore, connect: Connect)
         assert misled._opened._connection.execute("show lock_timeout").fetchone() == ("5s",)
 
 
+def test_history_is_not_read_without_the_rows_that_a_policy_hides(
+    store: PostgresStore, desk: PostgresDesk, connect: Connect
+) -> None:
+    append(store, event())
+    owner = connect()
+    owner.execute("create role watched login; grant usage on schema cicsc to watched")
+    owner.execute(
+        "grant select on all tables in schema cicsc to watched; alter table cicsc.event enable row level security"
+    )
+
+    with PostgresStore(desk.server.url(desk.name, "watched")) as watched:
+        for look in (watched.head, lambda name: list(watched.streams(name))):
+            with pytest.raises(StoreError, match="row-level security policy") as caught:
+                look("t")
+            assert caught.value.code == "STORE_FORBIDDEN"
+
+    owner.execute("drop owned by watched; drop role watched")
+
+
+def test_checks_of_a_developer_do_not_stop_the_fence(store: PostgresStore) -> None:
+    with with_settings(store, **{"plpgsql.extra_errors": "all"}) as strict:
+        append(strict, event(), event(seq=2))
+
+    assert store.head("t").count == 2
+
+
 def test_database_that_is_frozen_is_only_read(store: PostgresStore, tmp_path: Path) -> None:
     append(store, event())
 
