@@ -74,6 +74,19 @@ def test_operator_does_all_but_make_the_schema(opened_as: As) -> None:
     assert check_store(store).ok
 
 
+def test_nobody_is_paused_for_a_run_whose_rights_are_missing(opened_as: As) -> None:
+    store = opened_as("cicsc_operator")
+    add(store, "t")
+    with psycopg.connect(opened_as(OWNER).shared_url, autocommit=True) as owner:
+        owner.execute("revoke insert, delete on cicsc.snapshot from cicsc_operator")
+
+    report = cut_over(store, "t", Order(target=V2, migration="to_2", operator="ann", execute=True))
+
+    assert (report.outcome, report.error["code"], report.boundaries.paused_at) == ("failed", "STORE_FORBIDDEN", None)
+    assert "lacks insert on cicsc.snapshot, delete on cicsc.snapshot" in report.error["message"]
+    assert ([run.kind for run in store.runs.of_tenant("t")], store.gate("t").owner) == (["import"], None)
+
+
 def test_reader_sees_all_and_changes_nothing(opened_as: As, tmp_path: Path) -> None:
     add(opened_as("cicsc_operator"), "t")
     store = opened_as("cicsc_reader")

@@ -6,7 +6,7 @@ from shlex import quote
 from types import MappingProxyType
 from typing import Final
 
-from cicsc.errors import FenceError, and_more
+from cicsc.errors import FenceError, StoreError, and_more
 from cicsc.history.model import StreamKey
 from cicsc.store.records import Gate, Run
 
@@ -91,6 +91,15 @@ def gate_lost(what: str, gate: Gate, owner: str, epoch: int) -> FenceError:
         "GATE_LOST",
         f"cannot {what} tenant {gate.tenant_id!r} as {owner!r} at epoch {epoch}: {found}, now is {gate.clock_ms}",
         hint=f"nothing was changed; migration-status --tenant {quote(gate.tenant_id)} tells how the tenant stands",
+    )
+
+
+def rights_missing(tenant_id: str, kind: str, missing: tuple[str, ...]) -> StoreError:
+    """Make the error for a run that could not be carried out, or not be taken back."""
+    return StoreError(
+        "STORE_FORBIDDEN",
+        f"cannot begin a {kind} of tenant {tenant_id!r}: this role lacks {', '.join(missing)}",
+        hint="nothing was changed; grant what is missing, or use a role that has it",
     )
 
 

@@ -18,7 +18,7 @@ from cicsc.store.encoding import RowsHasher
 from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_run, taken
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.records import BEFORE_SWITCH, Gate, Run, RunPlan, StagedEvents, Standing
-from cicsc.store.refusals import fence_changed, head_moved, run_held, run_lost, staging_differs
+from cicsc.store.refusals import fence_changed, head_moved, rights_missing, run_held, run_lost, staging_differs
 from cicsc.store.session import Session, Value
 from cicsc.store.views import read_gate, record
 
@@ -63,6 +63,10 @@ class RunHost(Protocol[Database]):
 
     def faults(self, database: Database) -> tuple[str, ...]:
         """Name what of the fence is not as installed, as `Store.fence_faults` does, in this transaction."""
+        ...
+
+    def missing_rights(self, database: Database) -> tuple[str, ...]:
+        """Name the rights without which a run fails after it has paused a tenant."""
         ...
 
 
@@ -124,11 +128,13 @@ class Runs(Generic[Database]):
     def begin(self, tenant_id: str, run_id: str, plan: RunPlan, *, lease_s: float) -> Run:
         """Take an open tenant for a run; writes go on. Waits for writes under way, so that the head is settled.
 
-        Raises RUN_HELD when another run has the tenant, RUN_ABANDONED when one has that is dead, and
-        GATE_HELD when an operator has paused it.
+        Raises RUN_HELD when another run has the tenant, RUN_ABANDONED when one has that is dead,
+        GATE_HELD when an operator has paused it, and STORE_FORBIDDEN where rights are missing.
         """
         lease = lease_ms(lease_s)
         with self._host.holding_gate("begin a run on", tenant_id) as database:
+            if plan.kind != "import" and (missing := self._host.missing_rights(database)):
+                raise rights_missing(tenant_id, plan.kind, missing)
             now = now_ms(database)
             names: dict[str, Value] = {"tenant_id": tenant_id, "run_id": run_id, "now_ms": now}
             if not database.run("take_gate", names):

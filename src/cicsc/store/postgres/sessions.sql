@@ -55,3 +55,13 @@ where l.locktype = 'advisory' and l.granted and l.mode = 'ShareLock' and l.pid <
         else pg_catalog.pg_has_role(r.oid, 'usage') or pg_catalog.pg_has_role('pg_signal_backend', 'usage')
     end
 order by a.xact_start;
+
+-- name: missing_rights
+-- What a run writes, and takes back where it fails.
+select n.privilege || ' on ' || n.name
+from (
+    values ('update', 'cicsc.tenant'), ('update', 'cicsc.gate'), ('insert', 'cicsc.cutover'), ('update', 'cicsc.cutover'),
+        ('insert', 'cicsc.audit'), ('insert', 'cicsc.event'), ('delete', 'cicsc.event'), ('insert', 'cicsc.snapshot'),
+        ('delete', 'cicsc.snapshot')
+) n (privilege, name)
+where not pg_catalog.has_table_privilege(n.name, n.privilege);

@@ -94,6 +94,9 @@ class PostgresStore(SqlStore[Database]):
     def faults(self, database: Database) -> tuple[str, ...]:
         return schema.fence_faults(database)
 
+    def missing_rights(self, database: Database) -> tuple[str, ...]:
+        return tuple(right for (right,) in database.all_rows("missing_rights"))
+
     # --------------------------------------------------------------------------------------- reading
 
     @contextmanager
