@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from cicsc.errors import StoreError
+from cicsc.store.check import check_store
 from cicsc.store.postgres.store import PostgresStore
 from conformance.store.history import add_tenant, append, event
 from conformance.store.postgres_desk import PostgresDesk
@@ -169,14 +170,14 @@ def test_positions_grow_in_the_order_of_events(store: PostgresStore, connect: Co
 
 def test_sequence_behind_the_events_is_found(store: PostgresStore, connect: Connect) -> None:
     append(store, event("1"), event("1", 2), event("1", 3))
-    assert store.fence_faults() == ()
+    assert "POSITIONS_BEHIND" not in check_store(store).counts
 
     connect().execute("alter sequence cicsc.event_position_seq restart")
 
-    (fault,) = store.fence_faults()
-    assert fault.startswith("the sequence cicsc.event_position_seq is at 0, behind position 3 of tenant 't'")
+    (found,) = (finding for finding in check_store(store).findings if finding.code == "POSITIONS_BEHIND")
+    assert found.message == "the sequence cicsc.event_position_seq is at 0, behind position 3 of tenant 't'"
     connect().execute("select setval('cicsc.event_position_seq', (select max(position) from cicsc.event))")
-    assert store.fence_faults() == ()
+    assert store.late_positions() == ()
 
 
 def test_schema_of_another_program_is_left_alone(desk: PostgresDesk, connect: Connect) -> None:

@@ -111,6 +111,11 @@ def _check(report: StoreCheckReport) -> Iterator[RenderableType]:
     for code, count in report.counts.items():
         yield Marked("FAILED", f"{code}: {count:,}")
         yield from listed((item.message for item in report.findings if item.code == code), count, FINDINGS_MAX)
+    if set(report.counts) == {"POSITIONS_BEHIND"}:
+        yield from next_step(
+            "stop the writers, and set the sequence to the largest position, as docs/postgresql.md has it"
+        )
+        return
     yield from next_step(
         "change nothing by hand; find out who wrote past the fence, then restore or export what is good"
     )

@@ -79,6 +79,9 @@ class SqlStore(Store, Generic[Database]):
     def faults(self, database: Database) -> tuple[str, ...]:
         """Name what of the fence is not as installed, in the transaction at hand."""
 
+    def late_positions(self) -> tuple[str, ...]:
+        return ()  # a file is copied whole
+
     def missing_rights(self, database: Database) -> tuple[str, ...]:  # noqa: ARG002 - who may write to a file, may do all
         return ()
 

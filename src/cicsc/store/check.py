@@ -21,6 +21,7 @@ from cicsc.store.protocol import Store, TenantReading
 
 StoreCode: TypeAlias = Literal[
     "FENCE_CHANGED",
+    "POSITIONS_BEHIND",
     "BUNDLE_UNREADABLE",
     "EVENT_UNREADABLE",
     "SEQUENCE_BROKEN",
@@ -68,6 +69,8 @@ def check_store(store: Store, tenants: Collection[str] = ()) -> StoreCheck:
     check = _Check(store)
     for fault in store.fence_faults():
         check.include(StoreFinding("FENCE_CHANGED", fault))
+    for fault in store.late_positions():
+        check.include(StoreFinding("POSITIONS_BEHIND", fault))
     names = sorted(set(tenants)) if tenants else [gate.tenant_id for gate in store.gates()]
     for tenant_id in names:
         with store.reading(tenant_id) as reading:

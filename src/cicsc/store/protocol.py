@@ -214,6 +214,10 @@ class Store(Protocol):
         """Name every object of the fence that is missing, disabled or not as this program installs it."""
         ...
 
+    def late_positions(self) -> tuple[str, ...]:
+        """Name the tenants whose next events would stand before their last ones, as in a copy of the rows alone."""
+        ...
+
     # ------------------------------------------------------------------------------ bundles and tenants
 
     def put_bundle(self, bundle: Bundle) -> None:

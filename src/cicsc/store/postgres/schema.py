@@ -151,10 +151,7 @@ def late_positions(database: Database) -> Iterator[str]:
     A copy of the rows alone leaves a database so, as logical replication makes it, for an upgrade of the server say.
     """
     for name, position, last in database.rows("late_positions"):
-        yield (
-            f"the sequence cicsc.event_position_seq is at {last}, behind position {position} of tenant {name!r}; "
-            "set it to the largest position with setval"
-        )
+        yield f"the sequence cicsc.event_position_seq is at {last}, behind position {position} of tenant {name!r}"
 
 
 def _require_supported(database: Database) -> None:

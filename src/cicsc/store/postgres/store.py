@@ -89,7 +89,11 @@ class PostgresStore(SqlStore[Database]):
 
     def fence_faults(self) -> tuple[str, ...]:
         with self.looking() as database:
-            return (*schema.fence_faults(database), *schema.late_positions(database))
+            return schema.fence_faults(database)
+
+    def late_positions(self) -> tuple[str, ...]:
+        with self.looking() as database:
+            return tuple(schema.late_positions(database))
 
     def faults(self, database: Database) -> tuple[str, ...]:
         return schema.fence_faults(database)
