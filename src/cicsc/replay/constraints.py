@@ -59,16 +59,16 @@ class ConstraintProgram:
 
 def compile_constraints(bundle: Bundle) -> ConstraintProgram:
     """Compile every constraint of a bundle, in the order of their ids."""
-    by_type: dict[str, tuple[SnapshotCheck, ...]] = {}
+    by_type: dict[str, list[SnapshotCheck]] = {}
     queries = []
     for _, constraint in sorted(bundle.constraints.items()):
         if isinstance(constraint, SnapshotConstraint):
             holds = compile_over_snapshot(constraint.expr, bundle.types[constraint.on_type])
             check = SnapshotCheck(constraint.id, constraint.on_type, constraint.expr, holds)
-            by_type[constraint.on_type] = (*by_type.get(constraint.on_type, ()), check)
+            by_type.setdefault(constraint.on_type, []).append(check)
         else:
             queries.append(_compile_query_check(constraint, bundle))
-    return ConstraintProgram(by_type, tuple(queries))
+    return ConstraintProgram({name: tuple(checks) for name, checks in by_type.items()}, tuple(queries))
 
 
 def _compile_query_check(constraint: QueryConstraint, bundle: Bundle) -> QueryCheck:

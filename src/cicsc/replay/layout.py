@@ -32,13 +32,13 @@ class Column:
 
 @dataclass(slots=True)
 class Layout:
-    """The columns of a row, by position.
+    """The columns of a row, each with its position.
 
     `open` layouts grow while expressions are compiled against them: whatever is read of the
     `observable` variables becomes a column. A closed one is complete; what it does not name reads as null.
     """
 
-    columns: list[Column] = field(default_factory=list)
+    columns: dict[Column, int] = field(default_factory=dict)
     open: bool = True
     observable: frozenset[str] = frozenset({"row", "attrs", "state"})
     aggregates: frozenset[str] = frozenset()
@@ -48,12 +48,9 @@ class Layout:
         if variable == "agg":
             return self.position("row", argument) if argument in self.aggregates else None
         column = Column(variable, argument)
-        if column in self.columns:
-            return self.columns.index(column)
-        if not self.open or variable not in self.observable:
-            return None
-        self.columns.append(column)
-        return len(self.columns) - 1
+        if self.open and variable in self.observable:
+            return self.columns.setdefault(column, len(self.columns))
+        return self.columns.get(column)
 
     def compile(self, node: Node) -> RowFunction:
         """Compile an expression over rows of this layout."""
@@ -71,4 +68,5 @@ class Layout:
 
 def named_layout(names: list[str], aggregates: frozenset[str] = frozenset()) -> Layout:
     """Return the closed layout of rows that a projection or a grouping makes."""
-    return Layout([Column("row", name) for name in names], open=False, aggregates=aggregates)
+    columns = {Column("row", name): position for position, name in enumerate(names)}
+    return Layout(columns, open=False, aggregates=aggregates)

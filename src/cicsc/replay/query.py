@@ -80,11 +80,11 @@ def _compile_join(query: Query, source: Join, types: Mapping[str, EntityType]) -
     """Compile a join: each side keeps its key first, then the columns that the pipeline reads of it."""
     joined = Layout(observable=frozenset({"row"}))
     steps = _compile_steps(query.pipeline, joined)
-    left_type, right_type = types[source.left], types[source.right]
+    names = columns_of(types[source.left]), columns_of(types[source.right])
     left, right = [Column("row", source.left_field)], [Column("row", source.right_field)]
     places = []
     for column in joined.columns:
-        side, field = _side_of(column, left_type, right_type)
+        side, field = _side_of(column, *names)
         kept = left if side == 0 else right
         kept.append(Column("row", field))
         places.append((side, len(kept) - 1))
@@ -95,15 +95,15 @@ def _compile_join(query: Query, source: Join, types: Mapping[str, EntityType]) -
     return QueryProgram(sources, (_arrange(places), *steps))
 
 
-def _side_of(column: Column, left: EntityType, right: EntityType) -> tuple[int, str]:
+def _side_of(column: Column, left: frozenset[str], right: frozenset[str]) -> tuple[int, str]:
     """Find which side a joined column stems from: ``left.f``, ``right.f`` or a bare name, left first."""
     name = column.argument or ""
     side, _, field = name.partition(".")
-    if side == "left" and field in columns_of(left):
+    if side == "left" and field in left:
         return 0, field
-    if side == "right" and field in columns_of(right):
+    if side == "right" and field in right:
         return 1, field
-    return (0, name) if name in columns_of(left) else (1, name)
+    return (0, name) if name in left else (1, name)
 
 
 def columns_of(entity_type: EntityType) -> frozenset[str]:
