@@ -5,47 +5,62 @@ A static check of two bundles and a migration; it needs no data. Every hole is n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from cicsc.bundle.place import SUGGESTION_NAMES_MAX
 from cicsc.errors import Problem
 from cicsc.expression import json_path, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from cicsc.bundle.model import Bundle, EntityType, Migration, Transform, TypeMigration
+
+    Misfit: TypeAlias = tuple[str, str, Collection[str]]
+    """A message, the name in it that is not there, and the names that are."""
+
+SUGGESTIONS_MAX: Final = 100
+"""Messages of one kind that suggest a name; two bundles of the largest size may differ in a hundred thousand."""
 
 
 def holes(source: Bundle, target: Bundle, migration: Migration) -> list[Problem]:
     """Return every hole of `migration` between two bundles, each with the path of the migration."""
     path = json_path("$.core_ir.migrations", migration.id)
-    messages: list[str] = []
+    found: list[Misfit] = []
     for name in sorted(source.types.keys() | migration.types.keys()):
-        messages.extend(_type_holes(name, source, target, migration.types.get(name)))
-    return [Problem(path, message) for message in messages]
+        found.extend(_type_holes(name, source, target, migration.types.get(name)))
+    return [Problem(path, message) for message in _suggesting(found)]
 
 
-def _type_holes(name: str, source: Bundle, target: Bundle, migration: TypeMigration | None) -> Iterator[str]:
+def _suggesting(found: Iterable[Misfit]) -> Iterator[str]:
+    """Yield the messages, the first of them with a close name, where there are few enough to look through."""
+    for number, (message, name, known) in enumerate(found):
+        is_sought = number < SUGGESTIONS_MAX and len(known) <= SUGGESTION_NAMES_MAX
+        yield f"{message}{suggestion(name, known)}" if is_sought else message
+
+
+def _type_holes(name: str, source: Bundle, target: Bundle, migration: TypeMigration | None) -> Iterator[Misfit]:
     before, after = source.types.get(name), target.types.get(name)
     if before is None:
-        yield f"entity type {name!r} does not exist in the source bundle{suggestion(name, source.types)}"
+        yield f"entity type {name!r} does not exist in the source bundle", name, source.types
     if after is None:
-        yield f"entity type {name!r} does not exist in the target bundle{suggestion(name, target.types)}"
+        yield f"entity type {name!r} does not exist in the target bundle", name, target.types
     if before is not None and after is not None:
         yield from _event_holes(before, after, migration)
         yield from _state_holes(before, after, migration)
 
 
-def _event_holes(before: EntityType, after: EntityType, migration: TypeMigration | None) -> Iterator[str]:
+def _event_holes(before: EntityType, after: EntityType, migration: TypeMigration | None) -> Iterator[Misfit]:
     transforms = {} if migration is None else migration.event_transforms
     for event_type in sorted(before.reducer.keys() | transforms.keys()):
         for emitted in emitted_types(event_type, transforms.get(event_type)):
             if emitted not in after.reducer:
                 how = "is carried over" if emitted == event_type else f"becomes {emitted!r}"
-                yield (
+                message = (
                     f"event type {event_type!r} of entity type {before.name!r} {how}, but the target's reducer does"
-                    f" not handle {emitted!r}{suggestion(emitted, after.reducer)}"
+                    f" not handle {emitted!r}"
                 )
+                yield message, emitted, after.reducer
 
 
 def emitted_types(event_type: str, transform: Transform | None) -> tuple[str, ...]:
@@ -59,56 +74,59 @@ def emitted_types(event_type: str, transform: Transform | None) -> tuple[str, ..
     return (transform.emits(event_type),)
 
 
-def _state_holes(before: EntityType, after: EntityType, migration: TypeMigration | None) -> Iterator[str]:
+def _state_holes(before: EntityType, after: EntityType, migration: TypeMigration | None) -> Iterator[Misfit]:
+    states = frozenset(after.states)
     state_map = {} if migration is None else migration.state_map
     for state in sorted({*before.states, *state_map}):
         mapped = state_map.get(state, state)
-        if mapped not in after.states:
+        if mapped not in states:
             how = f"is mapped to {mapped!r}, which" if state in state_map else "is not mapped and"
-            yield (
-                f"state {state!r} of entity type {before.name!r} {how} is no state of the target"
-                f"{suggestion(mapped, after.states)}"
-            )
+            yield f"state {state!r} of entity type {before.name!r} {how} is no state of the target", mapped, states
 
 
 def warnings(source: Bundle, target: Bundle, migration: Migration) -> list[Problem]:
     """Return what a migration mentions but its bundles do not have: no hole, but perhaps a typing error."""
     path = json_path("$.core_ir.migrations", migration.id)
-    messages: list[str] = []
+    messages = [*_suggesting(_unknown_to(source, migration)), *inverse_warnings(source, target, migration)]
+    return [Problem(path, message) for message in messages]
+
+
+def _unknown_to(source: Bundle, migration: Migration) -> Iterator[Misfit]:
     for name, changes in sorted(migration.types.items()):
         before = source.types.get(name)
-        if before is not None:
-            messages.extend(
-                f"event type {event_type!r} has a transform, but no reducer in entity type {name!r} of the source"
-                f"{suggestion(event_type, before.reducer)}"
-                for event_type in sorted(changes.event_transforms.keys() - before.reducer.keys())
+        if before is None:
+            continue
+        for event_type in sorted(changes.event_transforms.keys() - before.reducer.keys()):
+            what = f"event type {event_type!r} has a transform"
+            yield f"{what}, but no reducer in entity type {name!r} of the source", event_type, before.reducer
+        for state in sorted(changes.state_map.keys() - set(before.states)):
+            yield (
+                f"state {state!r} is mapped, but is no state of entity type {name!r} of the source",
+                state,
+                before.states,
             )
-            messages.extend(
-                f"state {state!r} is mapped, but is no state of entity type {name!r} of the source"
-                f"{suggestion(state, before.states)}"
-                for state in sorted(changes.state_map.keys() - set(before.states))
-            )
-    messages.extend(inverse_warnings(source, target, migration))
-    return [Problem(path, message) for message in messages]
 
 
 def inverse_warnings(source: Bundle | None, target: Bundle, migration: Migration) -> Iterator[str]:
     """Name what a declared inverse mentions but the bundles, the first of which may be unknown, do not have."""
+    return _suggesting(_misnamed(source, target, migration))
+
+
+def _misnamed(source: Bundle | None, target: Bundle, migration: Migration) -> Iterator[Misfit]:
     for name, changes in sorted((migration.inverse or {}).items()):
         if name not in migration.types:
-            near = suggestion(name, migration.types)
-            yield f"entity type {name!r} has an inverse, but the migration does not change it{near}"
+            message = f"entity type {name!r} has an inverse, but the migration does not change it"
+            yield message, name, migration.types
             continue
         before, after = None if source is None else source.types.get(name), target.types.get(name)
         for event_type, transform in sorted(changes.event_transforms.items()):
             if after is not None and event_type not in after.reducer:
-                yield (
-                    f"event type {event_type!r} has a transform in the inverse, but no reducer in entity type {name!r}"
-                    f" of the target{suggestion(event_type, after.reducer)}"
-                )
+                what = f"event type {event_type!r} has a transform in the inverse"
+                yield f"{what}, but no reducer in entity type {name!r} of the target", event_type, after.reducer
             for emitted in emitted_types(event_type, transform):
                 if before is not None and emitted not in before.reducer:
-                    yield (
+                    message = (
                         f"event type {event_type!r} becomes {emitted!r} in the inverse, which has no reducer in entity"
-                        f" type {name!r} of the source{suggestion(emitted, before.reducer)}"
+                        f" type {name!r} of the source"
                     )
+                    yield message, emitted, before.reducer

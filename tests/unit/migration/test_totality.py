@@ -1,9 +1,15 @@
 """Totality: every hole by its name."""
 
+import time
+
 import pytest
 
-from cicsc.migration.totality import emitted_types, holes, inverse_warnings, warnings
+from cicsc.bundle.place import SUGGESTION_NAMES_MAX
+from cicsc.migration.totality import SUGGESTIONS_MAX, emitted_types, holes, inverse_warnings, warnings
 from unit.migration.documents import bundles
+
+SECONDS_MAX = 20
+"""Many times what it takes, and a part of what comparing each name with each takes."""
 
 
 def found(migration=None, change_target=None, change_source=None):
@@ -144,3 +150,40 @@ def test_a_type_of_nearly_the_same_name_is_suggested():
         found(change_source=misspell)[0]
         == "entity type 'Account' does not exist in the source bundle, did you mean 'Acount'?"
     )
+
+
+def with_states(core, count):
+    core["types"]["Account"] |= {"states": [f"s{number}" for number in range(count)], "initial_state": "s0"}
+    core["types"]["Account"]["reducer"] = {name: [] for name in core["types"]["Account"]["reducer"]}
+
+
+def with_event_types(core, prefix, count):
+    core["types"]["Account"]["reducer"] |= {f"{prefix} {number}": [] for number in range(count)}
+
+
+def test_two_bundles_of_the_largest_size_are_compared_in_time_that_grows_with_them():
+    began = time.process_time()
+    before = bundles(
+        {"state_map": {}}, lambda core: with_states(core, 100_000), lambda core: with_states(core, 100_000)
+    )
+    assert holes(*before) == []
+    assert time.process_time() - began < SECONDS_MAX
+
+
+def test_where_much_differs_names_are_suggested_for_the_first_holes_only():
+    began = time.process_time()
+    messages = found(
+        change_target=lambda core: with_event_types(core, "thing", 150),
+        change_source=lambda core: with_event_types(core, "think", 5_000),
+    )
+    assert len(messages) == 5_000
+    assert ["did you mean" in message for message in messages] == [True] * SUGGESTIONS_MAX + [False] * 4_900
+    assert time.process_time() - began < SECONDS_MAX
+
+
+def test_among_very_many_names_no_close_one_is_sought():
+    (message,) = found(
+        change_target=lambda core: with_event_types(core, "thing", SUGGESTION_NAMES_MAX),
+        change_source=lambda core: with_event_types(core, "think", 1),
+    )
+    assert "did you mean" not in message
