@@ -6,6 +6,7 @@ Opening, size and decoding are settled here, everything about the content in `ch
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
 from cicsc.decoding import decode_json
-from cicsc.errors import BundleError, InputError, system_reason
+from cicsc.errors import BundleError, InputError, UsageError, system_reason
 
 BUNDLE_BYTES_MAX: Final = 8 * 2**20
 """Bytes of a bundle's JSON text. Bundles are written by people; the largest seen are some hundred kilobytes."""
@@ -25,8 +26,8 @@ def load_bundle(source: str | Path | bytes | Mapping[str, object] | Bundle) -> B
     """Return the bundle that `source` holds.
 
     A string or a path names a file of JSON text, bytes are such text, a mapping is the decoded
-    document; a bundle is returned as it is. Raises InputError where there is no JSON to be had, and
-    BundleError, which lists every problem, where the document is no valid bundle.
+    document; a bundle is returned as it is. Raises UsageError for any other source, InputError where there
+    is no JSON to be had, and BundleError, which lists every problem, where the document is no valid bundle.
     """
     if isinstance(source, Bundle):
         return source
@@ -46,6 +47,17 @@ def _named_bytes(source: str | Path | bytes | Mapping[str, object]) -> tuple[str
         origin, data = "the given text", source
     elif isinstance(source, Mapping):
         origin, data = "the given mapping", _encoded(source)
+    elif not isinstance(source, str | os.PathLike):
+        raise UsageError(
+            "SOURCE_UNKNOWN",
+            f"cannot read a bundle from {type(source).__name__}: expected a path, JSON text as bytes, or a mapping",
+        )
+    elif str(source).lstrip().startswith("{") and str(source).rstrip().endswith("}"):
+        raise UsageError(
+            "SOURCE_UNKNOWN",
+            "cannot read a bundle from a string of JSON text: expected the path of a file",
+            hint="give the text as bytes, or decoded, as a mapping",
+        )
     else:
         origin, data = f"bundle {str(source)!r}", _file_bytes(Path(source))
     if len(data) > BUNDLE_BYTES_MAX:

@@ -76,10 +76,12 @@ def peak_rss_bytes() -> int:
 def worker_count(workers: int | None) -> int:
     """Return how many processes are to work: by default one for each core, where processes can be forked.
 
-    Raises UsageError for a number below 1.
+    Raises UsageError for anything but a whole number from 1.
     """
-    if workers is not None and workers < 1:
-        raise UsageError("INVALID_VALUE", f"workers is {workers}, expected at least 1", hint="name a number from 1")
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise UsageError(
+            "INVALID_VALUE", f"workers is {workers!r}, expected a whole number from 1", hint="name a number from 1"
+        )
     if is_worker():
         return 1
     return workers or (cores() if forks_safely() else 1)

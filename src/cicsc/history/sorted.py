@@ -19,6 +19,7 @@ from cicsc.history.intake import Intake
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.merging import MergedStream
 from cicsc.history.model import Event, EventList, StreamKey
+from cicsc.history.names import require_names
 from cicsc.history.opening import open_input
 from cicsc.history.runs import EXTRA_KEY, Run, decode_records
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter
@@ -114,6 +115,8 @@ def open_history(
             "SOURCE_UNKNOWN",
             f"cannot read a history from {type(source).__name__}: expected a path or an iterable of events",
         )
+    if tenants is not None:
+        require_names(tenants)
     sorter = Sorter(memory_bytes_max, temporary_folder, progress=progress)
     intake = Intake(sorter, tenants, progress)
     size = _size_of(source) if isinstance(source, str | Path) else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec import UNSET, UnsetType
 
@@ -18,9 +18,11 @@ from cicsc.engine.inprocess import SortedStreams
 from cicsc.engine.workers import migrate_shared
 from cicsc.errors import BundleError, UsageError
 from cicsc.expression import suggestion
+from cicsc.history.names import require_names
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
 from cicsc.migration.totality import holes, warnings
+from cicsc.operations.arguments import Equivalence, require_equivalence, require_view
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import StoreSource, require_digest, require_tenants
 from cicsc.operations.stored import StoredHistory, named, opened_with
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
     from cicsc.operations.sources import BundleSource, HistorySource
     from cicsc.operations.stored import Held
     from cicsc.replay.snapshot import Snapshot
-
-Equivalence = Literal["final", "every-event"]
 
 PROBLEMS_MAX = 100
 """Problems of a document listed in a report; their number is exact."""
@@ -143,7 +143,7 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
     Raises UsageError for a call that contradicts itself, InputError for an input that cannot be
     decoded and WorkError where the work could not be done.
     """
-    require_digest(call.expected_hash)
+    _require_call(call)
     engine = call.chosen_engine()
     if isinstance(call.events, StoreSource):
         # Digests are asked for where heads are recorded with them.
@@ -151,6 +151,14 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
             assert isinstance(history, StoredHistory)
             return _assess(_informed(call, history), outputs)
     return _assess(call, outputs)
+
+
+def _require_call(call: Call) -> None:
+    require_digest(call.expected_hash)
+    require_view(call.now, call.actor)
+    require_equivalence(call.equivalence)
+    require_names(call.tenants)
+    require_names(call.accept_source_violations, "accept_source_violations")
 
 
 def _informed(call: Call, history: StoredHistory) -> Call:

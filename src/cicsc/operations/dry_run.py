@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from cicsc.engine.choice import EngineName
-    from cicsc.operations.assess import Equivalence
+    from cicsc.operations.arguments import Equivalence
     from cicsc.operations.sources import BundleSource, HistorySource
 
 

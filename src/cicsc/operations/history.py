@@ -12,6 +12,7 @@ from cicsc.engine.choice import chosen_engine
 from cicsc.engine.workers import migrate_shared
 from cicsc.errors import BundleError
 from cicsc.migration.plan import NOTHING, compile_judgement
+from cicsc.operations.arguments import require_view
 from cicsc.operations.assess import problem_check, reported
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import require_digest, require_tenants
@@ -47,6 +48,7 @@ def verify_history(
     unless another is given. Raises InputError for an input that cannot be decoded.
     """
     require_digest(expected_hash)
+    require_view(now, actor)
     chosen = chosen_engine(engine, workers=workers, spark_master=spark_master)
     loaded, bundle_check = (None, None) if bundle is None else _load(bundle)
     with opened_with(chosen, events, tenants, progress=progress) as history:

@@ -17,6 +17,7 @@ from msgspec import UNSET
 from cicsc.canonical import LeafHasher, RootHasher
 from cicsc.errors import CicscError, FenceError, HistoryError, RefusedError, StoreError, WorkError, and_more
 from cicsc.history.integrity import FindingsTally, checked_sequence
+from cicsc.history.names import wanted_names
 from cicsc.history.sorted import open_history
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
@@ -63,7 +64,7 @@ def import_history(
     with opened_store(store) as opened:
         for _ in opened.gates():  # a store that cannot be used is told before a long history is read
             break
-        with open_history(events, tenants=frozenset(tenants) or None, progress=progress) as history:
+        with open_history(events, tenants=wanted_names(tenants), progress=progress) as history:
             survey = _Survey(history)
             require_tenants(tenants, survey.tenants)
             if not survey.tenants:

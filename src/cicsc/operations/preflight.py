@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from cicsc.engine.choice import EngineName
-    from cicsc.operations.assess import Equivalence
+    from cicsc.operations.arguments import Equivalence
     from cicsc.operations.sources import BundleSource, HistorySource
     from cicsc.report.models import Preflight
 

@@ -11,6 +11,7 @@ from cicsc.engine.workers import pays_to_share
 from cicsc.errors import HistoryError, UsageError, and_more
 from cicsc.history.integrity import FindingsTally, checked_sequence
 from cicsc.migration.tally import Tally
+from cicsc.operations.arguments import require_entity
 from cicsc.operations.sources import StoreSource, require_tenants
 from cicsc.operations.stored import StoredHistory, opened_history
 from cicsc.progress import SILENT, Progress
@@ -71,6 +72,8 @@ def replay_history(
     for each core; they are ended when the iterator is closed. Raises HistoryError, after all
     snapshots, where events are not intact or have no reducer, or where `entity` does not exist.
     """
+    if entity is not None:
+        require_entity(entity)
     loaded = None if bundle is None else load_bundle(bundle)
     if loaded is None and not isinstance(events, StoreSource):
         raise UsageError("MISSING_FLAG", "the bundle to replay with is not given", hint="give it with --bundle")

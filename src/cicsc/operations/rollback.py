@@ -16,6 +16,7 @@ from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import undo_history
 from cicsc.errors import and_more
 from cicsc.expression import suggestion
+from cicsc.history.names import wanted_names
 from cicsc.history.output import event_writer
 from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
@@ -71,7 +72,7 @@ def rollback(
         reason = f"migration {migration!r} is not in the target bundle{near}"
         return _refused(migration, before, [reason], hint="name a migration of the --to bundle in --migration")
     misnamed = misnamed_inverse(before, after, found)
-    return _roll_back(found, before, events, path, frozenset(tenants) or None, expected_hash, progress, misnamed)
+    return _roll_back(found, before, events, path, wanted_names(tenants), expected_hash, progress, misnamed)
 
 
 def _roll_back(

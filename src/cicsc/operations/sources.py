@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cicsc.bundle.model import Bundle
 from cicsc.errors import UsageError
-from cicsc.expression import quoted, suggestion
+from cicsc.expression import describe, quoted, suggestion
 from cicsc.history.model import Event
 from cicsc.history.output import same_file
 from cicsc.store import open_store
@@ -66,10 +66,11 @@ def require_tenants(wanted: Collection[str], found: Collection[str]) -> None:
 
 def require_digest(expected_hash: str | None) -> None:
     """Raise UsageError where an expected digest is none."""
-    if expected_hash is not None and not _DIGEST.fullmatch(expected_hash):
+    if expected_hash is not None and not (isinstance(expected_hash, str) and _DIGEST.fullmatch(expected_hash)):
+        found = quoted(expected_hash) if isinstance(expected_hash, str) else describe(expected_hash)
         raise UsageError(
             "INVALID_VALUE",
-            f"--expected-hash is no digest: expected 64 hexadecimal digits, found {quoted(expected_hash)}",
+            f"--expected-hash is no digest: expected 64 hexadecimal digits, found {found}",
             hint="history-verify prints the digest of a history",
         )
 

@@ -21,6 +21,7 @@ from cicsc.errors import StoreError, UnknownTenantError, UsageError
 from cicsc.expression import suggestion
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.model import EventList
+from cicsc.history.names import wanted_names
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.history.sorted import SortedHistory
 from cicsc.operations.sources import StoreSource
@@ -270,7 +271,7 @@ def opened_history(
     history of a store; `progress` is told of the reading, and of streams as they are taken.
     """
     if not isinstance(events, StoreSource):
-        with open_shared(events, tenants=frozenset(tenants) or None, workers=workers, progress=progress) as history:
+        with open_shared(events, tenants=wanted_names(tenants), workers=workers, progress=progress) as history:
             yield history
         return
     if tenants:
@@ -307,7 +308,7 @@ def opened_with(
         )
     from cicsc.engine.spark.history import open_spark  # noqa: PLC0415 (rarely needed)
 
-    wanted = frozenset(tenants) or None
+    wanted = wanted_names(tenants)
     with open_spark(events, tenants=wanted, master=engine.master, progress=progress) as distributed:
         yield distributed
 

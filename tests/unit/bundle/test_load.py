@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cicsc.bundle.load import BUNDLE_BYTES_MAX, load_bundle
-from cicsc.errors import BundleError, InputError
+from cicsc.errors import BundleError, InputError, UsageError
 from unit.bundle.documents import bundle, changed
 
 if TYPE_CHECKING:
@@ -158,3 +158,10 @@ def test_load_bundle_raises_every_problem() -> None:
         "the given mapping is not a valid bundle: $.core_ir.slas: expected an object, found null"
         " (the first of 2 problems)"
     )
+
+
+def test_load_bundle_tells_what_is_no_source_of_a_bundle() -> None:
+    with pytest.raises(UsageError, match="cannot read a bundle from int: expected a path"):
+        load_bundle(5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="from a string of JSON text: expected the path of a file"):
+        load_bundle(' {"core_ir": {}}\n')

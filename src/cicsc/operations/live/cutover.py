@@ -28,7 +28,7 @@ from cicsc.store.records import RunPlan
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
     from cicsc.history.rows import RowWriter
-    from cicsc.operations.assess import Equivalence
+    from cicsc.operations.arguments import Equivalence
     from cicsc.operations.stored import TenantHistory
     from cicsc.progress import Progress
     from cicsc.report.live.models import Outcome

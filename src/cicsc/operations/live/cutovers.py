@@ -16,6 +16,8 @@ from msgspec import UNSET
 
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import CicscError, UsageError, WorkError
+from cicsc.history.names import require_names
+from cicsc.operations.arguments import require_equivalence, require_view
 from cicsc.operations.live.binding import read_approval
 from cicsc.operations.live.crew import Crew
 from cicsc.operations.live.cutover import Order, TenantCutover, cut_over, describe
@@ -27,7 +29,7 @@ from cicsc.store import open_store
 from cicsc.store.lease import lease_ms
 
 if TYPE_CHECKING:
-    from cicsc.operations.assess import Equivalence
+    from cicsc.operations.arguments import Equivalence
     from cicsc.operations.sources import BundleSource
     from cicsc.store.protocol import Store
 
@@ -80,6 +82,11 @@ def cutover_pause_migrate_resume(
     also a signal, is told in its report. Raises BundleError and InputError for the inputs, UsageError for the call.
     """
     _require_call(store, parallel, lease_s, max_pause_s)
+    require_view(now, actor)
+    require_equivalence(equivalence)
+    require_names(accept_source_violations, "accept_source_violations")
+    if tenants is not None:
+        require_names(tenants)
     order = Order(
         target=load_bundle(target),
         migration=migration,

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from cicsc.durable import whole_file
 from cicsc.errors import UnknownTenantError
+from cicsc.history.names import require_names
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import pause_ms
 from cicsc.operations.sources import guard_outputs
@@ -34,6 +35,7 @@ def tenant_status(
 
     Raises UNKNOWN_TENANT, UsageError where the file is one of the store's, and WorkError where it cannot be written.
     """
+    require_names(tenants)
     if metrics_out is not None:
         guard_outputs(store.files, {"--metrics-out": Path(metrics_out)})
     standings = [*_standings(store, tenants)]
