@@ -8,7 +8,7 @@ that cannot be decoded is an error, with its place; a value that is no event is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from sys import intern
 from typing import Final
@@ -16,15 +16,13 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from cicsc.canonical import EVENT_FIELDS
 from cicsc.decoding import decode_value, exceeds_cheap_bounds
-from cicsc.errors import InputError
 from cicsc.history.array import array_batches
+from cicsc.history.given import given_value
 from cicsc.history.integrity import FindingsTally, malformed_event
 from cicsc.history.lines import line_batches
-from cicsc.history.model import Event, StreamKey, event_fields, event_from_value, stream_key
+from cicsc.history.model import Event, StreamKey, event_from_value, stream_key
 from cicsc.history.opening import OpenInput
-from cicsc.history.plain import plain_value
 from cicsc.history.runs import EXTRA_KEY, decode_record, decode_records, encode_record, encode_records
 from cicsc.history.sorting import Sorter
 from cicsc.history.texts import Lines, TextBatch
@@ -84,7 +82,7 @@ class Intake:
 
     def read_values(self, values: Iterable[object]) -> None:
         """Read events, or mappings of their fields, from memory; raises InputError for what JSON cannot say."""
-        self.take_values((f"index {index}", _value(item, f"index {index}")) for index, item in enumerate(values))
+        self.take_values((f"index {index}", given_value(item, f"index {index}")) for index, item in enumerate(values))
 
     def take_values(self, values: Iterator[tuple[str, object]]) -> None:
         """Take in decoded values, each with its place; what is no event is a finding."""
@@ -256,14 +254,3 @@ def _compacted(text: bytes) -> Event | None:
         return event if event.extra is UNSET and encode_record(event) == compact else None
     except _UNDECODED:
         return None
-
-
-def _value(item: object, origin: str) -> object:
-    """Return what an item of a caller's iterable would be, had it been decoded."""
-    if isinstance(item, Event):
-        if item.extra is not UNSET and not item.extra.keys().isdisjoint(EVENT_FIELDS):
-            raise InputError(
-                "VALUE_NOT_JSON", f"cannot read {origin}: an extra field has the name of a field of events"
-            )
-        return plain_value(event_fields(item), origin)
-    return plain_value(dict(item) if isinstance(item, Mapping) else item, origin)

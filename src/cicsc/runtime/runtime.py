@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from cicsc.errors import FenceError, HistoryError, StoreError, UsageError
+from cicsc.history.given import given_events
 from cicsc.history.model import Event, StreamKey
 from cicsc.replay.fold import Fold
 from cicsc.replay.snapshot import Snapshot
@@ -108,10 +109,10 @@ class Runtime:
         """Write events that were made elsewhere into the active generation, and keep the snapshots they lead to.
 
         The events of a stream come in the order of seq. Guards and constraints are not asked. Returns
-        the snapshot of each stream, in the order in which the streams first came. Raises FenceError, with
-        nothing written, and UsageError TOO_MANY_EVENTS.
+        the snapshot of each stream, in the order in which the streams first came. With nothing written raises
+        FenceError, UsageError TOO_MANY_EVENTS, and InputError for what could not be read again as it is.
         """
-        held = list(_bounded(events))
+        held = list(given_events(_bounded(events)))
         return self._with_application(
             tenant_id, lambda transaction, application: _append(transaction, application, held)
         )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import msgspec
 import pytest
 
-from cicsc.errors import CicscError, UsageError
+from cicsc.errors import CicscError, InputError, UsageError
 from cicsc.history.model import Event
 from cicsc.runtime import CommandResult, Runtime
 from cicsc.runtime import runtime as module
@@ -84,3 +88,42 @@ def test_too_many_events(store: Store, runtime: Runtime, monkeypatch: pytest.Mon
 
     assert caught.value.code == "TOO_MANY_EVENTS"
     assert store.head("t").count == 0
+
+
+def nested(levels: int) -> object:
+    value: object = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"payload": {"amount": float("nan")}}, "at 'payload.amount': expected a finite number, found nan"),
+        ({"payload": {"amount": nested(127)}}, "expected at most 128 levels of nesting"),
+        ({"payload": {"amount": 10**1000}}, "expected an integer of at most 1000 digits"),
+        ({"payload": [1]}, "payload: expected an object, found an array"),
+        ({"actor_id": "\ud800"}, "expected surrogates in pairs"),
+        ({"ts": "5"}, "ts: expected an integer of at most 64 bits, found a string"),
+        ({"extra": {"seq": 7}}, "an extra field has the name of a field of events"),
+        ({"extra": [7]}, "its extra fields are no object"),
+    ],
+    ids=repr,
+)
+def test_what_could_not_be_read_again_is_not_written(
+    store: Store, runtime: Runtime, account: CommandResult, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(told)):
+        runtime.append("t", [event("1", 2), msgspec.structs.replace(event("1", 3), **changes)])
+
+    assert stored(store) == list(account.events)
+
+
+def test_what_is_written_is_what_was_given_then(store: Store, runtime: Runtime, account: CommandResult) -> None:
+    given = event("1", 2)
+    given.payload["deep"] = nested(126)
+    runtime.append("t", [given])
+
+    assert stored(store)[1:] == [given]
+    assert check_store(store).ok
