@@ -10,7 +10,7 @@ from typing import Any
 from oracle.digest import Event, Key, history_digest, streams
 from oracle.expression import Environment, interpret
 from oracle.replay import Document, Snapshot, event_environment, snapshot_environment, steps, types_of
-from oracle.values import equal, truth
+from oracle.values import PAYLOAD_VALUE_DEPTH_MAX, equal, levels, truth
 
 Position = tuple[str, str, str, int, int | None]
 Body = Mapping[str, Any]
@@ -64,7 +64,8 @@ def mapped_payload(transform: Body, event: Event, env: Mapping[str, Any]) -> obj
     mapping = transform.get("payload_map")
     if not mapping:
         return event["payload"]
-    return {key: interpret(node, env) for key, node in mapping.items()}
+    values = {key: interpret(node, env) for key, node in mapping.items()}
+    return {key: None if levels(value) > PAYLOAD_VALUE_DEPTH_MAX else value for key, value in values.items()}
 
 
 def transform_stream(body: Body | None, events: Iterable[Event]) -> tuple[list[Event], list[tuple[int, list[int]]]]:

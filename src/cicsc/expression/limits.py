@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from cicsc.decoding import MAX_NESTING
+
 DEPTH_MAX: Final = 64
 """Levels of nesting in one expression."""
 
@@ -25,6 +27,9 @@ INTEGER_LIMIT: Final = 10**INTEGER_DIGITS_MAX
 
 VALUE_DEPTH_MAX: Final = 100
 """Levels of nesting in a value that an expression builds; deeper ones overflow to null."""
+
+PAYLOAD_VALUE_DEPTH_MAX: Final = MAX_NESTING - 2
+"""Levels of nesting in a value of a payload, which with its event around it must be text that can be read again."""
 
 VALUE_WEIGHT_MAX: Final = 100_000
 """Nodes in a value that an expression builds, where text counts for more than one node."""

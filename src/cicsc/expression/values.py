@@ -13,7 +13,13 @@ from math import isfinite, trunc
 from typing import TYPE_CHECKING, TypeGuard
 
 from cicsc.canonical import canonical_bytes
-from cicsc.expression.limits import CHARACTERS_PER_WEIGHT, INTEGER_LIMIT, VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX
+from cicsc.expression.limits import (
+    CHARACTERS_PER_WEIGHT,
+    INTEGER_LIMIT,
+    PAYLOAD_VALUE_DEPTH_MAX,
+    VALUE_DEPTH_MAX,
+    VALUE_WEIGHT_MAX,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -252,6 +258,22 @@ def lookup(environment: Mapping[str, object], name: str, field: str) -> object:
 def bounded(value: object) -> object:
     """Return `value`, or null where it is deeper or heavier than an expression may build."""
     return value if _weight(value, VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX) >= 0 else None
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Tell whether a value nests deeper than so many levels."""
+    if type(value) is list:
+        items: object = value
+    elif type(value) is dict:
+        items = value.values()
+    else:
+        return False
+    return levels == 0 or any(is_deeper(item, levels - 1) for item in items)  # type: ignore[attr-defined]
+
+
+def payload_value(value: object) -> object:
+    """Return `value`, or null where it is deeper than an event may hold it in its payload."""
+    return None if is_deeper(value, PAYLOAD_VALUE_DEPTH_MAX) else value
 
 
 def _weight(value: object, depth: int, left: int) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cicsc.expression import FunctionBuilder
+from cicsc.expression import FunctionBuilder, reads
+from cicsc.expression.values import path_steps, payload_value
 from cicsc.replay.reducers import event_variable
 
 if TYPE_CHECKING:
@@ -104,8 +105,15 @@ def _compile_payload(payload_map: Mapping[str, Node] | None) -> PayloadFunction 
     builder = FunctionBuilder(_PARAMETERS, _event_only)
     before = builder.keep_repeated(list(payload_map.values()))
     keys: list[ast.expr | None] = [builder.constant(key) for key in payload_map]
-    made = ast.Dict(keys, [builder.expression(node) for node in payload_map.values()])
+    made = ast.Dict(keys, [_payload_value(builder, node) for node in payload_map.values()])
     return builder.build_expression(made, before)
+
+
+def _payload_value(builder: FunctionBuilder, node: Node) -> ast.expr:
+    """Lower a value of a payload; the whole payload of an event that nests as deep as it may does not fit into one."""
+    value, found = builder.expression(node), reads([node])
+    paths = (*found.of("e_payload"), *found.of("payload"))
+    return value if all(map(path_steps, paths)) else builder.call(payload_value, value)
 
 
 def _may_make_float(node: object) -> bool:

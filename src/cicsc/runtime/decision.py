@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cicsc.errors import CommandError
+from cicsc.expression.limits import PAYLOAD_VALUE_DEPTH_MAX
+from cicsc.expression.values import is_deeper
 from cicsc.history.model import Event
 from cicsc.replay.fold import Fold
 from cicsc.runtime.inputs import checked_input
@@ -47,7 +49,7 @@ def decide(
     """Return the events of a command on an entity that stands at `last_seq`, and apply them to its fold.
 
     Guard and payloads see the entity as it was before. Raises CommandInputError, and CommandError when
-    the guard is not true or a constraint would not hold afterwards.
+    the guard is not true, a payload could not be read again or a constraint would not hold afterwards.
     """
     _, entity_type, entity_id = request.key
 
@@ -58,6 +60,9 @@ def decide(
     if not command.guard(*arguments):
         raise _guard_refused(request, fold.state)
     payloads = [emitted.payload(*arguments) for emitted in command.emits]
+    for emitted, payload in zip(command.emits, payloads, strict=True):
+        if is_deeper(payload, PAYLOAD_VALUE_DEPTH_MAX + 1):
+            raise _payload_too_deep(request, emitted.event_type)
     events = tuple(
         Event(*request.key, last_seq + number, emitted.event_type, payload, now, request.actor)
         for number, (emitted, payload) in enumerate(zip(command.emits, payloads, strict=True), start=1)
@@ -79,6 +84,15 @@ def _guard_refused(request: Request, state: str) -> CommandError:
         "GUARD_REFUSED",
         f"command {request.command!r} is refused for {request.key!r} in state {state!r}: its guard is not true",
         hint="nothing was written; a guard may ask for the state, the input, and who sends the command",
+    )
+
+
+def _payload_too_deep(request: Request, event_type: str) -> CommandError:
+    return CommandError(
+        "PAYLOAD_TOO_DEEP",
+        f"command {request.command!r} is refused for {request.key!r}: expected at most {PAYLOAD_VALUE_DEPTH_MAX} "
+        f"levels of nesting in a value of a payload, found more in that of {event_type!r}",
+        hint="nothing was written; an event of more levels could not be read again",
     )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from cicsc.errors import CicscError, CommandError, CommandInputError, FenceError, HistoryError, InputError, UsageError
 from cicsc.history.model import Event
+from cicsc.operations.export_history import export_history
+from cicsc.operations.history import verify_history
+from cicsc.operations.sources import StoreSource
 from cicsc.replay.snapshot import Snapshot
 from cicsc.runtime import CommandResult, Runtime
 from cicsc.store.check import check_store
@@ -254,3 +258,17 @@ def test_guards_and_payloads_see_shadows_as_attributes(store: Store, runtime: Ru
     deposit(runtime, 4, tenant_id="u")
 
     assert runtime.execute("u", "Account", "1", "again", {}, actor="ann").snapshot.attrs["balance"] == 8
+
+
+def test_payload_that_could_not_be_read_again(store: Store, runtime: Runtime, tmp_path: Path) -> None:
+    deepest: object = 0
+    for _ in range(126):
+        deepest = [deepest]
+    runtime.execute("t", "Account", "1", "open", {"owner": deepest}, actor="ann")
+    error = refused(lambda: runtime.execute("t", "Account", "2", "open", {"owner": [deepest]}, actor="ann"))
+
+    assert (type(error), error.code) == (CommandError, "PAYLOAD_TOO_DEEP")
+    assert "expected at most 126 levels of nesting in a value of a payload" in error.message
+    assert count_of(store) == (1, 2)
+    export_history(StoreSource(store, ["t"]), tmp_path / "t.jsonl")
+    assert verify_history(tmp_path / "t.jsonl").ok

@@ -2,6 +2,7 @@
 
 import pytest
 
+import cicsc
 from cicsc.migration.transform import compile_rules, successors
 from unit.migration.documents import bundles, event, lit, payload
 
@@ -47,3 +48,32 @@ def test_environment_of_a_payload_map(name, argument, expected):
 def test_an_event_type_without_a_rule_keeps_type_and_payload():
     assert become({}, event(1, "other", {"a": 1})) == [("other", {"a": 1})]
     assert compile_rules(None) == {}
+
+
+def nested(levels):
+    value = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("variable", ["payload", "e_payload"])
+def test_a_payload_inside_a_payload_is_null_where_it_could_not_be_read_again(variable):
+    whole = {"coalesce": [{"var": {variable: {"path": "."}}}]}
+    for levels, expected in ((125, {"note": nested(125)}), (126, None)):
+        source_event = event(1, "paid", {"note": nested(levels)})
+        ((_, made),) = become({"payload_map": {"was": whole, "note": payload("note")}}, source_event)
+        assert made == {"was": expected, "note": nested(levels)}
+
+
+def without_ops(core):
+    core["types"]["Account"]["reducer"]["paid"] = []
+
+
+def test_what_a_migration_writes_can_be_read(tmp_path):
+    transforms = {"opened": {"emit_as": "account_opened"}, "paid": {"payload_map": {"was": payload("")}}}
+    source, target, _ = bundles({"event_transforms": transforms | {"pinged": {"drop": True}}}, without_ops, without_ops)
+    history = [event(1, "opened"), event(2, "paid", {"note": nested(126)})]
+    report = cicsc.dry_run(source, target, history, "m", out_events=tmp_path / "out.jsonl")
+    assert report.ok
+    assert cicsc.verify_history(tmp_path / "out.jsonl").digest == report.artifact.migrated_digest
