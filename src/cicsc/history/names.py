@@ -25,3 +25,12 @@ def wanted_names(tenants: Collection[str]) -> frozenset[str] | None:
     """Return the tenants that a call restricts a history to, None where it names none and so wants all."""
     require_names(tenants)
     return frozenset(tenants) or None
+
+
+def require_some_or_all(tenants: Collection[str] | None) -> None:
+    """Raise UsageError unless `tenants` names at least one, or is None, which means all."""
+    if tenants is None:
+        return
+    require_names(tenants)
+    if not tenants:
+        raise UsageError("NO_TENANTS", "expected the names of tenants, or None for all, found an empty list")

@@ -13,7 +13,7 @@ from cicsc.engine.choice import worker_count
 from cicsc.errors import UsageError
 from cicsc.history.model import known_plain
 from cicsc.history.output import event_writer
-from cicsc.operations.sources import guard_outputs
+from cicsc.operations.sources import StoreSource, guard_outputs
 from cicsc.operations.stored import StoredHistory, opened_history
 from cicsc.progress import SILENT, Progress
 from cicsc.report.store_models import HistoryExport, TenantExport
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import RowWriter
-    from cicsc.operations.sources import StoreSource
 
 _WRITTEN_AT_ONCE: Final = 1_000
 """Events handed to the writer at once."""
@@ -52,6 +51,12 @@ def export_history(
     store on PostgreSQL, by default one for each core; the file is the same for any number. Raises UsageError,
     StoreError and WorkError.
     """
+    if not isinstance(source, StoreSource):
+        raise UsageError(
+            "SOURCE_UNKNOWN",
+            f"cannot export from {type(source).__name__}: expected a StoreSource",
+            hint="a file is a history already; dry_run writes it as it is migrated",
+        )
     path = Path(out_events)
     guard_outputs({"--store": source}, {"--out-events": path})
     count = worker_count(workers)

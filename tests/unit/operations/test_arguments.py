@@ -70,6 +70,17 @@ def test_an_import_wants_a_list_of_tenants(tmp_path):
         cicsc.import_history(store, HISTORY, tenants="tu", actor_id="me")
 
 
+def test_no_tenants_at_all_are_not_done_with_a_yes():
+    for call in (CALLS["cutover"], CALLS["finalize"]):
+        with pytest.raises(cicsc.UsageError, match="expected the names of tenants, or None for all, found an empty"):
+            call([])
+
+
+def test_an_export_is_from_a_store(tmp_path):
+    with pytest.raises(cicsc.UsageError, match="cannot export from str: expected a StoreSource"):
+        cicsc.export_history("events.jsonl", tmp_path / "out.jsonl")
+
+
 @pytest.mark.parametrize("entity", [["Account", "1"], "ab", ("Account",), ("Account", 1)], ids=repr)
 def test_an_entity_is_a_pair_of_texts(entity):
     with pytest.raises(cicsc.UsageError, match="expected a tuple of its type and its id"):

@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import CicscError, UsageError, WorkError
-from cicsc.history.names import require_names
+from cicsc.history.names import require_names, require_some_or_all
 from cicsc.operations.arguments import require_equivalence, require_view
 from cicsc.operations.live.binding import read_approval
 from cicsc.operations.live.crew import Crew
@@ -85,8 +85,7 @@ def cutover_pause_migrate_resume(
     require_view(now, actor)
     require_equivalence(equivalence)
     require_names(accept_source_violations, "accept_source_violations")
-    if tenants is not None:
-        require_names(tenants)
+    require_some_or_all(tenants)
     order = Order(
         target=load_bundle(target),
         migration=migration,

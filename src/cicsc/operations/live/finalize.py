@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from cicsc.engine.inprocess import migrate_history
 from cicsc.errors import RefusedError
-from cicsc.history.names import require_names
+from cicsc.history.names import require_some_or_all
 from cicsc.migration.plan import compile_judgement
 from cicsc.migration.verdict import REPLAY
 from cicsc.operations.integrity import check_integrity
@@ -42,8 +42,7 @@ def finalize(
     `store` is a URL or an open store. Each tenant is by itself; a signal ends the one under way. Raises
     StoreError where the store cannot be opened.
     """
-    if tenants is not None:
-        require_names(tenants)
+    require_some_or_all(tenants)
     terms = Terms(operator=operator, execute=execute, timing=Timing(lease_s))
     reports: list[Finalize] = []
     with opened_store(store) as opened:
