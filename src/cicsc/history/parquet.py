@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from cicsc.canonical import EVENT_FIELDS
-from cicsc.decoding import decode_json
+from cicsc.decoding import MAX_NESTING, decode_json
 from cicsc.durable import temporary_file
 from cicsc.errors import InputError
+from cicsc.expression.values import is_deeper
 from cicsc.history.opening import OpenInput
 from cicsc.history.plain import plain_value
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _ROWS_PER_BATCH: Final = 4096
 _FIELDS: Final = frozenset(EVENT_FIELDS)
+
+_PAYLOAD_NESTING_MAX: Final = MAX_NESTING - 1
+"""Levels of a payload's text: with the event around it, it nests as deep as text of an event may."""
 
 
 def parquet_rows(opened: OpenInput) -> Iterator[tuple[str, object]]:
@@ -113,5 +117,8 @@ def event_value(row: dict[str, object], origin: str) -> object:
     if isinstance(payload, str):
         del fields["payload"]
         decoded = decode_json(payload.encode(), f"the payload of {origin}")
+        if payload.count("[") + payload.count("{") > _PAYLOAD_NESTING_MAX and is_deeper(decoded, _PAYLOAD_NESTING_MAX):
+            what = f"expected at most {_PAYLOAD_NESTING_MAX} levels of nesting inside of an event, found more"
+            raise InputError("JSON_NESTING", f"cannot decode the payload of {origin}: {what}")
         return {**cast("dict[str, object]", plain_value(fields, origin)), "payload": decoded}
     return plain_value(fields, origin)

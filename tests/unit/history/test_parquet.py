@@ -107,6 +107,15 @@ def test_null_in_a_field_is_a_finding(tmp_path: Path) -> None:
     assert finding.place == f"{str(tmp_path / 'f.parquet')!r} row 1"
 
 
+@pytest.mark.parametrize("inmost", ["[]", '["' + "[" * 99 + '"]'], ids=["empty", "brackets in a text"])
+def test_payload_nests_no_deeper_than_the_text_of_an_event_may(tmp_path: Path, inmost: str) -> None:
+    deepest = '{"a":' + "[" * 125 + inmost + "]" * 125 + "}"
+    assert read(put(tmp_path / "f.parquet", columns([fields()], payload=[deepest])))
+    error = refusal(put(tmp_path / "f.parquet", columns([fields()], payload=[deepest.replace(inmost, f"[{inmost}]")])))
+    assert error.code == "JSON_NESTING"
+    assert error.message.endswith("row 0: expected at most 127 levels of nesting inside of an event, found more")
+
+
 def test_payload_that_is_no_object_is_a_finding(tmp_path: Path) -> None:
     with open_history(put(tmp_path / "f.parquet", columns(EVENTS, payload=["[]", "{}"]))) as history:
         (finding,) = history.malformed.findings
