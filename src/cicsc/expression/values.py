@@ -9,10 +9,12 @@ language's. Compiled functions come from `compile`; nothing here knows of bundle
 from __future__ import annotations
 
 import operator
+import sys
 from math import isfinite, trunc
 from typing import TYPE_CHECKING, TypeGuard
 
 from cicsc.canonical import canonical_bytes
+from cicsc.decoding import MAX_NESTING
 from cicsc.expression.limits import (
     CHARACTERS_PER_WEIGHT,
     INTEGER_LIMIT,
@@ -274,6 +276,16 @@ def is_deeper(value: object, levels: int) -> bool:
 def payload_value(value: object) -> object:
     """Return `value`, or null where it is deeper than an event may hold it in its payload."""
     return None if is_deeper(value, PAYLOAD_VALUE_DEPTH_MAX) else value
+
+
+def is_heavier(value: object, levels: int, weight: int) -> bool:
+    """Tell whether a value nests deeper than so many levels, or weighs more than so much."""
+    return _weight(value, levels, weight) < 0
+
+
+def weight_of(value: object) -> int:
+    """Return what a decoded JSON value weighs."""
+    return sys.maxsize - _weight(value, MAX_NESTING, sys.maxsize)
 
 
 def _weight(value: object, depth: int, left: int) -> int:

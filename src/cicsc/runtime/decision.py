@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cicsc.errors import CommandError
-from cicsc.expression.limits import PAYLOAD_VALUE_DEPTH_MAX
-from cicsc.expression.values import is_deeper
+from cicsc.expression.limits import PAYLOAD_VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX
+from cicsc.expression.values import is_heavier, weight_of
 from cicsc.history.model import Event
 from cicsc.replay.fold import Fold
 from cicsc.runtime.inputs import checked_input
@@ -61,8 +61,7 @@ def decide(
         raise _guard_refused(request, fold.state)
     payloads = [emitted.payload(*arguments) for emitted in command.emits]
     for emitted, payload in zip(command.emits, payloads, strict=True):
-        if is_deeper(payload, PAYLOAD_VALUE_DEPTH_MAX + 1):
-            raise _payload_too_deep(request, emitted.event_type)
+        _require_bounded(request, emitted.event_type, payload)
     events = tuple(
         Event(*request.key, last_seq + number, emitted.event_type, payload, now, request.actor)
         for number, (emitted, payload) in enumerate(zip(command.emits, payloads, strict=True), start=1)
@@ -87,13 +86,19 @@ def _guard_refused(request: Request, state: str) -> CommandError:
     )
 
 
-def _payload_too_deep(request: Request, event_type: str) -> CommandError:
-    return CommandError(
-        "PAYLOAD_TOO_DEEP",
-        f"command {request.command!r} is refused for {request.key!r}: expected at most {PAYLOAD_VALUE_DEPTH_MAX} "
-        f"levels of nesting in a value of a payload, found more in that of {event_type!r}",
-        hint="nothing was written; an event of more levels could not be read again",
-    )
+def _require_bounded(request: Request, event_type: str, payload: dict[str, object]) -> None:
+    """Raise CommandError for a payload that could not be read again, or would grow with each command that copies it."""
+    levels = PAYLOAD_VALUE_DEPTH_MAX + 1
+    if not is_heavier(payload, levels, VALUE_WEIGHT_MAX):
+        return
+    if is_heavier(payload, levels, VALUE_WEIGHT_MAX + weight_of(request.input)):
+        raise CommandError(
+            "PAYLOAD_TOO_LARGE",
+            f"command {request.command!r} is refused for {request.key!r}: expected a payload of {event_type!r} with at "
+            f"most {PAYLOAD_VALUE_DEPTH_MAX} levels of nesting in a value, and a weight of {VALUE_WEIGHT_MAX:,} beside "
+            "that of the input, found more",
+            hint="nothing was written; each value weighs one, and each 64 characters of a text one more",
+        )
 
 
 def _constraint_violated(request: Request, broken: list[str]) -> CommandError:

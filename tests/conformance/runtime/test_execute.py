@@ -267,8 +267,26 @@ def test_payload_that_could_not_be_read_again(store: Store, runtime: Runtime, tm
     runtime.execute("t", "Account", "1", "open", {"owner": deepest}, actor="ann")
     error = refused(lambda: runtime.execute("t", "Account", "2", "open", {"owner": [deepest]}, actor="ann"))
 
-    assert (type(error), error.code) == (CommandError, "PAYLOAD_TOO_DEEP")
-    assert "expected at most 126 levels of nesting in a value of a payload" in error.message
+    assert (type(error), error.code) == (CommandError, "PAYLOAD_TOO_LARGE")
+    assert "expected a payload of 'opened' with at most 126 levels of nesting in a value" in error.message
     assert count_of(store) == (1, 2)
     export_history(StoreSource(store, ["t"]), tmp_path / "t.jsonl")
     assert verify_history(tmp_path / "t.jsonl").ok
+
+
+def test_payload_that_would_double_with_each_command(store: Store, runtime: Runtime, account: CommandResult) -> None:
+    owner = field("attrs", "owner")
+    open_account = command({"lit": {"bool": True}}, {"opened": {"owner": field("input", "owner")}}, owner={})
+    copy = command(
+        {"lit": {"bool": True}}, {"opened": {"owner": {"coalesce": [field("attrs", "owner")]}, "other": owner}}
+    )
+    growing = bank(start=open_account, double=copy)
+    store.put_bundle(growing)
+    store.create_tenant("u", bundle_digest=growing.digest, version=4, actor_id="ann")
+    runtime.execute("u", "Account", "1", "start", {"owner": [0] * 100_000}, actor="ann")
+    error = refused(lambda: runtime.execute("u", "Account", "1", "double", {}, actor="ann"))
+
+    assert error.code == "PAYLOAD_TOO_LARGE"
+    assert "a weight of 100,000 beside that of the input" in error.message
+    runtime.execute("u", "Account", "2", "start", {"owner": [0] * 40_000}, actor="ann")
+    assert runtime.execute("u", "Account", "2", "double", {}, actor="ann").last_seq == 2

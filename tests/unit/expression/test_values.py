@@ -213,3 +213,23 @@ def test_bounded_stops_counting_where_a_shared_value_would_explode():
     for _ in range(90):
         value = [value, value]
     assert values.bounded(value) is None
+
+
+def test_is_heavier_tells_of_depth_and_weight():
+    assert not values.is_heavier(nested(3), 3, 4)
+    assert values.is_heavier(nested(3), 2, 4)
+    assert values.is_heavier(nested(3), 3, 3)
+    assert values.is_heavier("x" * 128, 0, 2)
+
+
+def test_weight_of_a_value_is_what_bounds_it():
+    for value in (None, 1.5, "x" * 200, [1, [2, {}]], {"k" * 64: [0] * 9}):
+        weight = values.weight_of(value)
+        assert not values.is_heavier(value, 9, weight)
+        assert values.is_heavier(value, 9, weight - 1)
+
+
+def test_is_deeper_counts_lists_and_objects():
+    assert not values.is_deeper({"a": [1, {"b": []}]}, 4)
+    assert values.is_deeper({"a": [1, {"b": []}]}, 3)
+    assert not values.is_deeper("[[[[", 0)
