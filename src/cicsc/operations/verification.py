@@ -124,7 +124,8 @@ def _first_fault(before: SideVerify, after: SideVerify, equivalence: Equivalence
     for side, report in (("source", before), ("target", after)):
         blocking = [violation for violation in report.violations if not violation.accepted]
         if blocking:
-            more = f" ({report.violations_total} violations)" if report.violations_total > 1 else ""
+            total = _blocking_total(report)
+            more = f" ({total} violations)" if total > 1 else ""
             return f"{side} history: {blocking[0].message}{more}"
     if not equivalence.ok and equivalence.example is not UNSET:
         example = equivalence.example
@@ -134,3 +135,10 @@ def _first_fault(before: SideVerify, after: SideVerify, equivalence: Equivalence
             where if equivalence.streams_diverged == 1 else f"{where} ({equivalence.streams_diverged} streams diverge)"
         )
     return UNSET
+
+
+def _blocking_total(report: SideVerify) -> int:
+    """Count the violations of one side but for those of constraints that are accepted."""
+    counts = {} if report.violations_by_constraint is UNSET else report.violations_by_constraint
+    accepted = {violation.constraint_id for violation in report.violations if violation.accepted}
+    return sum(count for constraint_id, count in counts.items() if constraint_id not in accepted)

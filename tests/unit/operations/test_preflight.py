@@ -133,6 +133,17 @@ def test_violations_of_the_source_can_be_accepted_by_name():
     assert report.verify.error.startswith("target history")
 
 
+def test_the_error_counts_what_is_not_accepted():
+    never = {"kind": "snapshot", "on_type": "Account", "expr": lit(False)}
+    source = changed(SOURCE, lambda d: d["core_ir"]["constraints"].update(never=never))
+    events = [event(1, "paid", {"amount": -1}, entity_id=name) for name in ("1", "2", "3")]
+    error = "source history: constraint 'never' does not hold for stream ('t', 'Account', '1')"
+    report = run(source=source, events=events, accept_source_violations=["not_negative"])
+    assert (report.verify.source_verify.violations_total, report.verify.error) == (6, f"{error} (3 violations)")
+    report = run(source=source, events=events[:1], accept_source_violations=["not_negative"])
+    assert (report.verify.source_verify.violations_total, report.verify.error) == (2, error)
+
+
 def test_an_unknown_constraint_cannot_be_accepted():
     with pytest.raises(
         cicsc.UsageError, match=r"cannot accept violations of 'not_negativ'.*did you mean 'not_negative'"
