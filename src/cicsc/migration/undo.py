@@ -49,6 +49,15 @@ class UndoPlan:
     programs: Mapping[str, TypeProgram] | None
     only_inspect: bool
     snapshots: bool = False
+    _ways: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    def has_way_back(self, entity_type: str, event_type: str) -> bool:
+        """Tell of an event type whether it stems from one of the source; found out once for each."""
+        name = (entity_type, event_type)
+        found = self._ways.get(name)
+        if found is None:
+            found = self._ways[name] = has_way_back(self.migration, self.source, entity_type, event_type)
+        return found
 
 
 @dataclass(slots=True)
@@ -115,7 +124,7 @@ def undo_stream(plan: UndoPlan, key: StreamKey, events: Iterable[Event], verdict
     for event in checked_sequence(key, events, verdict.integrity):
         count += 1
         given.update(event)
-        if not has_way_back(plan.migration, plan.source, entity_type, event.event_type):
+        if not plan.has_way_back(entity_type, event.event_type):
             _count(verdict.no_way_back, event)
             continue
         if plan.only_inspect:

@@ -1,8 +1,13 @@
 """Taking one stream back."""
 
+import time
+
 from cicsc.canonical import LeafHasher
 from cicsc.migration.undo import UndoVerdict, compile_undo, undo_stream
 from unit.migration.documents import KEY, bundles, event, lit, payload
+
+SECONDS_MAX = 20
+"""Many times what it takes, and a part of what looking through all transforms for each event takes."""
 
 
 class Sink:
@@ -162,3 +167,12 @@ def add_branch(core):
 def test_a_stream_of_which_nothing_goes_back_has_no_leaf():
     _, sink = run([event(1, "brand_new")])
     assert list(sink.leaves) == ["given"]
+
+
+def test_a_long_stream_goes_back_quickly_however_many_types_the_migration_names():
+    named = {f"old {number}": {"emit_as": f"new {number}"} for number in range(5_000)}
+    given = [event(seq, "account_opened") for seq in range(1, 50_001)]
+    began = time.process_time()
+    verdict, _ = run(given, {"event_transforms": named | INJECTIVE["event_transforms"]}, with_source=False)
+    assert (verdict.events, verdict.no_way_back) == (50_000, {})
+    assert time.process_time() - began < SECONDS_MAX
