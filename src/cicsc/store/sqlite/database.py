@@ -17,7 +17,7 @@ import apsw
 from cicsc.errors import CicscError, FenceError, InputError, StoreError
 from cicsc.store.session import Bindings
 from cicsc.store.sql import read_queries, sqlite_spelling
-from cicsc.store.sqlite.place import unusable
+from cicsc.store.sqlite.place import identity, moved, unusable
 
 QUERIES: Final = {
     **{name: sqlite_spelling(text) for name, text in read_queries("cicsc.store", "runs.sql").items()},
@@ -59,15 +59,20 @@ _KINDS: Final[tuple[tuple[type[apsw.Error], str, str], ...]] = (
 
 
 class Database:
-    """A connection that waits up to `wait_s` seconds for other writers, and whose commits survive a power cut."""
+    """A connection that waits up to `wait_s` seconds for other writers, and whose commits survive a power cut.
 
-    def __init__(self, path: Path, *, wait_s: float, create: bool = False) -> None:
+    `path` is what messages call the file; `file` is where it is, by default the same.
+    """
+
+    def __init__(self, path: Path, *, wait_s: float, create: bool = False, file: Path | None = None) -> None:
         _require_safe(apsw.sqlite_lib_version())
         self.path = path
+        self._file = file or path
         self._cursors: set[apsw.Cursor] = set()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         with self._translated():
-            self._connection = apsw.Connection(str(path), flags=flags)
+            self._connection = apsw.Connection(str(self._file), flags=flags)
+            self._identity = identity(self._file)  # afterwards, since to open it for writing may copy it (overlayfs)
             self._connection.set_busy_handler(_Patience(wait_s))
             self._connection.execute(f"pragma synchronous = full; pragma cache_size = -{PAGE_CACHE_KIB}").fetchall()
 
@@ -82,6 +87,11 @@ class Database:
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self._connection.in_transaction
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether another file is where this one was when it was opened, or none."""
+        return identity(self._file) != self._identity
 
     def run_script(self, script: str) -> None:
         """Run the statements of a script."""
@@ -126,9 +136,16 @@ class Database:
         row = self.row(name, bindings)
         return None if row is None else row[0]
 
-    def writing(self) -> AbstractContextManager[None]:
-        """Hold the file's write lock: a transaction that commits when the block ends well."""
-        return self._transaction("begin immediate")
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the file's write lock: a transaction that commits when the block ends well.
+
+        SQLite goes on with a file that nobody will find again, so a write into one that was moved away is refused.
+        """
+        with self._transaction("begin immediate"):
+            yield
+            if self.has_moved:
+                raise moved(self.path)
 
     def reading(self) -> AbstractContextManager[None]:
         """See the file as it is now for the time of the block, whatever is written meanwhile."""

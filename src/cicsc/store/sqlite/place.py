@@ -1,4 +1,4 @@
-"""Why a path cannot be used as the file of a store, which SQLite does not say: the system is asked.
+"""Why a path cannot be used as the file of a store, and whether it still can; SQLite does not say, the system is asked.
 
 The file itself is never opened here: closing it would drop the locks that SQLite has on it in this process.
 """
@@ -23,6 +23,24 @@ def is_there(path: Path) -> bool:
         return path.exists()
     except OSError as error:
         raise unusable(path, str(error)) from error
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from any other that stands at its path; None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - each write asks, and this is quicker
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def moved(path: Path) -> StoreError:
+    """Make the error for a write into a file that is not at its path any more."""
+    return StoreError(
+        "STORE_UNREACHABLE",
+        f"cannot write to store {str(path)!r}: the file was moved, replaced or removed while it was in use",
+        hint="nothing was written; if that was meant, run the same command again, which uses what is there now",
+    )
 
 
 def unusable(path: Path, found: str) -> StoreError:

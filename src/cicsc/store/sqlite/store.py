@@ -9,6 +9,7 @@ the two would not see each other's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,7 +32,11 @@ WAIT_S: Final = 5.0
 
 
 class SqliteStore(SqlStore[Database]):
-    """A store in the file `path`, which `initialise` creates; its folder has to be there."""
+    """A store in the file `path`, which `initialise` creates; its folder has to be there.
+
+    Where a path leads, relative or through links, is found out once, so that every connection is to the same file.
+    One that was moved, replaced or removed is written to no more: the next use opens what is there then.
+    """
 
     has_sessions = False
     shared_url = None
@@ -39,6 +44,7 @@ class SqliteStore(SqlStore[Database]):
 
     def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
         self._path = path
+        self._file = Path(os.path.realpath(path))
         self.files = {"--store": path} | {f"the {end} of --store": Path(f"{path}{end}") for end in ("-wal", "-shm")}
         self._wait_s = wait_s
         self._opened: Database | None = None
@@ -58,7 +64,7 @@ class SqliteStore(SqlStore[Database]):
     # ------------------------------------------------------------------------------------- the schema
 
     def schema_version(self) -> int | None:
-        if not is_there(self._path):
+        if not is_there(self._file):
             return None
         return schema.installed_version(self._connected())
 
@@ -148,6 +154,9 @@ class SqliteStore(SqlStore[Database]):
             yield database
 
     def _connected(self) -> Database:
+        if self._opened is not None and self._opened.has_moved and not self._opened.in_transaction:
+            self._opened.close()
+            self._opened = None
         if self._opened is None:
             self._opened = self._connect()
         return self._opened
@@ -155,6 +164,6 @@ class SqliteStore(SqlStore[Database]):
     def _connect(self, *, create: bool = False) -> Database:
         if self._closed:
             raise ValueError("the store is closed")
-        if not create and not is_there(self._path):
+        if not create and not is_there(self._file):
             raise schema.not_initialised(self._path)
-        return Database(self._path, wait_s=self._wait_s, create=create)
+        return Database(self._path, wait_s=self._wait_s, create=create, file=self._file)
