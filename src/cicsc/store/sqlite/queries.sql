@@ -4,6 +4,9 @@
 -- name: application_id
 pragma application_id;
 
+-- name: journal_mode
+pragma journal_mode;
+
 -- name: begin_wal
 pragma journal_mode = wal;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -81,6 +82,17 @@ def install(database: Database) -> None:
                 database.run_script(f"pragma application_id = {APPLICATION_ID}")
                 _create(database)
     require_schema(database)
+
+
+def resume_wal(database: Database) -> None:
+    """Bring a store back into WAL mode, which a copy that SQLite makes of it (VACUUM INTO) does not have.
+
+    Without it a run would wait in vain for its own reading to end. Where it cannot be had now, the store stays as it
+    is, and so does a file of another program.
+    """
+    if database.value("journal_mode") != "wal" and database.value("application_id") == APPLICATION_ID:
+        with suppress(StoreError):
+            database.value("begin_wal")
 
 
 def upgrade(database: Database) -> None:

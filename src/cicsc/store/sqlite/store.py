@@ -166,4 +166,11 @@ class SqliteStore(SqlStore[Database]):
             raise ValueError("the store is closed")
         if not create and not is_there(self._file):
             raise schema.not_initialised(self._path)
-        return Database(self._path, wait_s=self._wait_s, create=create, file=self._file)
+        database = Database(self._path, wait_s=self._wait_s, create=create, file=self._file)
+        try:
+            if not create:
+                schema.resume_wal(database)
+        except BaseException:
+            database.close()
+            raise
+        return database

@@ -352,3 +352,27 @@ def test_short_time_between_two_writers_is_not_missed(path: Path, store: SqliteS
     busy.join(WAIT_S_MAX)
 
     assert stored(store) == [event()]
+
+
+def test_copy_made_by_sqlite_is_brought_back_to_wal_mode(path: Path, store: SqliteStore) -> None:
+    append(store, event())
+    copy = path.with_name("copy.db")
+    with opened(path) as other:
+        other.run_script(f"vacuum into '{copy}'")
+
+    with SqliteStore(copy, wait_s=0.05) as restored, restored.reading("t") as reading:
+        append(restored, event(seq=2))  # a reader does not keep it from committing
+
+        assert reading.head().count == 1
+        assert restored.head("t").count == 2
+
+
+def test_file_of_another_program_is_not_brought_to_wal_mode(path: Path) -> None:
+    with opened(path) as other:
+        other.run_script("create table notes (text)")
+
+    with SqliteStore(path) as store:
+        assert error_of(lambda: store.gate("t")).code == "STORE_FOREIGN"
+
+    with opened(path) as other:
+        assert other.value("journal_mode") == "delete"
