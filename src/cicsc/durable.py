@@ -39,7 +39,8 @@ class Publication:
     """Files that appear together, or none of them: a context manager that outlives their writing.
 
     Each file is written whole and brought to the disk; only when the block has ended well do all of
-    them take their places. Folders that were made for a file that did not come about are removed.
+    them take their places, and a signal that comes meanwhile acts afterwards. Folders that were made for
+    a file that did not come about are removed.
     """
 
     def __init__(self) -> None:
@@ -63,24 +64,41 @@ class Publication:
                     folder.rmdir()
 
     def prepare(self, folder: Path) -> None:
-        """Make a folder for a file to come, with its parents, and remember which were missing."""
+        """Make a folder for a file to come, with its parents, and remember which were missing.
+
+        Whether it can be brought to the disk is seen now, when nothing has taken its place yet.
+        """
         missing = list(takewhile(lambda place: not place.exists(), [folder, *folder.parents]))
         for place in reversed(missing):
             place.mkdir(exist_ok=True)
             self._made.append(place)
             _sync_folder(place.parent)
+        os.close(os.open(folder, os.O_RDONLY))
 
     def include(self, temporary: Path, target: Path) -> None:
         """Take a file that is whole and on the disk, to be put in its place with the others."""
         self._ready.append((temporary, target))
 
     def _publish(self) -> None:
+        # What has come in the way of one while the files were written is found before another is in its place.
         for temporary, target in self._ready:
-            try:
-                temporary.replace(target)
-                _sync_folder(target.parent)
-            except OSError as error:
-                raise write_error(target, error) from error
+            with _writing(target):
+                temporary.stat()
+                _mode_of(target)
+        with signals.deferred():
+            for temporary, target in self._ready:
+                with _writing(target):
+                    temporary.replace(target)
+                    _sync_folder(target.parent)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn what the system says of a file into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(target, error) from error
 
 
 @contextmanager
@@ -123,12 +141,10 @@ def _target(path: str | Path) -> Path:
 
 def _begin(temporary: Path, target: Path, together: Publication) -> tuple[int | None, _TranslatingFile]:
     """Make the folder and the temporary file; return the permissions that the target has already."""
-    try:
+    with _writing(target):
         mode = _mode_of(target)
         together.prepare(target.parent)
         return mode, _AheadFile(temporary, "xb", target)
-    except OSError as error:
-        raise write_error(target, error) from error
 
 
 def _remove(temporary: Path) -> None:
@@ -246,12 +262,10 @@ class _AheadFile(_TranslatingFile):
 
 def _finish(raw: _TranslatingFile, target: Path, mode: int | None) -> None:
     """Bring the bytes to the disk."""
-    try:
+    with _writing(target):
         if mode is not None:
             os.fchmod(raw.fileno(), mode)
         os.fsync(raw.fileno())
-    except OSError as error:
-        raise write_error(target, error) from error
 
 
 def _mode_of(target: Path) -> int | None:

@@ -158,12 +158,14 @@ def test_place_where_nothing_can_be_created(desk: Desk, output: str) -> None:
     desk.refused(said, before, code=said.error["code"], exit_code=3, says=("cannot write", "/proc/cicsc/o.json"))
 
 
+@pytest.mark.parametrize("mode", [0o555, 0o333])
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_folder_without_permission(desk: Desk, output: str) -> None:
+def test_folder_without_permission(desk: Desk, output: str, mode: int) -> None:
+    """What may be written but not read cannot be brought to the disk: refused before anything is in its place."""
     desk.put("shut/o.json", b"what was there before")
     shut = desk.folder / "shut"
     before = desk.state()
-    shut.chmod(0o555)
+    shut.chmod(mode)
     said = desk.run(*dry_run(output, "shut/o.json"), before=without_override)
     shut.chmod(0o755)
 

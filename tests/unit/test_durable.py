@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from cicsc import durable
-from cicsc.durable import TemporaryFolder, temporary_file, whole_file
+from cicsc.durable import Publication, TemporaryFolder, temporary_file, whole_file
 from cicsc.errors import WorkError
 from unit.limits import file_size_limit
 
@@ -210,6 +212,46 @@ def test_interrupt_of_a_process_leaves_nothing_behind(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], capture_output=True, check=False)
     assert b"KeyboardInterrupt" in run.stderr
     assert names(tmp_path) == []
+
+
+def publish(*paths: Path, before: Callable[[], object] = lambda: None) -> None:
+    """Write files that are to appear together, the last of them first; something happens when all are written."""
+    with Publication() as together:
+        with ExitStack() as stack:
+            for path in paths:
+                stack.enter_context(whole_file(path, together)).write(b"x")
+        before()
+
+
+def test_file_in_whose_place_another_made_a_folder_leaves_neither(tmp_path: Path) -> None:
+    with pytest.raises(WorkError) as raised:
+        publish(tmp_path / "out", tmp_path / "out" / "other")
+
+    assert raised.value.code == "NOT_A_FILE"
+    assert names(tmp_path) == []
+
+
+def test_file_whose_folder_went_meanwhile_leaves_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+
+    with pytest.raises(WorkError):
+        publish(folder / "two", tmp_path / "one", before=lambda: shutil.rmtree(folder))
+
+    assert names(tmp_path) == []
+
+
+def test_signal_while_files_take_their_places_acts_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        publish(tmp_path / "one", tmp_path / "two")
+
+    assert names(tmp_path) == ["one", "two"]
 
 
 def test_temporary_file_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
