@@ -37,16 +37,18 @@ def deferred() -> Iterator[None]:
     def note(number: int, _frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: handler for number in ENDING if callable(handler := signal.getsignal(number))}
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
+    with ExitStack() as stack:
+        # One may come while only some handlers are in their places; all of them are put back whatever it raises.
+        for number in ENDING:
+            if callable(handler := signal.getsignal(number)):
+                stack.callback(signal.signal, number, handler)
+                signal.signal(number, note)
+        try:
+            yield
+        finally:
+            stack.close()
+            for number in came[:1]:
+                signal.raise_signal(number)
 
 
 @contextmanager

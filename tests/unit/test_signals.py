@@ -141,3 +141,22 @@ def test_a_signal_does_not_leave_a_temporary_folder_half_removed(
     with pytest.raises(Came), durable.TemporaryFolder(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("which", range(1, 2 * len(signals.ENDING) + 1))
+def test_handlers_are_put_back_whenever_a_signal_comes(monkeypatch: pytest.MonkeyPatch, which: int) -> None:
+    """Just after the first handler was taken away, after the second, and so on to the last that is put back."""
+    before = [signal.getsignal(number) for number in signals.ENDING]
+    real, steps = signal.signal, iter(range(1, 100))
+
+    def changed(number: int, handler: signal._HANDLER) -> signal._HANDLER:
+        found = real(number, handler)
+        if next(steps) == which:
+            signal.raise_signal(signal.SIGTERM)
+        return found
+
+    monkeypatch.setattr(signal, "signal", changed)
+    with pytest.raises(Came):
+        defer([])
+
+    assert [signal.getsignal(number) for number in signals.ENDING] == before
