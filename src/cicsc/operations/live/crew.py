@@ -16,7 +16,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cicsc.errors import CicscError, WorkError
+from cicsc.errors import CicscError, WorkError, system_reason
 from cicsc.operations.live.cutover import cut_over
 from cicsc.signals import ENDING, blocked
 from cicsc.store import open_store
@@ -89,10 +89,30 @@ class Crew:
         """Yield each tenant with its report when it is there, with None where its worker has ended without one."""
         while self.is_at_work:
             while self._waiting and len(self._workers) < self._size:
-                self._start()
+                self._start_or_do_without()
+            if not self._workers:
+                return
             ready = wait([worker.connection for worker in self._workers])
             for worker in [worker for worker in self._workers if worker.connection in ready]:
                 yield from self._hear(worker)
+
+    def _start_or_do_without(self) -> None:
+        """Start a worker; where the system has none to give, those that are there do the work."""
+        try:
+            self._start()
+        except OSError as error:
+            self._size = len(self._workers)
+            if not self._workers:
+                self._fail(f"no process could be started: {system_reason(error)}")
+
+    def _fail(self, why: str) -> None:
+        """Begin no further tenant, for want of workers."""
+        self.error = WorkError(
+            "WORKERS_FAILED",
+            f"{why}; {len(self._waiting)} tenants were not begun",
+            hint="mind the memory; the same command can be run again, perhaps without --parallel",
+        )
+        self._waiting.clear()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -127,13 +147,10 @@ class Crew:
         if not worker.has_begun:
             self._failed_starts += 1
             if self._failed_starts >= FAILED_STARTS_MAX and self._waiting:
-                self.error = WorkError(
-                    "WORKERS_FAILED",
+                self._fail(
                     f"{self._failed_starts} processes have ended before they could begin, "
-                    f"the last with exit code {worker.process.exitcode}; {len(self._waiting)} tenants were not begun",
-                    hint="mind the memory; the same command can be run again, perhaps without --parallel",
+                    f"the last with exit code {worker.process.exitcode}"
                 )
-                self._waiting.clear()
         if worker.tenant is not None:
             yield worker.tenant, None
 

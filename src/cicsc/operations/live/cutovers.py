@@ -191,6 +191,9 @@ class _Several:
                     self._interrupted = True
                     crew.stop()
             self._error = crew.error
+        for name in [name for name in self._begun if name not in self._done]:
+            # A signal came when its report had been heard, and was not noted yet.
+            self._take(name, self._found(name, self._loss(name)))
 
     def _begin(self, name: str) -> None:
         self._begun.append(name)
