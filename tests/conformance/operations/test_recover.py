@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cicsc.errors import FenceError, UsageError
 from cicsc.operations.live.recovery import recover_tenants
 from cicsc.store.protocol import Store
+from cicsc.store.records import Run
+from cicsc.store.runs import Runs
 from conformance.operations.dying import fenced, planned, switched, wait_for_lease
 from e2e.live import orders
 
@@ -87,6 +91,24 @@ def test_one_that_is_held_stops_no_other(store: Store) -> None:
 
     assert [(item.tenant_id, item.outcome) for item in report.tenants] == [("acme", "held"), ("bmart", "reopened")]
     assert report.exit_code == 1
+
+
+def test_one_that_another_recovers_meanwhile_stops_no_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tenant in ("acme", "bmart"):
+        wait_for_lease(store, planned(store, tenant, lease_s=0.05))
+    claim = Runs.claim
+
+    def claim_second(runs: Runs[Any], tenant_id: str, run_id: str, **more: Any) -> Run:
+        if more["actor_id"] == "ann":
+            recover_tenants(store, [tenant_id], operator="bea")
+        return claim(runs, tenant_id, run_id, **more)
+
+    monkeypatch.setattr(Runs, "claim", claim_second)
+
+    report = recover_tenants(store, operator="ann")
+
+    assert (report.ok, report.tenants) == (True, [])
+    assert [gate.owner for gate in store.gates()] == [None] * 3
 
 
 def test_unknown_tenant_is_told_before_any_is_touched(store: Store) -> None:
