@@ -272,3 +272,15 @@ def test_forward_again_after_a_way_back(tenants: Store) -> None:
     assert [found.event_type for found in stored(tenants)].count("settled") == 2
     assert back(tenants).method == "reactivate"
     assert [found.entity_id for found in stored(tenants)][-1] == "9"
+
+
+def test_clock_that_was_set_back_hides_no_way_back(tenants: Store, desk: Desk) -> None:
+    forward(tenants, MAPPED)
+    assert back(tenants).method == "reactivate"
+    with desk.plain() as writer:
+        writer.execute("update {cutover} set started_ms = started_ms + 3600000 where tenant_id = 't'")
+    forward(tenants, MAPPED)
+
+    report = back(tenants)
+
+    assert (report.ok, report.method) == (True, "reactivate")

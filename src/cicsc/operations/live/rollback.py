@@ -317,16 +317,18 @@ class _Undone:
 
 
 def _origin(runs: Iterable[Run], active_bundle: str, migration: str) -> Run | None:
-    """Return the last cutover by the migration to the bundle that is active."""
-    found = None
-    for run in runs:
-        if (
-            run.kind == "cutover"
-            and run.switched_at_ms is not None
-            and (run.target_bundle, run.migration_id) == (active_bundle, migration)
-        ):
-            found = run
-    return found
+    """Return the last cutover by the migration to the bundle that is active.
+
+    Its generation tells which is the last, since none is given twice. Clocks do not: one may have been set back since.
+    """
+    found = (
+        run
+        for run in runs
+        if run.kind == "cutover"
+        and run.switched_at_ms is not None
+        and (run.target_bundle, run.migration_id) == (active_bundle, migration)
+    )
+    return max(found, key=lambda run: run.target_generation or 0, default=None)
 
 
 def _describe(
