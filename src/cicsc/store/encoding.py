@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
+from cicsc.canonical import EVENT_FIELDS
 from cicsc.decoding import WatchingDecoder, any_exceeds_cheap_bounds, decode_value, exceeds_cheap_bounds
 from cicsc.errors import InputError, StoreError, UsageError
 from cicsc.history.model import Event, EventList
@@ -94,10 +95,12 @@ def encode_text(value: object) -> str:
 
 
 def event_rows(tenant_id: str, events: Iterable[Event]) -> Iterator[EventRow]:
-    """Yield the columns of events; raises UsageError for an event of another tenant."""
+    """Yield the columns of events; raises UsageError for an event of another tenant, or with a field of two values."""
     for event in events:
         if event.tenant_id != tenant_id:
             raise _other_tenant("an event", event.tenant_id, tenant_id)
+        if event.extra is not UNSET and not event.extra.keys().isdisjoint(EVENT_FIELDS):
+            raise _field_twice(event)
         yield (
             event.entity_type,
             event.entity_id,
@@ -168,6 +171,16 @@ class EventDecoder:
         return None
 
 
+def _further(text: str) -> dict[str, object]:
+    """Return the further fields of an event that were stored as text.
+
+    One that has the name of a field that all events have is left out, since the column of that name tells the truth:
+    written beside it, it would have an export name another seq or tenant.
+    """
+    found = _decode_object(text)
+    return {name: value for name, value in found.items() if name not in EVENT_FIELDS}
+
+
 def stored_event(tenant_id: str, row: EventRow) -> Event:
     """Return the event that columns hold; raises InputError EVENT_UNREADABLE."""
     entity_type, entity_id, seq, event_type, payload, ts, actor_id, extra = row
@@ -181,7 +194,7 @@ def stored_event(tenant_id: str, row: EventRow) -> Event:
             _decode_object(payload),
             ts,
             actor_id,
-            UNSET if extra is None else _decode_object(extra),
+            UNSET if extra is None else _further(extra),
         )
     except InputError as error:
         key = (tenant_id, entity_type, entity_id)
@@ -258,6 +271,15 @@ def _decode_object(text: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError("VALUE_NOT_JSON", "expected an object, found another value")
     return value
+
+
+def _field_twice(event: Event) -> UsageError:
+    key = (event.tenant_id, event.entity_type, event.entity_id)
+    return UsageError(
+        "FIELD_TWICE",
+        f"cannot write stream {key!r} at seq {event.seq}: an extra field has the name of a field of events",
+        hint="nothing was written; give the extra field another name",
+    )
 
 
 def _other_tenant(what: str, found: str, expected: str) -> UsageError:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from cicsc.canonical import canonical_bytes
-from cicsc.errors import InputError
+from cicsc.canonical import EVENT_FIELDS, canonical_bytes
+from cicsc.errors import InputError, UsageError
 from cicsc.history.model import Event
 from cicsc.history.sorted import open_history
 from cicsc.replay.snapshot import Snapshot
@@ -150,6 +150,23 @@ def test_extra_fields(store: Store, extra: dict[str, object] | None) -> None:
     append(store, event(extra=extra))
 
     assert stored(store) == [event(extra=extra)]
+
+
+@pytest.mark.parametrize("name", EVENT_FIELDS)
+def test_extra_field_of_the_name_of_a_field_is_refused(store: Store, name: str) -> None:
+    with pytest.raises(UsageError, match="an extra field has the name of a field") as caught:
+        append(store, event(extra={name: 1, "a": 1}))
+
+    assert (caught.value.code, stored(store)) == ("FIELD_TWICE", [])
+
+
+def test_columns_tell_what_an_extra_field_of_their_name_does_not(store: Store, plain: Plain) -> None:
+    """A program that writes by itself could else make an export tell of another tenant."""
+    plain.execute(INSERT, *columns(event()))
+    extra = '{"tenant_id": "other", "seq": 9, "a": 1}'
+    plain.execute(INSERT.replace("actor_id)", "actor_id, extra)").replace("?)", "?, ?)"), *columns(event(seq=2)), extra)
+
+    assert stored(store) == [event(payload={}), event(seq=2, payload={}, extra={"a": 1})]
 
 
 @pytest.mark.parametrize("version", [0, -1, 2**63 - 1])
