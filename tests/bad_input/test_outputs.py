@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from bad_input.desk import Desk, dry_run, rollback
 from bad_input.privileges import without_override
+from e2e.running import COMMAND
 
 OUTPUTS = ("--artifact", "--out-events", "--out-positions")
 INPUTS = {"--from": "source", "--to": "to", "--events": "events"}
@@ -128,6 +131,18 @@ def test_device_for_an_output(desk: Desk, output: str) -> None:
     (desk.folder / "full.json").symlink_to("/dev/full")
     desk.refuses(*dry_run(output, "full.json"), code="NOT_A_FILE", exit_code=3, says=("/dev/full", "no regular file"))
     assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("path", ["/dev/stdout", "report.json"])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_file_that_the_report_goes_to_for_an_output(desk: Desk, output: str, path: str) -> None:
+    """The output would take its place, and the report be lost with exit code 0."""
+    report = desk.folder / "report.json"
+    words = [*COMMAND, *dry_run(output, path)]
+    with report.open("wb") as stdout:
+        done = subprocess.run(words, cwd=desk.folder, stdout=stdout, stderr=subprocess.PIPE, check=False)
+
+    assert (done.returncode, json.loads(report.read_bytes())["error"]["code"]) == (2, "STDOUT_TAKEN")
 
 
 @pytest.mark.parametrize("output", OUTPUTS)

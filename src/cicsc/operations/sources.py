@@ -100,6 +100,16 @@ def _with_parents(path: Path) -> list[Path]:
     return [real, *real.parents]
 
 
+def _is_standard_output(path: Path) -> bool:
+    """Tell whether a path leads to where the report goes, as /dev/stdout does, and the file that it is sent to."""
+    if str(path) == "-":
+        return True
+    try:
+        return os.path.samestat(path.stat(), os.fstat(1))
+    except (OSError, ValueError):
+        return False
+
+
 def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | None]) -> None:
     """Raise UsageError where an output is the same file as an input or another output; keys name the flags."""
     taken = {flag: Path(source) for flag, source in inputs.items() if isinstance(source, str | Path) and source != "-"}
@@ -110,7 +120,7 @@ def guard_outputs(inputs: Mapping[str, object], outputs: Mapping[str, Path | Non
     for flag, path in outputs.items():
         if path is None:
             continue
-        if str(path) == "-":
+        if _is_standard_output(path):
             raise UsageError(
                 "STDOUT_TAKEN",
                 f"{flag} cannot be standard output, which is for the report",
