@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from cicsc.engine.leaves import Digests, Head, LeavesPair, chained
 from cicsc.engine.parts import Writers, conclude, run_part
 from cicsc.migration.undo import UndoVerdict, undo_stream
+from cicsc.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,12 +42,15 @@ def migrate_history(
     events: RowWriter[Event] | None = None,
     positions: RowWriter[PositionRow] | None = None,
     snapshots: RowWriter[Snapshot] | None = None,
+    *,
+    progress: Progress = SILENT,
 ) -> tuple[Verdict, Digests]:
     """Migrate and verify a whole history; what the plan asks for is written as it comes, in stream order.
 
-    Positions of events follow the events themselves, and a stream's snapshot follows both.
+    Positions of events follow the events themselves, and a stream's snapshot follows both. `progress` is told
+    while queries are decided; a history that tells of its streams does that by itself.
     """
-    part = run_part(plan, history.streams(), Writers(events, positions, snapshots), whole=True)
+    part = run_part(plan, history.streams(), Writers(events, positions, snapshots), whole=True, progress=progress)
     return conclude(plan, [part], history.malformed)
 
 

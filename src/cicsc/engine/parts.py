@@ -8,14 +8,15 @@ a part keeps what its queries need; those of all others it decides itself.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import TYPE_CHECKING
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
 
 from cicsc.engine.leaves import Chain, Digests, LeavesPair
 from cicsc.engine.rows import RowStore
 from cicsc.history.rows import LineWriter, RecordWriter
 from cicsc.migration.stream import migrate_stream
 from cicsc.migration.verdict import Verdict, Violation
+from cicsc.progress import SILENT, Amount, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from cicsc.migration.verdict import Side, SideVerdict
     from cicsc.replay.constraints import ConstraintProgram
     from cicsc.replay.snapshot import Snapshot
+
+DECIDED_ROWS: Final = 10_000
+"""Rows that a query takes between two words that there was progress, by which a live tenant keeps its lease."""
 
 
 @dataclass(slots=True)
@@ -105,13 +109,15 @@ def run_part(
     *,
     whole: bool = False,
     folder: Path | None = None,
+    progress: Progress = SILENT,
 ) -> Part:
     """Migrate and verify consecutive streams.
 
     `whole` tells that they are the whole history, so that no tenant goes on elsewhere. In `folder`
     waits what the part does not keep in memory; without one the part is for this process only.
+    `progress` is told while queries are decided; whoever gives the streams tells of these.
     """
-    run = _PartRun(plan, writers, folder)
+    run = _PartRun(plan, writers, folder, progress)
     part = run.part
     for key, stream in streams:
         if run.tenant is None or key[0] != run.tenant.tenant_id:
@@ -129,7 +135,7 @@ def run_part(
 class _PartRun:
     """The sink of one part: writes, hashes, and keeps rows until their tenant has passed."""
 
-    def __init__(self, plan: Plan, writers: Writers, folder: Path | None) -> None:
+    def __init__(self, plan: Plan, writers: Writers, folder: Path | None, progress: Progress) -> None:
         self.part = Part(leaves=LeavesPair(folder))
         self.tenant: TenantRows | None = None
         self.takes_lines = writers.takes_lines
@@ -139,6 +145,7 @@ class _PartRun:
         self.leaf = self.part.leaves.add
         self._plan = plan
         self._folder = folder
+        self._progress = progress
 
     def enter(self, tenant_id: str) -> None:
         """Begin the next tenant."""
@@ -152,7 +159,7 @@ class _PartRun:
         if keep:
             self.part.undecided.append(self.tenant)
         else:
-            _decide(self._plan, [self.tenant], self.part.verdict)
+            _decide(self._plan, [self.tenant], self.part.verdict, self._progress)
 
     def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
         assert self.tenant is not None
@@ -162,10 +169,12 @@ class _PartRun:
         store.append(row)
 
 
-def conclude(plan: Plan, parts: Iterable[Part], malformed: FindingsTally) -> tuple[Verdict, Digests]:
+def conclude(
+    plan: Plan, parts: Iterable[Part], malformed: FindingsTally, progress: Progress = SILENT
+) -> tuple[Verdict, Digests]:
     """Make the result on a whole history of its parts, in the order of their keys, and close each as it passes.
 
-    `malformed` are the findings about values that are no events.
+    `malformed` are the findings about values that are no events. `progress` is told while queries are decided.
     """
     chain = Chain()
     verdict = Verdict()
@@ -177,34 +186,40 @@ def conclude(plan: Plan, parts: Iterable[Part], malformed: FindingsTally) -> tup
         tenants.extend(part.tenants[1:] if tenants[-1:] == part.tenants[:1] else part.tenants)
         for rows in part.undecided:
             if waiting and rows.tenant_id != waiting[0].tenant_id:
-                _decide(plan, waiting, verdict)
+                _decide(plan, waiting, verdict, progress)
                 waiting = []
             waiting.append(rows)
         chain.add(part.leaves)
         part.leaves.close()
     if waiting:
-        _decide(plan, waiting, verdict)
+        _decide(plan, waiting, verdict, progress)
     digests = chain.finish(verdict.integrity)
     digests.tenants = tenants
     return verdict, digests
 
 
-def _decide(plan: Plan, pieces: list[TenantRows], verdict: Verdict) -> None:
+def _decide(plan: Plan, pieces: list[TenantRows], verdict: Verdict, progress: Progress) -> None:
     """Decide the queries of a tenant of which all rows are there, unless some of its streams are not intact."""
     if not any(piece.broken for piece in pieces):
-        _decide_side("source", plan.source_constraints, plan, pieces, verdict.source)
-        _decide_side("target", plan.target_constraints, plan, pieces, verdict.target)
+        _decide_side("source", plan.source_constraints, plan, pieces, verdict.source, progress)
+        _decide_side("target", plan.target_constraints, plan, pieces, verdict.target, progress)
     for piece in pieces:
         piece.close()
 
 
 def _decide_side(
-    side: Side, constraints: ConstraintProgram, plan: Plan, pieces: list[TenantRows], verdict: SideVerdict
+    side: Side,
+    constraints: ConstraintProgram,
+    plan: Plan,
+    pieces: list[TenantRows],
+    verdict: SideVerdict,
+    progress: Progress,
 ) -> None:
     tenant_id = pieces[0].tenant_id
     for position, check in enumerate(constraints.query_checks):
-        kept = [_kept(pieces, (side, position, source)) for source in range(len(check.query.sources))]
+        kept = [_kept(pieces, (side, position, source), progress) for source in range(len(check.query.sources))]
         rows_count = check.rows_count(kept, plan.now, plan.actor)
+        progress.note(Amount())
         if not check.holds(rows_count, plan.now, plan.actor):
             message = (
                 f"constraint {check.id!r} does not hold for tenant {tenant_id!r}: its query gives {rows_count} rows"
@@ -214,6 +229,9 @@ def _decide_side(
             verdict.violated("bool_query", check.id, check.on_type).include((tenant_id,), violation)
 
 
-def _kept(pieces: list[TenantRows], name: tuple[Side, int, int]) -> Iterator[list[object]]:
-    """Iterate over the rows that one source of a query has in all pieces."""
-    return chain.from_iterable(piece.kept.get(name, ()) for piece in pieces)
+def _kept(pieces: list[TenantRows], name: tuple[Side, int, int], progress: Progress) -> Iterator[list[object]]:
+    """Iterate over the rows that one source of a query has in all pieces; `progress` is told that there are some."""
+    rows = chain.from_iterable(piece.kept.get(name, ()) for piece in pieces)
+    while some := list(islice(rows, DECIDED_ROWS)):
+        yield from some
+        progress.note(Amount())

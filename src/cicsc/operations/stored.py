@@ -120,7 +120,7 @@ class StoredHistory:
         """
         cut = self.cut("folding")
         if cut is None:
-            return migrate_history(plan, self, *writers)
+            return migrate_history(plan, self, *writers, progress=self._progress)
         from cicsc.operations.stored_shares import fold_store  # noqa: PLC0415 (loads multiprocessing)
 
         return fold_store(plan, cut, *writers, progress=self._progress)
@@ -356,6 +356,10 @@ class TenantHistory:
     def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         """Yield each stream with its events, as `SortedStreams` says."""
         return noted(self._read(), self._progress, TICK_EVENTS)
+
+    def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
+        """Migrate and verify it, as `migrate_history` does."""
+        return migrate_history(plan, self, *writers, progress=self._progress)
 
     def _read(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
         for key, events in self._reading.streams(self._generation):

@@ -109,7 +109,7 @@ def fold_store(
         folded = fold_work(plan, work, shares=len(cut.shares), folder=folder, workers=cut.workers, progress=progress)
         with closing(folded):  # so that no process goes on when writing has failed
             parts = handed_on(_all_seen(cut, folded), events, positions, progress)
-            return conclude(plan, parts, FindingsTally())
+            return conclude(plan, parts, FindingsTally(), progress)
 
 
 def _all_seen(cut: CutStore, folded: Iterable[Folded[_Read]]) -> Iterator[Folded[WaitingRows]]:

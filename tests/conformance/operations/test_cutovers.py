@@ -22,7 +22,7 @@ from conformance.operations.conftest import TENANTS
 from conformance.operations.dying import fenced, planned, wait_for_lease
 from conformance.store.desk import Desk
 from e2e.live import orders, violate
-from e2e.shop import diverging_target, event, target
+from e2e.shop import Json, diverging_target, event, source, target
 
 
 def cutover(store: str | Store, tenants: list[str] | None = None, **more: object) -> Cutovers:
@@ -209,6 +209,25 @@ def test_progress_adds_up_in_each_phase(store: Store) -> None:
     assert rehearsed.passed() == [("preflight", 6, 6)]
     assert done.passed() == [("preflight", 6, 6), ("writing", 6, 6), ("reading back", 6, 6)] * 2
     assert sum(amount.streams for amount in done.phases[0][2]) == 2
+
+
+def test_progress_is_told_while_the_queries_of_a_tenant_are_decided(desk: Desk) -> None:
+    def counted(bundle: Json) -> Json:
+        query = {"source": {"snap": {"type": "Order"}}, "pipeline": []}
+        few = {"le": [{"var": {"rows_count": True}}, {"lit": {"int": 100}}]}
+        rule = {"kind": "bool_query", "on_type": "Order", "args": {}, "query": query, "assert": few}
+        bundle["core_ir"]["constraints"]["few"] = rule
+        return bundle
+
+    listener, before = Listener(), load_bundle(counted(source()))
+    with desk.initialised() as store:
+        store.put_bundle(before)
+        store.create_tenant("acme", bundle_digest=before.digest, version=0, actor_id="ann")
+        store.append("acme", orders("acme", 3), generation=1)
+        cutover_pause_migrate_resume(store, ["acme"], counted(target()), "v0_to_v1", execute=True, progress=listener)
+
+    told = {phase: noted.count(Amount()) for phase, _, noted in listener.phases}
+    assert told == {"preflight": 4, "writing": 4, "reading back": 0}
 
 
 def test_progress_of_both_ways_back(store: Store) -> None:

@@ -12,6 +12,7 @@ from cicsc.engine.rows import RowStore
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.sorted import open_history
 from cicsc.migration.plan import compile_plan
+from cicsc.progress import Amount
 from unit.engine.test_inprocess import at_most, closing
 from unit.migration.documents import bundles, event
 
@@ -92,3 +93,26 @@ def test_a_join_finds_its_sides_in_different_parts():
     assert conclude(plan, parts, FindingsTally()) == whole
     ((_, found),) = whole[0].source.violations["bool_query", "apart", "Account"].examples
     assert found.sample["rows_count"] == 2
+
+
+class Noted:
+    """Counts how often it is told that there was progress."""
+
+    def __init__(self):
+        self.times = 0
+
+    def note(self, done):
+        assert done == Amount()
+        self.times += 1
+
+
+def test_progress_is_told_while_queries_are_decided(monkeypatch):
+    """By so many rows, and after each query: a live tenant keeps its lease by that."""
+    monkeypatch.setattr("cicsc.engine.parts.DECIDED_ROWS", 2)
+    plan, whole, cut = compiled(9), Noted(), Noted()
+    with open_history(closing("a", *"12345")) as history:
+        streams = [(key, list(given)) for key, given in history.streams()]
+        run_part(plan, streams, Writers(), whole=True, progress=whole)
+    conclude(plan, [run_part(plan, [stream], Writers()) for stream in streams], FindingsTally(), cut)
+
+    assert (whole.times, cut.times) == (2 * (3 + 1), 2 * (3 + 1))

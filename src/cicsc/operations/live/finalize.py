@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
 
-from cicsc.engine.inprocess import migrate_history
 from cicsc.errors import RefusedError
 from cicsc.history.names import require_some_or_all
 from cicsc.migration.plan import compile_judgement
@@ -129,7 +128,7 @@ class TenantFinalize(TenantChange):
         with self.store.reading(self.tenant_id) as reading:
             history = TenantHistory(reading, progress)
             plan = compile_judgement(bundle, now=history.latest_ts)
-            verdict, digests = migrate_history(plan, history)
+            verdict, digests = history.fold(plan)
         integrity = check_integrity(verdict.integrity, digests.given, None)
         unplayable = [
             tally.examples[0][1].message for key, tally in verdict.source.violations.items() if key[0] == REPLAY

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 from cicsc.durable import TemporaryFolder
 from cicsc.engine.choice import worker_count
 from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work, share_ends
-from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.parts import Part, Writers, conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
 from cicsc.history.runs import KeyRange
@@ -73,7 +72,7 @@ class SharedHistory(TenantHistory):
     def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
         """Migrate and verify the history, as `migrate_history` does; raises StoreError as `fold_store` does."""
         if self._cut is None:
-            return migrate_history(plan, self, *writers)
+            return super().fold(plan, *writers)
         return fold_store(plan, self._cut, *writers, progress=self._progress)
 
 
@@ -107,7 +106,7 @@ class StagedHistory(TenantHistory):
                 progress=self._progress,
             )
             with closing(folded):  # so that no process goes on when the result has failed
-                verdict, digests = conclude(plan, self._parts(folded), self.malformed)
+                verdict, digests = conclude(plan, self._parts(folded), self.malformed, self._progress)
         ((piece, *_), *_) = cut.shares
         if not verdict.integrity.total:
             require_seen(piece.tenant_id, piece.head, verdict.source_events)
