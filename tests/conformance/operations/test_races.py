@@ -80,3 +80,20 @@ def test_signal_right_after_the_begin_gives_the_tenant_back(live: Store) -> None
     assert (run.phase, run.reason) == ("ABORTED", "INTERRUPTED: a signal came")
     assert live.gate("t").owner is None
     assert cut_over(live, "t", ORDER).ok
+
+
+class _InterruptedCutover(TenantCutover):
+    """A signal comes when all is done, on the way back to who reports it."""
+
+    def _carry_out(self) -> None:
+        super()._carry_out()
+        raise KeyboardInterrupt
+
+
+def test_signal_right_after_the_end_is_told_beside_what_was_done(live: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cicsc.operations.live.cutover.TenantCutover", _InterruptedCutover)
+
+    report = cut_over(live, "t", ORDER)
+
+    assert (report.ok, report.outcome, report.mutated, report.interrupted) == (True, "switched", True, True)
+    assert (live.gate("t").active_version, live.gate("t").owner) == (2, None)

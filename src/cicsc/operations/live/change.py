@@ -112,6 +112,11 @@ class TenantChange(ABC):
         """Whether the tenant was taken."""
         return self._live is not None
 
+    @property
+    def has_switched(self) -> bool:
+        """Whether something else was made active."""
+        return self._live is not None and self._live.run.switched_at_ms is not None
+
     @abstractmethod
     def run_plan(self) -> RunPlan:
         """Return what the journal says of the run when it begins."""

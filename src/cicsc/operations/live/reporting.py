@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -34,6 +34,9 @@ def attempted(change: TenantChange, work: Callable[[], Ended]) -> tuple[Ended | 
         # Whoever has the tenant comes first: where it was never taken, nothing was done.
         return "failed" if change.has_run else "refused", refusal
     except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - also a signal: the tenant was let go on the way here
+        if isinstance(failure, KeyboardInterrupt) and change.has_switched:
+            change.is_interrupted = True  # when all was done, on the way back from it
+            return cast("Ended", "switched"), None
         return "failed", failure
 
 
