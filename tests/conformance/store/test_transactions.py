@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from cicsc.errors import FenceError, UsageError
 from cicsc.replay.snapshot import Snapshot
+from cicsc.store.base import SqlStore
 from cicsc.store.protocol import Store
 from conformance.store.history import add_tenant, append, event, stored
 
@@ -241,5 +243,35 @@ def test_where_nothing_was_left_open_nothing_is_given_up(store: Store) -> None:
     store.abandon()
     append(store, event())
     store.abandon()
+
+    assert stored(store) == [event()]
+
+
+class _Signalled:
+    """A connection on which a signal comes just when a transaction has begun."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str | bytes, *rest: Any) -> Any:
+        found = self._connection.execute(statement, *rest)
+        if statement[:5] in ("begin", b"begin"):
+            raise KeyboardInterrupt
+        return found
+
+
+def test_signal_just_when_a_transaction_has_begun_leaves_none_open(
+    store: SqlStore[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = store._database()
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_connection", _Signalled(database._connection))
+        with pytest.raises(KeyboardInterrupt):
+            append(store, event())
+
+    append(store, event())
 
     assert stored(store) == [event()]

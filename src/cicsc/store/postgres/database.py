@@ -235,16 +235,19 @@ class Database:
     def _transaction(self, begin: bytes) -> Iterator[None]:
         if not self.is_idle:
             raise ValueError("a transaction of the store is open")
+        try:
+            self._begin(begin)
+            yield
+        except BaseException:  # also a signal just when it has begun
+            self.rollback()
+            raise
+
+    def _begin(self, begin: bytes) -> None:
         with self._translated():
             try:
                 self._connection.execute(begin)
             except psycopg.errors.FeatureNotSupported as error:
                 raise standby_error(self.name, error) from error
-        try:
-            yield
-        except BaseException:
-            self.rollback()
-            raise
 
     def _commit(self) -> None:
         try:

@@ -153,14 +153,17 @@ class Database:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
-        with self._translated():
-            self._connection.execute(begin)
+        if self.in_transaction:
+            raise ValueError("a transaction of the store is open")
         try:
+            with self._translated():
+                self._connection.execute(begin)
             yield
             with self._translated():
                 self._connection.execute("commit")
         except BaseException:
-            # A full disk may have ended the transaction already, and a failed commit may have left it open.
+            # A full disk may have ended the transaction already, and a failed commit may have left it open. A signal
+            # may have come just when it had begun.
             with suppress(apsw.Error):
                 if self._connection.in_transaction:
                     self._connection.execute("rollback")

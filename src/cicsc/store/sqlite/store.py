@@ -147,8 +147,6 @@ class SqliteStore(SqlStore[Database]):
     def writing(self) -> Iterator[Database]:
         """Hold the write lock; the schema is looked at under it, so that no upgrade comes between."""
         database = self._connected()
-        if database.in_transaction:
-            raise ValueError("a transaction of the store is open")
         with database.writing():
             schema.require_schema(database)
             yield database
