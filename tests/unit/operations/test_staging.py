@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import pytest
 
@@ -77,3 +81,47 @@ def test_positions_that_have_passed_are_forgotten(monkeypatch: pytest.MonkeyPatc
     placed.update(PLACES)
     staged(4, placed)
     assert set(placed) == {6}
+
+
+def signalled(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, before: bool) -> None:
+    """Let a signal come just before, or just after, a method has done its work."""
+    method = getattr(owner, name)
+
+    def called(*given: object, **named: object) -> None:
+        if before:
+            signal.raise_signal(signal.SIGINT)
+        method(*given, **named)
+        if not before:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(owner, name, called)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "before"),
+    [(Thread, "start", False), (ThreadPoolExecutor, "shutdown", True)],
+    ids=["start", "end"],
+)
+def test_signal_leaves_no_thread_that_writes(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, before: bool
+) -> None:
+    """The connection is needed to let the tenant go."""
+    begun, ended = [], []
+
+    def write(*_: object) -> None:
+        begun.append(1)
+        time.sleep(0.2)
+        ended.append(1)
+
+    def fail() -> None:
+        with Staging("t", {1: 10}, write, batch_s=1.0) as writing:
+            writing.events.write([made(1)])
+            writing.positions.write([(*KEY, 1, 1)])
+            writing._hand_on()
+            raise ValueError
+
+    signalled(monkeypatch, owner, name, before=before)
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+
+    assert begun == ended

@@ -15,6 +15,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
+from cicsc import signals
 from cicsc.history.model import Event, EventList, StreamKey
 from cicsc.history.rows import PositionRow
 from cicsc.history.runs import EVERY_STREAM, KeyRange
@@ -111,12 +112,24 @@ class Staging:
         self.snapshots = _Face(self._take_snapshots)
 
     def __enter__(self) -> Self:
+        try:
+            # A signal that came while the thread is being started would leave one that nobody waits for, and that goes
+            # on to use the connection by which the tenant is to be let go.
+            with signals.deferred():
+                self._writer.submit(_nothing).result()
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._writer.shutdown(wait=True)
+        self._end()
+
+    def _end(self) -> None:
+        with signals.deferred():
+            self._writer.shutdown(wait=True)
 
     def finish(self) -> None:
         """Hand on what is left, and wait until all is written; raises what writing raised."""
@@ -179,6 +192,10 @@ class Staging:
         if rows >= self._batch_rows // 2 and took_s > 0:
             wanted = int(rows * self._batch_s / took_s)
             self._batch_rows = max(100, min(BATCH_ROWS_MAX, 2 * self._batch_rows, wanted))
+
+
+def _nothing() -> None:
+    """Have the thread that does it."""
 
 
 class _Batch:
