@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,9 @@ from cicsc.errors import FenceError, RefusedError
 from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
 from cicsc.operations.live.recovery import recover_tenant
 from cicsc.operations.live.run import LiveRun, Timing
+from cicsc.store.base import SqlStore
 from cicsc.store.protocol import Store
+from cicsc.store.records import Gate
 from conformance.operations.application import MAPPED, add
 from conformance.store.desk import Desk
 from conformance.store.history import event
@@ -96,4 +99,25 @@ def test_signal_right_after_the_end_is_told_beside_what_was_done(live: Store, mo
     report = cut_over(live, "t", ORDER)
 
     assert (report.ok, report.outcome, report.mutated, report.interrupted) == (True, "switched", True, True)
+    assert (live.gate("t").active_version, live.gate("t").owner) == (2, None)
+
+
+def test_signal_while_the_tenant_is_looked_at_for_the_report(
+    live: SqlStore[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it breaks off is given up before the end is recorded."""
+    gate = live.gate
+
+    def broken_off(tenant_id: str) -> Gate:
+        found = gate(tenant_id)
+        if found.active_version == 2:
+            live._database()._connection.execute("begin")
+            raise KeyboardInterrupt
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(live, "gate", broken_off)
+        report = cut_over(live, "t", ORDER)
+
+    assert (report.ok, report.outcome, report.active_version) == (True, "switched", None)
     assert (live.gate("t").active_version, live.gate("t").owner) == (2, None)

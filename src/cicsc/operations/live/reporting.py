@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -80,6 +81,8 @@ def gate_now(change: TenantChange) -> Gate | None:
     try:
         return change.store.gate(change.tenant_id)
     except (Exception, KeyboardInterrupt):  # noqa: BLE001 - also a signal: what was done is done, and has to be told
+        with suppress(Exception):
+            change.store.abandon()  # else what the signal broke off is in the way when the end is recorded
         return None
 
 
