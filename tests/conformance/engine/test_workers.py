@@ -152,7 +152,7 @@ def test_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "forks_safely", lambda: False)
     assert choice.worker_count(None) == 1
     assert choice.worker_count(5) == 5
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="a whole number from 1"):
         choice.worker_count(0)
 
 
