@@ -264,13 +264,7 @@ def bounded(value: object) -> object:
 
 def is_deeper(value: object, levels: int) -> bool:
     """Tell whether a value nests deeper than so many levels."""
-    if type(value) is list:
-        items: object = value
-    elif type(value) is dict:
-        items = value.values()
-    else:
-        return False
-    return levels == 0 or any(is_deeper(item, levels - 1) for item in items)  # type: ignore[attr-defined]
+    return is_heavier(value, levels, sys.maxsize)
 
 
 def payload_value(value: object) -> object:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cicsc.expression import FunctionBuilder, reads
@@ -36,20 +37,25 @@ class Difference:
     found: object
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relation:
     """The compiled relation of one entity type.
 
     `holds` tells of both snapshots whether nothing differs. What does is found field by field: `attrs` and `shadows`
-    name what is compared as it is; `mapped` holds, for each attribute given by an expression, its function over the
-    source snapshot.
+    name what is compared as it is, `given` the fields that are given by expressions over the source snapshot.
     """
 
     holds: Callable[..., object]
     state_map: Mapping[str, str]
     attrs: tuple[str, ...]
     shadows: tuple[str, ...]
-    mapped: tuple[tuple[str, str, Callable[..., object]], ...]
+    given: tuple[tuple[str, str, Node], ...]
+    source: EntityType
+
+    @cached_property
+    def mapped(self) -> list[tuple[str, str, Callable[..., object]]]:
+        """The function of each field that an expression gives; made when something differs, which is rare."""
+        return [(kind, name, compile_over_snapshot(node, self.source)) for kind, name, node in self.given]
 
     def differences(
         self, source: Fold, target: Fold, entity: tuple[str, str], now: object, actor: object
@@ -95,7 +101,8 @@ def compile_relation(source: EntityType, target: EntityType, migration: TypeMigr
         state_map=state_map,
         attrs=tuple(same_attrs),
         shadows=tuple(same_shadows),
-        mapped=tuple((kind, name, compile_over_snapshot(expr, source)) for kind, name, expr in given),
+        given=tuple(given),
+        source=source,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cicsc.bundle.model import QueryConstraint, SnapshotConstraint
@@ -18,21 +19,26 @@ from cicsc.replay.snapshot import compile_over_snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from cicsc.bundle.model import Bundle
+    from cicsc.bundle.model import Bundle, EntityType
     from cicsc.expression import Node
     from cicsc.replay.pipeline import Row
 
 _ASSERT_PARAMETERS = ("rows_count", "now", "actor")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SnapshotCheck:
-    """A snapshot constraint: `holds` takes the parameters of a function over a snapshot."""
+    """A snapshot constraint, on entities of the type `entity_type`."""
 
     id: str
     on_type: str
     expr: Node
-    holds: Callable[..., object]
+    entity_type: EntityType
+
+    @cached_property
+    def holds(self) -> Callable[..., object]:
+        """The constraint as a function over a snapshot; made when it is asked for by itself, which is rare."""
+        return compile_over_snapshot(self.expr, self.entity_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,8 @@ def compile_constraints(bundle: Bundle) -> ConstraintProgram:
     queries = []
     for _, constraint in sorted(bundle.constraints.items()):
         if isinstance(constraint, SnapshotConstraint):
-            holds = compile_over_snapshot(constraint.expr, bundle.types[constraint.on_type])
-            check = SnapshotCheck(constraint.id, constraint.on_type, constraint.expr, holds)
+            entity_type = bundle.types[constraint.on_type]
+            check = SnapshotCheck(constraint.id, constraint.on_type, constraint.expr, entity_type)
             by_type.setdefault(constraint.on_type, []).append(check)
         else:
             queries.append(_compile_query_check(constraint, bundle))

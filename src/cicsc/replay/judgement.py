@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cicsc.replay.query import SourceProgram
 
     Judge = Callable[..., tuple[Any, ...]]
+    Reading = Callable[[FunctionBuilder, str, str | None], ast.expr]
 
 
 def compile_judge(entity_type: EntityType, constraints: Sequence[Node], sources: Sequence[SourceProgram]) -> Judge:
@@ -25,16 +26,15 @@ def compile_judge(entity_type: EntityType, constraints: Sequence[Node], sources:
     The function takes `PARAMETERS`. It returns whether all constraints hold, by truth, and then what each source keeps:
     a row, or None.
     """
-    builder = FunctionBuilder(PARAMETERS, snapshot_variable(entity_type))
+    builder = FunctionBuilder(PARAMETERS, read := snapshot_variable(entity_type))
     conditions = [source.condition for source in sources if source.condition is not None]
     before = builder.keep_repeated([*constraints, *conditions])
     holds = builder.condition({"and": list(constraints)})
-    rows = [_kept(builder, entity_type, source) for source in sources]
+    rows = [_kept(builder, read, source) for source in sources]
     return builder.build_expression(ast.Tuple([holds, *rows], ast.Load()), before)
 
 
-def _kept(builder: FunctionBuilder, entity_type: EntityType, source: SourceProgram) -> ast.expr:
-    read = snapshot_variable(entity_type)
+def _kept(builder: FunctionBuilder, read: Reading, source: SourceProgram) -> ast.expr:
     row = ast.List([read(builder, column.variable, column.argument) for column in source.columns], ast.Load())
     if source.condition is None:
         return row
