@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
-
-from e2e.running import run
 
 HEAVY = ("cicsc.operations", "cicsc.history", "cicsc.expression", "rich", "msgspec", "pyarrow", "duckdb")
 
@@ -39,13 +36,3 @@ def test_preflight_of_a_small_file_loads_nothing_of_other_commands() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
 
     assert done.stderr == b"0 []\n"
-
-
-def test_help_takes_less_than_three_tenths_of_a_second(tmp_path: Path) -> None:
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        assert run("--help", folder=tmp_path).returncode == 0
-        seconds.append(time.perf_counter() - start)
-
-    assert min(seconds) < 0.3
