@@ -57,7 +57,10 @@ def test_fence_as_installed_has_no_faults(store: PostgresStore) -> None:
         ("alter function cicsc.fence_delete() reset search_path", "function fence_delete is not as installed"),
         ("alter function cicsc.fence_insert() stable", "function fence_insert is not as installed"),
         ("drop function cicsc.owns(cicsc.gate)", "function owns is missing"),
-        ("create function cicsc.lock_key(bytea) returns bigint language sql as 'select 1'", "function lock_key"),
+        (
+            "create function cicsc.lock_key(bytea) returns bigint language sql as 'select 1'",
+            "function lock_key(bytea) was added",
+        ),
         ("create function cicsc.helper() returns bigint language sql as 'select 1'", "function helper was added"),
         ("alter table cicsc.event drop constraint event_key", "constraint event_key is missing"),
         (
@@ -81,10 +84,35 @@ def test_fence_as_installed_has_no_faults(store: PostgresStore) -> None:
         ),
     ],
 )
-def test_changed_fence_is_named(store: PostgresStore, connect: Connect, statement: str, fault: str) -> None:
+def test_changed_fence_is_named_and_installed_anew(
+    store: PostgresStore, connect: Connect, statement: str, fault: str
+) -> None:
     connect().execute(statement)
 
-    assert [found for found in store.fence_faults() if fault in found] != []
+    faults = store.fence_faults()
+    repair = store.reinstall_fence(actor_id="ann")
+
+    assert [found for found in faults if fault in found] != []
+    assert (repair.found, repair.left) == (faults, store.fence_faults())
+    is_of_others = "was added" in fault or "constraint" in fault
+    assert repair.left == (faults if is_of_others else ())
+
+
+def test_fence_is_not_installed_anew_beside_a_write(desk: PostgresDesk, store: PostgresStore, connect: Connect) -> None:
+    connect().execute("alter table cicsc.event enable trigger fence_insert")
+    writer = connect(autocommit=False)
+    writer.execute(
+        "insert into cicsc.event (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id)"
+        " values ('t', 1, 'Order', '1', 1, 'created', '{}', 1, 'ann')"
+    )
+
+    with PostgresStore(desk.url, wait_s=0.1) as hasty, pytest.raises(StoreError) as caught:
+        hasty.reinstall_fence(actor_id="ann")
+    writer.commit()
+
+    assert caught.value.code == "STORE_LOCKED"
+    assert store.fence_faults() == ("trigger fence_insert on event is not as installed",)
+    assert store.reinstall_fence(actor_id="ann").left == ()
 
 
 def test_upgrade_of_version_2_brings_the_fence_of_today(store: PostgresStore, connect: Connect) -> None:

@@ -8,7 +8,7 @@ import click
 
 from cicsc.cli import options
 from cicsc.cli.outcome import Outcome, verdict
-from cicsc.cli.verb import Verb
+from cicsc.cli.verb import Verb, invocation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @options.store
 @options.tenants
 @options.summary
-def store_check(store: str, tenants: tuple[str, ...]) -> Outcome:
+@click.pass_context
+def store_check(ctx: click.Context, store: str, tenants: tuple[str, ...]) -> Outcome:
     """Look over a store, and change nothing.
 
     Whether the fence is as installed, every stream of the active histories is gapless and replays, and
@@ -27,10 +28,11 @@ def store_check(store: str, tenants: tuple[str, ...]) -> Outcome:
     from cicsc.operations.store_admin import check_store  # noqa: PLC0415 (start-up: help must not load the operations)
 
     report = check_store(store, tenants)
+    call = invocation(ctx)
 
     def summary() -> RenderableType:
         from cicsc.report.stores import check_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
-        return check_summary(report)
+        return check_summary(report, call)
 
     return verdict(ok=report.ok, document=report.to_json(), summary=summary)

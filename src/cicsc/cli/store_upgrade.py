@@ -1,4 +1,4 @@
-"""`store-upgrade`: bring the schema of a store to the version of this program."""
+"""`store-upgrade`: bring the schema of a store to the version of this program, and its fence back to what it was."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cicsc.cli import options
+from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome, verdict
-from cicsc.cli.verb import Verb
+from cicsc.cli.verb import Verb, invocation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,19 +17,26 @@ if TYPE_CHECKING:
 
 @click.command("store-upgrade", cls=Verb, short_help="Bring a store to the version of this program.")
 @options.store
+@click.option(
+    "--reinstall-fence", is_flag=True, help="Install the fence anew where it is not as installed; the audit says so."
+)
+@options.operator_name
 @options.summary
-def store_upgrade(store: str) -> Outcome:
+@click.pass_context
+def store_upgrade(ctx: click.Context, store: str, *, reinstall_fence: bool, operator: str | None) -> Outcome:
     """Bring the schema of a store to the version of this program, in one transaction.
 
-    On a store that is of this version nothing is done. Histories are not touched.
+    On a store that is of this version nothing is done, unless its fence is to be installed anew.
+    Histories are not touched.
     """
     from cicsc.operations.store_admin import upgrade_store  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = upgrade_store(store)
+    report = upgrade_store(store, reinstall_fence=reinstall_fence, actor_id=operator_name(operator))
+    call = invocation(ctx)
 
     def summary() -> RenderableType:
         from cicsc.report.stores import upgrade_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
-        return upgrade_summary(report)
+        return upgrade_summary(report, call)
 
     return verdict(ok=report.ok, document=report.to_json(), summary=summary)

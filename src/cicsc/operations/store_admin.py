@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import UsageError
 from cicsc.operations.stored import opened_store, wanted_tenants
 from cicsc.report.store_models import (
+    FenceReport,
     StoreCheckReport,
     StoreFindingReport,
     StoreReport,
@@ -43,18 +44,35 @@ def initialise_store(store: str | Store) -> StoreReport:
         return _schema(opened, found)
 
 
-def upgrade_store(store: str | Store) -> StoreReport:
-    """Bring the schema of a store to the version of this program; do nothing where it is."""
+def upgrade_store(store: str | Store, *, reinstall_fence: bool = False, actor_id: str | None = None) -> StoreReport:
+    """Bring the schema of a store to the version of this program; do nothing where it is.
+
+    With `reinstall_fence` the fence is then installed anew where it is not as installed, and the audit
+    says so, as the work of `actor_id`. The report is not ok where some of what was wrong is still there.
+    Raises UsageError without an `actor_id` for that.
+    """
+    if reinstall_fence and actor_id is None:
+        raise UsageError("MISSING_FLAG", "the fence is installed anew by somebody: give actor_id")
     with opened_store(store) as opened:
         found = opened.schema_version()
         opened.upgrade()
-        return _schema(opened, found)
+        if not reinstall_fence:
+            return _schema(opened, found)
+        assert actor_id is not None
+        repair = opened.reinstall_fence(actor_id=actor_id)
+        return _schema(opened, found, FenceReport(found=list(repair.found), left=list(repair.left)))
 
 
-def _schema(store: Store, found: int | None) -> StoreReport:
+def _schema(store: Store, found: int | None, fence: FenceReport | UnsetType = UNSET) -> StoreReport:
     version = store.schema_version()
     assert version is not None  # what was just installed
-    return StoreReport(ok=True, changed=found != version, schema_version=version, found_version=found)
+    return StoreReport(
+        ok=fence is UNSET or not fence.left,
+        changed=found != version or (fence is not UNSET and bool(fence.found)),
+        schema_version=version,
+        found_version=found,
+        fence=fence,
+    )
 
 
 def check_store(store: str | Store, tenants: Collection[str] = ()) -> StoreCheckReport:

@@ -15,6 +15,13 @@ ImportOutcome = Literal["imported", "already", "refused", "failed"]
 """imported: it is there now. already: it was, the same. refused: the verdict is no. failed: it could not be done."""
 
 
+class FenceReport(Report, frozen=True, kw_only=True):
+    """A fence that was installed anew: what was not as installed, and what of that still is not."""
+
+    found: list[str]
+    left: list[str]
+
+
 class StoreReport(Report, frozen=True, kw_only=True):
     """A store that was created or upgraded; `changed` is false where there was nothing to do."""
 
@@ -22,6 +29,7 @@ class StoreReport(Report, frozen=True, kw_only=True):
     changed: bool
     schema_version: int
     found_version: int | None = None
+    fence: FenceReport | UnsetType = UNSET
 
 
 class StoreFindingReport(Report, frozen=True, kw_only=True):

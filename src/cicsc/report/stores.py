@@ -15,6 +15,7 @@ from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
 from cicsc.report.moments import dated
 from cicsc.report.printable import counted, shortened, value_text
 from cicsc.report.store_models import (
+    FenceReport,
     HistoryExport,
     HistoryImport,
     StoreCheckReport,
@@ -40,15 +41,30 @@ def init_summary(report: StoreReport) -> RenderableType:
     return headline("store", f"{done}, schema version {report.schema_version}", "ok")
 
 
-def upgrade_summary(report: StoreReport) -> RenderableType:
-    """Summarize the upgrade of a store."""
-    done = f"from {report.found_version} to {report.schema_version}" if report.changed else "nothing to do"
-    return headline("store", f"schema version {report.schema_version}, {done}", "ok")
+def upgrade_summary(report: StoreReport, call: Invocation) -> RenderableType:
+    """Summarize the upgrade of a store, and of its fence where that was asked for."""
+    is_older = report.found_version != report.schema_version
+    done = f"from {report.found_version} to {report.schema_version}" if is_older else "nothing to do"
+    schema = headline("store", f"schema version {report.schema_version}, {done}", "ok")
+    return schema if report.fence is UNSET else Group(schema, *_fence(report.fence, call))
 
 
-def check_summary(report: StoreCheckReport) -> RenderableType:
+def _fence(fence: FenceReport, call: Invocation) -> Iterator[RenderableType]:
+    if not fence.found:
+        yield headline("fence", "as installed, nothing to do", "ok")
+        return
+    yield headline("fence", "installed anew", "FAILED" if fence.left else "ok")
+    yield plain("what was not as installed:")
+    yield from listed(fence.found, len(fence.found), FINDINGS_MAX)
+    if fence.left:
+        yield Marked("FAILED", "what still is not, and is to be put right by hand:")
+        yield from listed(fence.left, len(fence.left), FINDINGS_MAX)
+    yield from next_step("look over what was written meanwhile", call.then("store-check", "--store"))
+
+
+def check_summary(report: StoreCheckReport, call: Invocation) -> RenderableType:
     """Summarize the check of a store."""
-    return Group(*_check(report))
+    return Group(*_check(report, call))
 
 
 def create_summary(report: TenantCreated, call: Invocation) -> RenderableType:
@@ -99,7 +115,7 @@ def export_summary(report: HistoryExport, call: Invocation) -> RenderableType:
     )
 
 
-def _check(report: StoreCheckReport) -> Iterator[RenderableType]:
+def _check(report: StoreCheckReport, call: Invocation) -> Iterator[RenderableType]:
     total = sum(report.counts.values())
     verdict: tuple[str, Mark] = ("nothing is wrong", "ok") if report.ok else (counted(total, "finding"), "FAILED")
     yield headline("store", *verdict)
@@ -115,6 +131,10 @@ def _check(report: StoreCheckReport) -> Iterator[RenderableType]:
         yield from next_step(
             "stop the writers, and set the sequence to the largest position, as docs/postgresql.md has it"
         )
+        return
+    if set(report.counts) == {"FENCE_CHANGED"}:
+        command = call.then("store-upgrade", "--store").plus("--reinstall-fence")
+        yield from next_step("the histories are in order: find out who changed the fence, and install it anew", command)
         return
     yield from next_step(
         "change nothing by hand; find out who wrote past the fence, then restore or export what is good"

@@ -13,14 +13,14 @@ from typing import Final, Generic, TypeVar
 from uuid import uuid4
 
 from cicsc.bundle.model import Bundle
-from cicsc.errors import CicscError
+from cicsc.errors import CicscError, StoreError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import RowsHasher, decode_document, encode_text, event_types, stored_bundle
 from cicsc.store.journal import exhaust, finish_run
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
-from cicsc.store.records import AuditEntry, EndedWriter, Gate, Run, RunPlan, StagedEvents
+from cicsc.store.records import AuditEntry, EndedWriter, FenceRepair, Gate, Run, RunPlan, StagedEvents
 from cicsc.store.refusals import gate_held, gate_lost, paused, stale_generation, tenant_exists, unknown_bundle
 from cicsc.store.runs import Runs
 from cicsc.store.session import Session
@@ -78,6 +78,21 @@ class SqlStore(Store, Generic[Database]):
     @abstractmethod
     def faults(self, database: Database) -> tuple[str, ...]:
         """Name what of the fence is not as installed, in the transaction at hand."""
+
+    @abstractmethod
+    def install_fence(self, database: Database) -> None:
+        """Remove the fence and install it as it is to be, in the transaction at hand."""
+
+    def reinstall_fence(self, *, actor_id: str) -> FenceRepair:
+        with self.writing() as database:
+            found = self.faults(database)
+            if not found:
+                return FenceRepair((), ())
+            _restore_event_types(database)
+            self.install_fence(database)
+            left = self.faults(database)
+            record(database, None, actor_id, "fence-install", {"found": found, "left": left})
+            return FenceRepair(found, left)
 
     def late_positions(self) -> tuple[str, ...]:
         return ()  # a file is copied whole
@@ -221,3 +236,13 @@ class SqlStore(Store, Generic[Database]):
             for audit_id, at_ms, tenant, actor_id, action, detail in database.rows(name, bindings):
                 document = decode_document(detail, f"audit entry {audit_id}")
                 yield AuditEntry(audit_id, at_ms, tenant, actor_id, action, document)
+
+
+def _restore_event_types(database: Session) -> None:
+    """Let every bundle that can be read have the event types that its reducers know, which the fence goes by."""
+    for digest, body in list(database.rows("bundles")):
+        with suppress(StoreError):  # it is named among the faults
+            known = event_types(stored_bundle(digest, body))
+            database.run("remove_event_types", (digest,))
+            for row in known:
+                database.run("put_event_type", (digest, *row))

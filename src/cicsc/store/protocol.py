@@ -23,7 +23,7 @@ from cicsc.history.model import Event, StreamKey
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import PlacedRow, RowsHasher
-from cicsc.store.records import AuditEntry, EndedWriter, Gate, Placed, Receipt, StoreHead
+from cicsc.store.records import AuditEntry, EndedWriter, FenceRepair, Gate, Placed, Receipt, StoreHead
 
 if TYPE_CHECKING:
     from cicsc.store.runs import Runs
@@ -212,6 +212,14 @@ class Store(Protocol):
 
     def fence_faults(self) -> tuple[str, ...]:
         """Name every object of the fence that is missing, disabled or not as this program installs it."""
+        ...
+
+    def reinstall_fence(self, *, actor_id: str) -> FenceRepair:
+        """Install the fence anew where it is not as installed, in one transaction, and enter it into the audit.
+
+        Histories, constraints, and what others have added, stay as they are. Raises STORE_LOCKED when writes under
+        way do not end.
+        """
         ...
 
     def late_positions(self) -> tuple[str, ...]:

@@ -182,6 +182,14 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class FenceRepair:
+    """What of a fence was not as installed, and what of that still is not after it was installed anew."""
+
+    found: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """One thing that was done, to a tenant or (None) to the store."""
 

@@ -168,5 +168,5 @@ def fence_changed(run: Run, faults: tuple[str, ...]) -> FenceError:
     return FenceError(
         "FENCE_CHANGED",
         f"cannot switch tenant {run.tenant_id!r}: the fence is not as installed: {faults[0]}{more}",
-        hint="nothing was switched; store-check lists what is wrong",
+        hint="nothing was switched; store-check lists what is wrong, store-upgrade --reinstall-fence puts it right",
     )

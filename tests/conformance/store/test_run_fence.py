@@ -257,6 +257,18 @@ def test_gate_that_is_left_unlocked_is_named_and_stops_the_switch(desk: Desk, st
     assert store.fence_faults() == ()
 
 
+def test_gate_that_is_left_unlocked_is_locked_with_a_new_fence(desk: Desk, store: Store, plain: Plain) -> None:
+    if not desk.one_writer:
+        return
+    run = run_in(store, "STAGED")
+    plain.execute("update {gate} set unlocked_generation = 2 where tenant_id = 't'")
+
+    repair = store.reinstall_fence(actor_id="ann")
+
+    assert (len(repair.found), repair.left) == (1, ())
+    store.runs.switch(run)
+
+
 def test_gate_is_never_unlocked_for_what_is_active(desk: Desk, store: Store, plain: Plain) -> None:
     if not desk.one_writer:
         return

@@ -6,10 +6,12 @@ from cicsc.errors import StoreError
 from cicsc.store.protocol import Store
 from conformance.store.desk import Desk, Plain
 from conformance.store.history import BUNDLE, append, event, stored
+from conformance.store.test_fence import insert_refusal
 
 WORK = {
     "upgrade": lambda store: store.upgrade(),
     "fence_faults": lambda store: store.fence_faults(),
+    "reinstall_fence": lambda store: store.reinstall_fence(actor_id="ann"),
     "put_bundle": lambda store: store.put_bundle(BUNDLE),
     "bundle": lambda store: store.bundle("0"),
     "gate": lambda store: store.gate("t"),
@@ -76,6 +78,42 @@ def test_store_of_a_version_before_is_upgraded(store: Store, plain: Plain, versi
 
     assert (store.schema_version(), store.fence_faults()) == (4, ())
     assert stored(store) == [event()]
+
+
+def test_fence_that_was_weakened_is_installed_anew(desk: Desk, store: Store, plain: Plain) -> None:
+    append(store, event())
+    desk.weaken_fence(plain)
+    plain.execute("delete from {event_type} where event_type = 'paid'")
+
+    repair = store.reinstall_fence(actor_id="ann")
+
+    assert any("fence_insert is not as installed" in fault for fault in repair.found)
+    assert any("the event types of bundle" in fault for fault in repair.found)
+    assert (repair.left, store.fence_faults()) == ((), ())
+    assert insert_refusal(plain, event(seq=3), 1) == "WRONG_SEQ"
+    append(store, event(seq=2, event_type="paid"))
+    assert [found.seq for found in stored(store)] == [1, 2]
+    entry = list(store.audit())[-1]
+    assert (entry.tenant_id, entry.actor_id, entry.action) == (None, "ann", "fence-install")
+    assert entry.detail == {"found": list(repair.found), "left": []}
+
+
+def test_fence_that_is_as_installed_is_left_alone(store: Store) -> None:
+    before = list(store.audit())
+
+    repair = store.reinstall_fence(actor_id="ann")
+
+    assert (repair.found, repair.left) == ((), ())
+    assert list(store.audit()) == before
+
+
+def test_bundle_that_cannot_be_read_is_left_to_people(store: Store, plain: Plain) -> None:
+    plain.execute("update {bundle} set body = '{'")
+
+    repair = store.reinstall_fence(actor_id="ann")
+
+    assert repair.found == repair.left == store.fence_faults()
+    assert BUNDLE.digest in repair.left[0]
 
 
 @pytest.mark.parametrize("work", WORK.values(), ids=WORK)

@@ -327,6 +327,33 @@ def test_check_names_what_is_wrong(call: Call, filled: Path) -> None:
     assert "FAILED   FENCE_CHANGED: 1" in said.err
 
 
+def test_changed_fence_is_installed_anew(call: Call, filled: Path) -> None:
+    with opened_store("sqlite:///shop.db") as store, store.transaction("acme") as transaction:  # type: ignore[attr-defined]
+        transaction.database.run_script(
+            "drop trigger fence_delete; create table aside (x); create trigger fence_more "
+            "after insert on event begin select 1; end"
+        )
+    checked = call("store-check", *STORE, "--summary", "always")
+    reinstall = checked.err.splitlines()[-1].split()[1:]
+
+    said = call(*reinstall, "--operator", "ann", "--summary", "always")
+
+    added = "trigger fence_more was added"
+    assert (checked.code, reinstall[-1]) == (1, "--reinstall-fence")
+    assert (said.code, said.report["ok"], said.report["changed"]) == (1, False, True)
+    assert said.report["fence"] == {"found": ["trigger fence_delete is missing", added], "left": [added]}
+    assert "FAILED   what still is not" in said.err
+    with opened_store("sqlite:///shop.db") as store, store.transaction("acme") as transaction:  # type: ignore[attr-defined]
+        transaction.database.run_script("drop trigger fence_more; drop trigger fence_update")
+    again = call(*reinstall, "--summary", "always")
+    assert (again.code, again.report["fence"]) == (0, {"found": ["trigger fence_update is missing"], "left": []})
+    assert "fence: installed anew" in again.err
+    assert call(*again.err.splitlines()[-1].split()[1:]).code == 0
+    idle = call(*reinstall, "--summary", "always")
+    assert (idle.code, idle.report["changed"]) == (0, False)
+    assert "fence: as installed, nothing to do" in idle.err
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -33,6 +33,9 @@ insert into cicsc.bundle (digest, body, version) values (%s, %s, %s) on conflict
 -- name: put_event_type
 insert into cicsc.event_type (bundle, entity_type, event_type) values (%s, %s, %s);
 
+-- name: remove_event_types
+delete from cicsc.event_type where bundle = %s;
+
 -- name: bundle
 select body from cicsc.bundle where digest = %s;
 
@@ -193,7 +196,9 @@ where tenant_id = %s
 order by audit_id;
 
 -- name: fence_functions
-select p.proname, p.prosrc, p.prosecdef, p.provolatile::text, coalesce(p.proconfig, '{}'), l.lanname::text
+select
+    p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid), p.prosrc, l.lanname::text, p.provolatile::text,
+    p.prosecdef, coalesce(p.proconfig, '{}')
 from pg_catalog.pg_proc p
 join pg_catalog.pg_language l on l.oid = p.prolang
 where p.pronamespace = (select oid from pg_catalog.pg_namespace where nspname = 'cicsc');

@@ -63,7 +63,9 @@ CONSTRAINTS: Final = {
 _Objects: TypeAlias = Mapping[str, tuple[object, ...]]
 
 _ALWAYS: Final = "A"
-_FUNCTION: Final = re.compile(r"^create function cicsc\.(\w+)\(.*?\$fence\$(.*?)\$fence\$;", re.MULTILINE | re.DOTALL)
+_FUNCTION: Final = re.compile(
+    r"^create function cicsc\.(\w+)\((.*?)\) .*?\$fence\$(.*?)\$fence\$;", re.MULTILINE | re.DOTALL
+)
 
 
 def installed_version(database: Database) -> int | None:
@@ -127,10 +129,17 @@ def upgrade(database: Database) -> None:
         version = installed_version(database)
         if version is not None and version in UPGRADES:
             database.require_writable()
-            for script in (*UPGRADES[version], "drop_fence.sql", "fence.sql"):
+            for script in UPGRADES[version]:
                 database.run_script(read_script(__package__, script))
+            install_fence(database)
             database.run("set_schema_version", (VERSION,))
         require_schema(database)
+
+
+def install_fence(database: Database) -> None:
+    """Remove the fence and install it anew, in the transaction at hand, so that no write comes between."""
+    for script in ("drop_fence.sql", "fence.sql"):
+        database.run_script(read_script(__package__, script))
 
 
 def fence_faults(database: Database) -> tuple[str, ...]:
@@ -170,12 +179,13 @@ def _require_supported(database: Database) -> None:
 
 
 def _function_faults(database: Database) -> Iterator[str]:
-    sources = dict(_FUNCTION.findall(read_script(__package__, "fence.sql")))
-    expected = {name: (sources[name], *attributes) for name, attributes in FUNCTIONS.items()}
-    found = {
-        name: (source, language, volatility, is_definer, tuple(settings))
-        for name, source, is_definer, volatility, settings, language in database.all_rows("fence_functions")
-    }
+    installed = _FUNCTION.findall(read_script(__package__, "fence.sql"))
+    arguments_of = {name: arguments for name, arguments, _ in installed}
+    expected = {name: (source, *FUNCTIONS[name]) for name, _, source in installed}
+    found = {}
+    for name, arguments, *what, settings in database.all_rows("fence_functions"):
+        is_namesake = arguments_of.get(name, arguments) != arguments
+        found[f"{name}({arguments})" if is_namesake else name] = (*what, tuple(settings))
     yield from _differences("function", expected, found)
 
 

@@ -98,6 +98,9 @@ class PostgresStore(SqlStore[Database]):
     def faults(self, database: Database) -> tuple[str, ...]:
         return schema.fence_faults(database)
 
+    def install_fence(self, database: Database) -> None:
+        schema.install_fence(database)
+
     def missing_rights(self, database: Database) -> tuple[str, ...]:
         return tuple(right for (right,) in database.all_rows("missing_rights"))
 

@@ -31,6 +31,9 @@ insert into bundle (digest, body, version) values (?, ?, ?) on conflict do nothi
 -- name: put_event_type
 insert into event_type (bundle, entity_type, event_type) values (?, ?, ?);
 
+-- name: remove_event_types
+delete from event_type where bundle = ?;
+
 -- name: bundle
 select body from bundle where digest = ?;
 
@@ -65,6 +68,9 @@ order by tenant_id;
 
 -- name: unlocked_gates
 select tenant_id, unlocked_generation from gate where unlocked_generation is not null order by tenant_id;
+
+-- name: lock_generations
+update gate set unlocked_generation = null where unlocked_generation is not null;
 
 -- name: pause
 update gate

@@ -100,10 +100,18 @@ def upgrade(database: Database) -> None:
     with database.writing():
         version = installed_version(database)
         if version is not None and version in UPGRADES:
-            for script in (*UPGRADES[version], "drop_fence.sql", "fence.sql"):
+            for script in UPGRADES[version]:
                 database.run_script(read_script(__package__, script))
+            install_fence(database)
             database.run("set_schema_version", (VERSION,))
         require_schema(database)
+
+
+def install_fence(database: Database) -> None:
+    """Remove what there is of the fence and install it anew, with every gate locked, in the transaction at hand."""
+    for script in ("drop_fence.sql", "fence.sql"):
+        database.run_script(read_script(__package__, script))
+    database.run("lock_generations")
 
 
 def fence_faults(database: Database) -> tuple[str, ...]:

@@ -83,6 +83,9 @@ class SqliteStore(SqlStore[Database]):
     def faults(self, database: Database) -> tuple[str, ...]:
         return schema.fence_faults(database)
 
+    def install_fence(self, database: Database) -> None:
+        schema.install_fence(database)
+
     # --------------------------------------------------------------------------------------- reading
 
     @contextmanager
