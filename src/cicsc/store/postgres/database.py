@@ -26,6 +26,7 @@ from cicsc.store.postgres.driver_errors import (
     standby_error,
     unstorable_text,
 )
+from cicsc.store.postgres.pooling import require_whole_session
 from cicsc.store.postgres.receiving import received_rows
 from cicsc.store.sql import read_queries
 
@@ -67,6 +68,8 @@ class Database:
         except psycopg.Error as error:
             raise connect_error(self.name, error) from error
         try:
+            with self._translated():
+                require_whole_session(address, self._connection)
             self.run("set_up", (str(round(wait_s * 1000)),))
         except BaseException:
             self.close()
