@@ -49,7 +49,7 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]:,]|[^\s"{}\[\]:,]++',
 _search_surrogate: Final = re.compile(r"\\u[dD][89a-fA-F]").search
 
 _EXPECTED: Final = {
-    "Expecting value": "a value",
+    "Expecting value": "a JSON value",
     "Expecting property name enclosed in double quotes": "a key in double quotes",
     "Expecting ',' delimiter": "',' or the closing bracket",
     "Expecting ':' delimiter": "':'",

@@ -59,8 +59,8 @@ FAULTS = {
     "nul-in-a-string": Fault(b'"a\x00b"', "JSON_INVALID", ("control character",)),
     "bad-escape": Fault(b'"\\x41"', "JSON_INVALID", ("escape",)),
     "short-escape": Fault(b'"\\u12"', "JSON_INVALID", ("hexadecimal",)),
-    "single-quotes": Fault(b"'a'", "JSON_INVALID", ("expected a value",)),
-    "python-literal": Fault(b"None", "JSON_INVALID", ("'None'", "expected a value")),
+    "single-quotes": Fault(b"'a'", "JSON_INVALID", ("expected a JSON value",)),
+    "python-literal": Fault(b"None", "JSON_INVALID", ("'None'", "expected a JSON value")),
     "true-in-capitals": Fault(b"True", "JSON_INVALID", ("'True'",)),
     "leading-zero": Fault(b"007", "JSON_INVALID", ("found",)),
     "leading-plus": Fault(b"+1", "JSON_INVALID", ("'+1'",)),
@@ -70,10 +70,10 @@ FAULTS = {
     "underscores": Fault(b"1_000", "JSON_INVALID", ("found",)),
     "comment": Fault(b"1 /* one */", "JSON_INVALID", ("found",)),
     "trailing-comma": Fault(b"[1,]", "JSON_INVALID", ("found",)),
-    "nothing": Fault(b"", "JSON_INVALID", ("expected a value",)),
-    "arabic-digits": Fault("٣".encode(), "JSON_INVALID", ("expected a value",)),
-    "no-break-space": Fault(b"\xc2\xa01", "JSON_INVALID", ("expected a value",)),
-    "byte-order-mark-inside": Fault(b"\xef\xbb\xbf1", "JSON_INVALID", ("expected a value",)),
+    "nothing": Fault(b"", "JSON_INVALID", ("expected a JSON value",)),
+    "arabic-digits": Fault("٣".encode(), "JSON_INVALID", ("expected a JSON value",)),
+    "no-break-space": Fault(b"\xc2\xa01", "JSON_INVALID", ("expected a JSON value",)),
+    "byte-order-mark-inside": Fault(b"\xef\xbb\xbf1", "JSON_INVALID", ("expected a JSON value",)),
 }
 each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 

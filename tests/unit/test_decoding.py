@@ -207,9 +207,9 @@ def test_byte_order_mark_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("data", "code", "where", "what"),
     [
-        (b"", "JSON_INVALID", "line 1, column 1", "expected a value, found the end of the text"),
-        (b"[1,\n 2,,3]", "JSON_INVALID", "line 2, column 4", "expected a value, found ','"),
-        (b"[1,]", "JSON_INVALID", "line 1, column 4", "expected a value, found ']'"),
+        (b"", "JSON_INVALID", "line 1, column 1", "expected a JSON value, found the end of the text"),
+        (b"[1,\n 2,,3]", "JSON_INVALID", "line 2, column 4", "expected a JSON value, found ','"),
+        (b"[1,]", "JSON_INVALID", "line 1, column 4", "expected a JSON value, found ']'"),
         (b'{"a":1,}', "JSON_INVALID", "line 1, column 8", "expected a key in double quotes, found '}'"),
         (b'{"a" 1}', "JSON_INVALID", "line 1, column 6", "expected ':', found '1'"),
         (b"[1 2]", "JSON_INVALID", "line 1, column 4", "expected ',' or the closing bracket, found '2'"),

@@ -20,6 +20,12 @@ BUNDLE_BYTES_MAX: Final = 8 * 2**20
 """Bytes of a bundle's JSON text. Bundles are written by people; the largest seen are some hundred kilobytes."""
 
 _WRITE_HINT: Final = "bundle-schema prints the JSON Schema of a bundle, for an editor"
+_HISTORY_HINT: Final = "is this a history, perhaps?"
+_HISTORY_KEYS: Final = (b'"entity_id"', b'"event_type"')
+"""What each event has, and a bundle does not have before anything else."""
+
+_SEEN_BYTES: Final = 1024
+"""Bytes at the beginning of a text that are looked at to tell a history."""
 
 
 def load_bundle(source: str | Path | bytes | Mapping[str, object] | Bundle) -> Bundle:
@@ -32,13 +38,23 @@ def load_bundle(source: str | Path | bytes | Mapping[str, object] | Bundle) -> B
     if isinstance(source, Bundle):
         return source
     origin, data = _named_bytes(source)
-    bundle, problems = parse_bundle(decode_json(data, origin))
+    bundle, problems = parse_bundle(_decoded(data, origin))
     if bundle is None:
         first = problems[0]
         more = f" (the first of {problems.total} problems)" if problems.total > 1 else ""
         message = f"{origin} is not a valid bundle: {first.path}: {first.message}{more}"
         raise BundleError(message, problems, total=problems.total, hint="bundle-validate lists every problem")
     return bundle
+
+
+def _decoded(data: bytes, origin: str) -> object:
+    """Decode JSON text; what is no JSON gets a hint, which is another one where it is a history."""
+    try:
+        return decode_json(data, origin)
+    except InputError as error:
+        is_history = all(key in data[:_SEEN_BYTES] for key in _HISTORY_KEYS)
+        hint = _HISTORY_HINT if is_history else error.hint or _WRITE_HINT
+        raise InputError(error.code, error.message, hint=hint) from None
 
 
 def _named_bytes(source: str | Path | bytes | Mapping[str, object]) -> tuple[str, bytes]:
@@ -61,9 +77,7 @@ def _named_bytes(source: str | Path | bytes | Mapping[str, object]) -> tuple[str
     else:
         origin, data = f"bundle {str(source)!r}", _file_bytes(Path(source))
     if len(data) > BUNDLE_BYTES_MAX:
-        raise InputError(
-            "BUNDLE_TOO_LARGE", f"{origin} is larger than {BUNDLE_BYTES_MAX} bytes", hint="is this a history, perhaps?"
-        )
+        raise InputError("BUNDLE_TOO_LARGE", f"{origin} is larger than {BUNDLE_BYTES_MAX} bytes", hint=_HISTORY_HINT)
     if not data.strip():
         raise InputError("BUNDLE_EMPTY", f"{origin} is empty, expected a JSON object", hint=_WRITE_HINT)
     return origin, data

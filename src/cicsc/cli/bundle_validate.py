@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cicsc.cli import options
-from cicsc.cli.failure import error_fields
+from cicsc.cli.failure import error_fields, message_of
 from cicsc.cli.machine import encode
 from cicsc.cli.outcome import OK, VERDICT_NO, Outcome
 from cicsc.cli.verb import Verb
@@ -52,9 +52,7 @@ def _outcome(found: list[tuple[str, BundleVerify | CicscError]]) -> Outcome:
 
         return bundles_summary(found)
 
-    return Outcome(
-        exit_code, encode(document), summary, message="\n".join(f"cicsc: {error.message}" for error in errors) or None
-    )
+    return Outcome(exit_code, encode(document), summary, message="\n".join(map(message_of, errors)) or None)
 
 
 def _entry(path: str, result: BundleVerify | CicscError) -> dict[str, object]:

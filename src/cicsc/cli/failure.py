@@ -33,7 +33,7 @@ def failure(error: BaseException, *, one_line: bool = False) -> Outcome:
             {"path": _text(item.path), "message": _text(item.message)} for item in known.problems[:PROBLEMS_MAX]
         ]
         document["problems_total"] = len(known.problems)
-    return Outcome(known.exit_code, encode(document, one_line=one_line), message=_message(known, error))
+    return Outcome(known.exit_code, encode(document, one_line=one_line), message=message_of(known, error))
 
 
 def interrupted(signal_name: str, *, one_line: bool = False) -> Outcome:
@@ -72,12 +72,13 @@ def _described(error: BaseException) -> CicscError:
             return WorkError("INTERNAL_ERROR", message, hint=hint)
 
 
-def _message(known: CicscError, error: BaseException) -> str:
+def message_of(known: CicscError, error: BaseException | None = None) -> str:
+    """Return what people are told of an error: the message, the hint, and where it is wanted how `error` came about."""
     lines = [f"cicsc: {dated(known.message)}"]
     if known.hint is not None:
         lines.append(f"hint: {known.hint}")
     if os.environ.get("CICSC_DEBUG") == "1" and known.exit_code == NOT_DONE:
-        lines.extend("".join(traceback.format_exception(error)).splitlines())
+        lines.extend("".join(traceback.format_exception(error or known)).splitlines())
     return "\n".join(printable(without_passwords(line)) for line in lines)
 
 

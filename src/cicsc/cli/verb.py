@@ -344,9 +344,11 @@ def _flag_of(param: click.Parameter | None) -> str:
 
 
 def _of_environment(param: click.Parameter) -> str:
-    """Say that the environment does name the value of a missing flag, but that it is empty."""
+    """Say what in the environment may stand for a missing flag, or that it does but is empty."""
     name = param.envvar
-    return f" ({name} is empty)" if isinstance(name, str) and os.environ.get(name) == "" else ""
+    if not isinstance(name, str):
+        return ""
+    return f" ({name} is empty)" if os.environ.get(name) == "" else f" (or {name})"
 
 
 def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str | None:

@@ -40,7 +40,7 @@ def _after_refusal(report: Preflight, call: Invocation) -> Iterator[RenderableTy
     elif not checks.to_bundle_valid.ok:
         yield from next_step("correct the --to bundle", call.then("bundle-validate", "--to").renamed("--to", ""))
     elif not checks.migration_exists.ok:
-        yield from next_step("name a migration of the --to bundle in --migration")
+        yield from next_step("name a migration of the --to bundle in --migration, or in --to the bundle that holds it")
     elif not checks.version_forward.ok:
         yield from next_step("correct the versions, or give the bundles that the migration is for")
     elif not checks.migration_total.ok:

@@ -128,6 +128,8 @@ def _bundle(path: str, result: BundleVerify | CicscError) -> Iterator[Renderable
     if isinstance(result, CicscError):
         yield headline(f"bundle {path}", "cannot be read", "FAILED")
         yield Detail(result.message, deep=False)
+        if result.hint is not None:
+            yield Detail(f"hint: {result.hint}", deep=False)
         return
     warned = 0 if result.warnings_total is UNSET else result.warnings_total
     verdict = f"valid, {counted(warned, 'warning')}" if warned else "valid"

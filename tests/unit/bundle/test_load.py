@@ -165,3 +165,19 @@ def test_load_bundle_tells_what_is_no_source_of_a_bundle() -> None:
         load_bundle(5)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="from a string of JSON text: expected the path of a file"):
         load_bundle(' {"core_ir": {}}\n')
+
+
+def test_load_bundle_hints_at_a_history() -> None:
+    event = b'{"tenant_id": "t", "entity_type": "T", "entity_id": "1", "seq": 1, "event_type": "e"}'
+    found = refusal(event + b"\n" + event)
+    assert (found.code, found.hint) == ("JSON_INVALID", "is this a history, perhaps?")
+
+
+def test_load_bundle_hints_at_the_schema_where_there_is_no_json() -> None:
+    found = refusal(b"bundle_version: 1\n")
+    assert "expected a JSON value, found 'bundle_version'" in found.message
+    assert found.hint == "bundle-schema prints the JSON Schema of a bundle, for an editor"
+
+
+def test_load_bundle_keeps_a_hint_about_the_text() -> None:
+    assert "iconv" in str(refusal(encoded().decode().encode("utf-16")).hint)

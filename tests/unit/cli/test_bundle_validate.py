@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from e2e.shop import source, write
 from unit.cli.calling import Call
 
@@ -64,6 +66,14 @@ def test_an_unreadable_bundle_does_not_hide_the_others(call: Call, shop: Path) -
     assert (said.code, said.error["code"]) == (2, "BUNDLE_NOT_FOUND")
     assert [entry["ok"] for entry in said.report["bundles"]] == [False, True]
     assert "nowhere.json" in said.err
+
+
+@pytest.mark.parametrize("summary", ["always", "auto"])
+def test_what_cannot_be_read_says_what_to_do(call: Call, shop: Path, summary: str) -> None:
+    said = call("bundle-validate", "nowhere.json", "--summary", summary)
+
+    assert said.error["hint"] == "check the path, and the current folder"
+    assert "hint: check the path, and the current folder\n" in said.err
 
 
 def test_schema_is_one_object(call: Call) -> None:

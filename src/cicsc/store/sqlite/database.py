@@ -51,7 +51,7 @@ _KINDS: Final[tuple[tuple[type[apsw.Error], str, str], ...]] = (
     (apsw.BusyError, "STORE_LOCKED", "another program writes to the file; it is safe to try again"),
     (apsw.LockedError, "STORE_LOCKED", "another program writes to the file; it is safe to try again"),
     (apsw.FullError, "STORE_FULL", "the write was undone; make room on the disk and try again"),
-    (apsw.NotADBError, "STORE_FOREIGN", "the file is no SQLite database"),
+    (apsw.NotADBError, "STORE_FOREIGN", "name another file: this one is no SQLite database"),
     (apsw.CorruptError, "STORE_DAMAGED", "keep a copy of the file and of its -wal before anything else"),
     (apsw.SQLError, "STORE_DAMAGED", "something changed the tables; store-check names what is missing"),
     (apsw.ConstraintError, "STORE_DAMAGED", "something changed the tables; store-check names what is missing"),
