@@ -7,24 +7,21 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from cicsc.bundle.load import load_bundle
 from cicsc.engine.choice import chosen_engine
 from cicsc.engine.workers import migrate_shared
-from cicsc.errors import BundleError
 from cicsc.migration.plan import NOTHING, compile_judgement
 from cicsc.operations.arguments import require_view
-from cicsc.operations.assess import problem_check, reported
+from cicsc.operations.documents import checked_bundle, reported
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import require_digest, require_tenants
 from cicsc.operations.stored import StoredHistory, opened_with
 from cicsc.operations.verification import side_verification
 from cicsc.progress import SILENT, Progress
-from cicsc.report.models import BundleVerify, Check, HistoryVerify
+from cicsc.report.models import BundleVerify, HistoryVerify
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from cicsc.bundle.model import Bundle
     from cicsc.engine.choice import EngineName
     from cicsc.operations.sources import BundleSource, HistorySource
 
@@ -50,10 +47,10 @@ def verify_history(
     require_digest(expected_hash)
     require_view(now, actor)
     chosen = chosen_engine(engine, workers=workers, spark_master=spark_master)
-    loaded, bundle_check = (None, None) if bundle is None else _load(bundle)
+    loaded, bundle_check = (None, None) if bundle is None else checked_bundle(bundle)
     with opened_with(chosen, events, tenants, progress=progress) as history:
         if bundle is None and isinstance(history, StoredHistory):
-            loaded, bundle_check = _load(history.bundle())
+            loaded, bundle_check = checked_bundle(history.bundle())
         moment = history.latest_ts if now is None else now
         plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
         verdict, digests = migrate_shared(replace(plan, digests=True), history, workers=chosen.workers)
@@ -72,19 +69,12 @@ def verify_history(
     )
 
 
-def _load(bundle: BundleSource) -> tuple[Bundle | None, Check]:
-    try:
-        return load_bundle(bundle), Check(ok=True)
-    except BundleError as error:
-        return None, problem_check(error.problems, error.total, error.message)
-
-
 def validate_bundle(bundle: BundleSource) -> BundleVerify:
     """Validate a bundle and report every problem, or else every warning, up to a cap, with its JSON path.
 
     Raises InputError for a file that cannot be decoded.
     """
-    loaded, check = _load(bundle)
+    loaded, check = checked_bundle(bundle)
     problems = [] if check.problems is UNSET else check.problems
     total = 0 if check.problems_total is UNSET else check.problems_total
     warned = None if loaded is None else loaded.warnings

@@ -15,13 +15,13 @@ from msgspec import UNSET, UnsetType
 from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import undo_history
 from cicsc.errors import and_more
-from cicsc.expression import suggestion
 from cicsc.history.names import wanted_names
 from cicsc.history.output import event_writer
 from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.totality import inverse_warnings
 from cicsc.migration.undo import compile_undo
+from cicsc.operations.documents import missing_migration
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import Discard, guard_outputs, require_digest, require_tenants
 from cicsc.progress import SILENT, Amount, Progress
@@ -68,8 +68,7 @@ def rollback(
     before = None if source is None else load_bundle(source)
     found = after.migrations.get(migration)
     if found is None:
-        near = suggestion(migration, after.migrations)
-        reason = f"migration {migration!r} is not in the target bundle{near}"
+        reason = missing_migration(before, after, migration)
         return _refused(migration, before, [reason], hint="name a migration of the --to bundle in --migration")
     misnamed = misnamed_inverse(before, after, found)
     return _roll_back(found, before, events, path, wanted_names(tenants), expected_hash, progress, misnamed)

@@ -69,6 +69,21 @@ def test_an_unknown_migration_is_named():
 
 
 @pytest.mark.parametrize(
+    ("source", "held", "found"),
+    [
+        (None, {}, ", which has none"),
+        (None, {"unlike": target_document()["core_ir"]["migrations"]["m"]}, ", which has 'unlike'"),
+        (target_document(), {}, ", but in the source bundle: are the two the wrong way round?"),
+    ],
+)
+def test_a_migration_that_is_elsewhere_is_looked_for(source, held, found):
+    report = run(
+        source=source or SOURCE, target=changed(target_document(), lambda d: d["core_ir"].update(migrations=held))
+    )
+    assert report.checks.migration_exists.detail == f"migration 'm' is not in the target bundle{found}"
+
+
+@pytest.mark.parametrize(
     ("from_version", "to_version", "source", "target", "detail"),
     [
         (2, 2, None, None, "expected from_version < to_version, found 2 and 2"),
