@@ -10,7 +10,8 @@ from cicsc.cli import options
 from cicsc.cli.history_source import stored_history
 from cicsc.cli.outcome import Outcome, verdict
 from cicsc.cli.progress import metered
-from cicsc.cli.verb import Integer, Verb, invocation
+from cicsc.cli.values import Integer
+from cicsc.cli.verb import Verb, invocation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

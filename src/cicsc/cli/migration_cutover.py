@@ -12,7 +12,8 @@ from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome
 from cicsc.cli.people import say
 from cicsc.cli.tenants_progress import tenants_metered
-from cicsc.cli.verb import SUMMARY, Count, Verb, invocation
+from cicsc.cli.values import Count
+from cicsc.cli.verb import SUMMARY, Verb, invocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

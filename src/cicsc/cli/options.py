@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from cicsc.cli.verb import METRICS, SUMMARY, Alternative, Choice, Count, Milliseconds, Seconds
+from cicsc.cli.values import Choice, Count, Milliseconds, Seconds
+from cicsc.cli.verb import METRICS, SUMMARY, Alternative
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 Decorator = Callable[[Callback], Callback]

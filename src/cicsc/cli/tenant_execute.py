@@ -10,7 +10,8 @@ import click
 
 from cicsc.cli import options
 from cicsc.cli.outcome import OK, Outcome
-from cicsc.cli.verb import Milliseconds, Seq, Verb
+from cicsc.cli.values import Milliseconds, Seq
+from cicsc.cli.verb import Verb
 from cicsc.errors import InputError, UsageError, system_reason
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import click
 from cicsc.cli import options
 from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import OK, Outcome
-from cicsc.cli.verb import Count, Seconds, Verb, invocation
+from cicsc.cli.values import Count, Seconds
+from cicsc.cli.verb import Verb, invocation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

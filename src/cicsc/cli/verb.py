@@ -14,7 +14,8 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from cicsc.cli.suggestion import closest
+from cicsc.cli.suggestion import did_you_mean
+from cicsc.cli.values import flag_of
 from cicsc.errors import UsageError
 from cicsc.report.invocation import Invocation
 from cicsc.report.printable import shown_url
@@ -32,109 +33,8 @@ LINES: Final = "cicsc.lines"
 """Where it keeps the `LineOutput` of a verb that has begun to print JSON Lines."""
 
 
-_DIGITS_MAX: Final = 19
-"""Digits of the largest integer of 64 bits."""
-
-_SECONDS_MIN: Final = 0.001
-_SECONDS_MAX: Final = 30 * 24 * 3600
-"""Bounds of a duration: those of a pause, which `cicsc.store.lease` keeps."""
-
 _MAY_BE_EMPTY: Final = frozenset({"--actor", "--id", "--type"})
 """Flags whose value may be the empty string; elsewhere it is the sign of a shell variable that is not set."""
-
-
-class Choice(click.ParamType[str]):
-    """One of a few words, with a suggestion for a misspelt one."""
-
-    name = "choice"
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 (click calls it)
-        """Show the words in the help."""
-        return "|".join(self.words)
-
-    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> str:
-        """Return the word, or refuse another."""
-        if value in self.words:
-            return str(value)
-        raise UsageError(
-            "INVALID_VALUE",
-            f"{_flag_of(param)} is {value!r}, expected {' or '.join(self.words)}",
-            hint=_did_you_mean(str(value), self.words) or f"one of: {', '.join(self.words)}",
-        )
-
-
-class Integer(click.ParamType[int]):
-    """A whole number of at most 64 bits, of at least `least`."""
-
-    name = "integer"
-
-    def __init__(self, least: int = -(2**63)) -> None:
-        self.least = least
-
-    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
-        """Return the integer, or refuse anything but an optional sign and ASCII digits."""
-        number = integer(str(value))
-        if number is None or number < self.least:
-            expected = "an integer" if self.least < 0 else f"an integer from {self.least} on"
-            raise UsageError(
-                "INVALID_VALUE",
-                f"{_flag_of(param)} is {value!r}, expected {expected} of at most 64 bits",
-                hint=_digits_hint(str(value)),
-            )
-        return number
-
-
-class Milliseconds(click.ParamType[int]):
-    """A moment: an integer of milliseconds since the epoch, of at most 64 bits."""
-
-    name = "milliseconds"
-
-    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
-        """Return the integer, or refuse anything but an optional sign and ASCII digits."""
-        number = integer(str(value))
-        if number is not None:
-            return number
-        raise UsageError(
-            "INVALID_VALUE",
-            f"{_flag_of(param)} is {value!r}, expected milliseconds since the epoch, an integer of at most 64 bits",
-            hint="from a date: date -d '2024-01-31 12:00 UTC' +%s000",
-        )
-
-
-class Seq(click.ParamType[int]):
-    """The seq of an event, or 0 for none: a non-negative integer of at most 64 bits."""
-
-    name = "seq"
-
-    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
-        """Return the integer, or refuse anything but ASCII digits."""
-        digits = str(value)
-        if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX and int(digits) < 2**63:
-            return int(digits)
-        raise UsageError(
-            "INVALID_VALUE", f"{_flag_of(param)} is {value!r}, expected a seq, an integer from 0, of at most 64 bits"
-        )
-
-
-def integer(text: str) -> int | None:
-    """Return the integer of at most 64 bits that a text is: an optional sign and ASCII digits."""
-    if _is_in_digits(text) and len(text.removeprefix("-")) <= _DIGITS_MAX and abs(int(text)) < 2**63:
-        return int(text)
-    return None
-
-
-def _digits_hint(text: str) -> str | None:
-    """Return the hint for what is no number; one that is out of bounds is written right."""
-    return None if _is_in_digits(text) else "write it in digits"
-
-
-def _is_in_digits(text: str) -> bool:
-    """Tell whether a text is a number of any size: an optional sign and ASCII digits."""
-    digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdigit()
 
 
 class Alternative(click.Option):
@@ -150,49 +50,6 @@ class Alternative(click.Option):
     def is_missing(self, given: Callable[[click.Parameter], bool], params: Iterable[click.Parameter]) -> bool:
         """Tell whether neither the flag nor the other one is given."""
         return not any(given(param) for param in params if param is self or self.other in param.opts)
-
-
-class Seconds(click.ParamType[float]):
-    """A duration: a positive number of seconds, perhaps with a fraction."""
-
-    name = "seconds"
-
-    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> float:
-        """Return the number, or refuse anything but decimal digits with at most one point."""
-        if isinstance(value, float):  # a default
-            return value
-        text = str(value)
-        whole, _, fraction = text.partition(".")
-        if f"{whole}{fraction}".isascii() and f"{whole}{fraction}".isdigit() and len(text) <= _DIGITS_MAX:
-            seconds = float(text)
-            if _SECONDS_MIN <= seconds <= _SECONDS_MAX:
-                return seconds
-        raise UsageError(
-            "INVALID_VALUE",
-            f"{_flag_of(param)} is {value!r}, expected seconds, from {_SECONDS_MIN} to {_SECONDS_MAX}",
-            hint="a number without a unit, such as 90 or 2.5",
-        )
-
-
-class Count(click.ParamType[int]):
-    """A whole number from one bound to another."""
-
-    name = "count"
-
-    def __init__(self, least: int, most: int) -> None:
-        self.least = least
-        self.most = most
-
-    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
-        """Return the number, or refuse anything but ASCII digits within the bounds."""
-        text = str(value)
-        if text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX and self.least <= int(text) <= self.most:
-            return int(text)
-        raise UsageError(
-            "INVALID_VALUE",
-            f"{_flag_of(param)} is {value!r}, expected a whole number from {self.least} to {self.most}",
-            hint=_digits_hint(text),
-        )
 
 
 class Verb(click.Command):
@@ -239,7 +96,7 @@ class Verb(click.Command):
                 continue
             value = given.get(param.name or "")
             if value == "" or (isinstance(value, list | tuple) and "" in value):
-                raise UsageError("EMPTY_FLAG", f"{_flag_of(param)} is empty", hint="is a shell variable unset?")
+                raise UsageError("EMPTY_FLAG", f"{flag_of(param)} is empty", hint="is a shell variable unset?")
 
     def _refuse_missing(self, ctx: click.Context, values: dict[str, Any]) -> None:
         def given(param: click.Parameter) -> bool:
@@ -249,9 +106,9 @@ class Verb(click.Command):
         missing = []
         for param in self.params:
             if isinstance(param, Alternative) and param.is_missing(given, self.params):
-                missing.append(_flag_of(param) + (f" or {param.instead}" if param.instead else ""))
+                missing.append(flag_of(param) + (f" or {param.instead}" if param.instead else ""))
             elif param.required and not given(param):
-                missing.append(_flag_of(param) + _of_environment(param))
+                missing.append(flag_of(param) + _of_environment(param))
         if missing:
             raise UsageError("MISSING_FLAG", f"{self.name} needs {', '.join(missing)}", hint=_see(self.name))
 
@@ -294,7 +151,7 @@ class Verbs(click.Group):
             raise UsageError(
                 "UNKNOWN_COMMAND",
                 f"there is no command {args[0]!r}",
-                hint=_did_you_mean(args[0], self.homes) or _see(None),
+                hint=did_you_mean(args[0], self.homes) or _see(None),
             )
         return super().resolve_command(ctx, args)
 
@@ -305,7 +162,7 @@ def usage_error(error: click.UsageError) -> UsageError:
     if isinstance(error, click.NoSuchOption):
         params = [] if error.ctx is None else error.ctx.command.params
         known = [name[2:] for param in params for name in param.opts if name.startswith("--")]
-        hint = _did_you_mean(error.option_name.lstrip("-"), known, "--") or _see(verb)
+        hint = did_you_mean(error.option_name.lstrip("-"), known, "--") or _see(verb)
         return UsageError("UNKNOWN_FLAG", f"{verb or 'cicsc'} has no flag {error.option_name}", hint=hint)
     if isinstance(error, click.BadOptionUsage):
         message = error.message.replace("Option ", "flag ").rstrip(".")
@@ -337,24 +194,12 @@ def invocation(ctx: click.Context) -> Invocation:
     return Invocation(ctx.info_name or "", tuple(words))
 
 
-def _flag_of(param: click.Parameter | None) -> str:
-    if param is None:
-        return "the value"
-    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
-
-
 def _of_environment(param: click.Parameter) -> str:
     """Say what in the environment may stand for a missing flag, or that it does but is empty."""
     name = param.envvar
     if not isinstance(name, str):
         return ""
     return f" ({name} is empty)" if os.environ.get(name) == "" else f" (or {name})"
-
-
-def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str | None:
-    """Suggest a known name, which is compared without the prefix that all of them have, since that likens any two."""
-    close = closest(name, known)
-    return None if close is None else f"did you mean {prefix}{close}?"
 
 
 def _see(verb: str | None) -> str:
