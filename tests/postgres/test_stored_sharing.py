@@ -21,7 +21,7 @@ from cicsc.engine.workers import migrate_shared
 from cicsc.errors import HistoryError, StoreError, WorkError
 from cicsc.history.model import Event
 from cicsc.migration.plan import compile_plan
-from cicsc.operations import stored, stored_shares
+from cicsc.operations import stored, stored_shares, stored_streams
 from cicsc.operations.live.cutover import Order, cut_over
 from cicsc.operations.live.run import Timing
 from cicsc.operations.stored import StoredHistory
@@ -66,7 +66,7 @@ def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(pool, "forks_safely", lambda: True)
     if request.param == "cut everywhere":
         monkeypatch.setattr("cicsc.engine.spool.Spool.__init__.__defaults__", (None, 50))
-        monkeypatch.setattr(stored, "LISTED_EVENTS_MAX", 2)
+        monkeypatch.setattr(stored_streams, "LISTED_EVENTS_MAX", 2)
     else:
         monkeypatch.setattr(views, "CUT_PLACES", 40)
     yield
@@ -249,7 +249,7 @@ def test_shares_are_all_streams_in_order(store: PostgresStore) -> None:
             assert share
             for piece in share:
                 reading = moment.reading(piece.tenant_id)
-                found += [key for key, _ in stored.HeadStreams(reading, piece.head, piece.within)]
+                found += [key for key, _ in stored_streams.HeadStreams(reading, piece.head, piece.within)]
 
     with StoredHistory(store, TENANTS) as whole:
         assert found == [key for key, _ in whole.streams()]

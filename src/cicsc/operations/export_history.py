@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from cicsc.canonical import LeafHasher, RootHasher
+from cicsc.canonical import RootHasher
 from cicsc.engine.choice import worker_count
 from cicsc.errors import UsageError
-from cicsc.history.model import known_plain
 from cicsc.history.output import event_writer
+from cicsc.operations.copying import Written, copy_streams
 from cicsc.operations.sources import StoreSource, guard_outputs
 from cicsc.operations.stored import StoredHistory, opened_history
 from cicsc.progress import SILENT, Progress
 from cicsc.report.store_models import HistoryExport, TenantExport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from cicsc.history.model import Event, StreamKey
+    from cicsc.history.model import Event
     from cicsc.history.rows import RowWriter
-
-_WRITTEN_AT_ONCE: Final = 1_000
-"""Events handed to the writer at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written: its digest, and how many streams each tenant has."""
-
-    digest: str
-    streams: Counter[str]
 
 
 def export_history(
@@ -96,24 +80,6 @@ def _write(history: StoredHistory, writer: RowWriter[Event], progress: Progress)
     from cicsc.operations.export_shares import write_shares  # noqa: PLC0415 (loads multiprocessing)
 
     return write_shares(cut, writer, progress)
-
-
-def copy_streams(
-    streams: Iterable[tuple[StreamKey, Iterable[Event]]],
-    write: Callable[[list[Event]], object],
-    add_leaf: Callable[[StreamKey, int, str], object],
-) -> Counter[str]:
-    """Write streams as they come and add their leaves; return how many each tenant has."""
-    found: Counter[str] = Counter()
-    for key, stream in streams:
-        is_plain = known_plain(stream)
-        leaf, events = LeafHasher(), iter(stream)
-        while batch := list(islice(events, _WRITTEN_AT_ONCE)):
-            write(batch)
-            leaf.update_all(batch, is_plain=is_plain)
-        add_leaf(key, leaf.count, leaf.hexdigest())
-        found[key[0]] += 1
-    return found
 
 
 def _require_generation(history: StoredHistory, generation: int) -> None:

@@ -19,7 +19,7 @@ from cicsc.engine.leaves import Chain, LeavesPair
 from cicsc.engine.lines import WaitingRows
 from cicsc.history.integrity import FindingsTally
 from cicsc.migration.plan import NOTHING
-from cicsc.operations.export_history import Written, copy_streams
+from cicsc.operations.copying import Written, copy_streams
 from cicsc.operations.stored_shares import PiecesShare, PiecesWork, require_all_seen
 from cicsc.progress import Amount
 

@@ -19,7 +19,7 @@ from cicsc.durable import TemporaryFolder
 from cicsc.engine.folding import each_share
 from cicsc.engine.shares import RunsWork, cut_runs
 from cicsc.engine.spool import Spool
-from cicsc.operations.replay_history import Found, replayed
+from cicsc.operations.replaying import Found, replayed
 from cicsc.operations.stored_shares import PiecesWork, require_all_seen
 from cicsc.progress import Amount
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cicsc.engine.folding import Share, Streams
     from cicsc.history.sorted import SortedHistory
-    from cicsc.operations.replay_history import Wanted
+    from cicsc.operations.replaying import Wanted
     from cicsc.operations.stored_shares import CutStore, PiecesShare
     from cicsc.progress import Progress
     from cicsc.replay.snapshot import Snapshot

@@ -10,24 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain, islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.workers import open_shared
-from cicsc.errors import StoreError, UnknownTenantError, UsageError
+from cicsc.errors import UnknownTenantError, UsageError
 from cicsc.expression import suggestion
 from cicsc.history.integrity import FindingsTally
-from cicsc.history.model import EventList
 from cicsc.history.names import wanted_names
-from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.history.sorted import SortedHistory
 from cicsc.operations.sources import StoreSource
+from cicsc.operations.stored_streams import HeadStreams, require_seen
 from cicsc.progress import SILENT, Amount, noted
 from cicsc.store import open_store
-from cicsc.store.records import Placed
 
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
@@ -41,19 +37,11 @@ if TYPE_CHECKING:
     from cicsc.operations.sources import HistorySource
     from cicsc.operations.stored_shares import CutStore
     from cicsc.progress import Phase, Progress
-    from cicsc.store.protocol import Store, TenantReading
+    from cicsc.store.protocol import Store
     from cicsc.store.records import Gate, StoreHead
-
-Item = TypeVar("Item")
 
 SHARED_EVENTS_MIN: Final = 50_000
 """Events from which on it pays to start processes."""
-
-TICK_EVENTS: Final = 1_000
-"""Events of a live tenant after which they are noted, and its lease is looked at."""
-
-LISTED_EVENTS_MAX: Final = 10_000
-"""A stream of at most so many events is given as a list, so that it can be folded again for an example."""
 
 _NAMED_MAX: Final = 3
 """Tenants that a message names; their number is exact."""
@@ -202,49 +190,6 @@ def url_to_share(store: Store, events_count: int, workers: int) -> str | None:
     return None if workers == 1 or events_count < SHARED_EVENTS_MIN else store.shared_url
 
 
-class HeadStreams:
-    """The streams of a generation as they were at `head`, or some of them; `seen` counts their events."""
-
-    def __init__(self, reading: TenantReading, head: StoreHead, within: KeyRange = EVERY_STREAM) -> None:
-        self._reading = reading
-        self._head = head
-        self._within = within
-        self.seen = 0
-
-    def __iter__(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        """Yield each stream to its end."""
-        head = self._head
-        streams = self._reading.placed_streams(
-            head.generation, upto_position=head.position, within=self._within, alone=True
-        )
-        for key, batches in streams:
-            some = gathered(batches)
-            if isinstance(some, Placed):
-                self.seen += len(some.events)
-                yield key, some.events
-            else:
-                rest = self._counted(some)
-                yield key, rest
-                for _ in rest:  # what the reader left out counts too
-                    pass
-
-    def _counted(self, batches: Iterable[Placed]) -> Iterator[Event]:
-        for batch in batches:
-            self.seen += len(batch.events)
-            yield from batch.events
-
-
-def require_seen(tenant_id: str, head: StoreHead, seen: int) -> None:
-    """Raise StoreError STORE_DAMAGED unless as many events were read as were counted up to `head`."""
-    if seen != head.count:
-        raise StoreError(
-            "STORE_DAMAGED",
-            f"cannot read generation {head.generation} of tenant {tenant_id!r}: "
-            f"counted {head.count} events up to position {head.position}, read {seen}",
-            hint="something changed the tables beside the fence, or an index is not what its table is; run store-check",
-        )
-
-
 @contextmanager
 def opened_store(store: str | Store) -> Iterator[Store]:
     """Give the store of a URL and close it afterwards, or one that is open already, which stays so."""
@@ -334,65 +279,3 @@ def named(names: Collection[str]) -> str:
     shown = ", ".join(map(repr, sorted(names)[:_NAMED_MAX]))
     more = len(names) - _NAMED_MAX
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-class TenantHistory:
-    """One generation of a tenant, by default the active one, as a history for the engine.
-
-    `progress` is told as events pass.
-    """
-
-    def __init__(self, reading: TenantReading, progress: Progress, generation: int | None = None) -> None:
-        self._reading = reading
-        self._progress = progress
-        self._generation = generation
-        self.malformed = FindingsTally()
-
-    @cached_property
-    def latest_ts(self) -> int | None:
-        """The largest ts (ms) in it, None where there is no event."""
-        return self._reading.latest_ts(self._generation)
-
-    def streams(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        """Yield each stream with its events, as `SortedStreams` says."""
-        return noted(self._read(), self._progress, TICK_EVENTS)
-
-    def fold(self, plan: Plan, *writers: RowWriter[Any] | None) -> tuple[Verdict, Digests]:
-        """Migrate and verify it, as `migrate_history` does."""
-        return migrate_history(plan, self, *writers, progress=self._progress)
-
-    def _read(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        for key, events in self._reading.streams(self._generation):
-            yield key, listed(events)
-
-
-def listed(events: Iterable[Event]) -> Iterable[Event]:
-    """Return the events as a list where they are few, else as they come."""
-    if isinstance(events, list) and len(events) <= LISTED_EVENTS_MAX:
-        return events
-    coming = iter(events)
-    first = list(islice(coming, LISTED_EVENTS_MAX + 1))
-    return first if len(first) <= LISTED_EVENTS_MAX else _chained(first, coming)
-
-
-def gathered(batches: Iterator[Placed]) -> Placed | Iterator[Placed]:
-    """Return the events of a stream as one batch where they are few, else the batches as they come."""
-    first = next(batches)
-    some, count = [first], len(first.events)
-    while count <= LISTED_EVENTS_MAX and (batch := next(batches, None)) is not None:
-        some.append(batch)
-        count += len(batch.events)
-    if count > LISTED_EVENTS_MAX:
-        return _chained(some, batches)
-    if len(some) == 1:
-        return first
-    is_plain = all(batch.events.is_plain for batch in some)
-    records = b"".join(batch.events.records for batch in some) if all(batch.events.records for batch in some) else b""
-    events = EventList(chain.from_iterable(batch.events for batch in some), is_plain=is_plain, records=records)
-    return Placed([position for batch in some for position in batch.positions], events)
-
-
-def _chained(first: list[Item], rest: Iterator[Item]) -> Iterator[Item]:
-    yield from first
-    first.clear()
-    yield from rest

@@ -22,7 +22,7 @@ from cicsc.engine.lines import WaitingRows, handed_on
 from cicsc.engine.parts import conclude
 from cicsc.history.integrity import FindingsTally
 from cicsc.history.runs import EVERY_STREAM, KeyRange
-from cicsc.operations.stored import HeadStreams, require_seen
+from cicsc.operations.stored_streams import HeadStreams, require_seen
 from cicsc.store import open_store
 from cicsc.store.records import StoreHead
 

@@ -183,7 +183,7 @@ def test_history_is_of_the_moment_when_it_was_opened(store: Store) -> None:
 
 
 def test_history_of_long_streams_is_read_to_its_head(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cicsc.operations.stored.LISTED_EVENTS_MAX", 3)
+    monkeypatch.setattr("cicsc.operations.stored_streams.LISTED_EVENTS_MAX", 3)
     append(store, *(event("1", seq) for seq in range(1, 9)), event("2", 1))
     with StoredHistory(store, ["t"]) as history:
         append(store, event("1", 9))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle
     from cicsc.history.rows import RowWriter
     from cicsc.operations.arguments import Equivalence
-    from cicsc.operations.stored import TenantHistory
+    from cicsc.operations.stored_streams import TenantHistory
     from cicsc.progress import Progress
     from cicsc.report.live.models import Outcome
     from cicsc.store.protocol import Store, TenantReading

@@ -19,7 +19,8 @@ from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.change import TenantChange, Terms
 from cicsc.operations.live.reporting import attempted, described, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
-from cicsc.operations.stored import TenantHistory, opened_store
+from cicsc.operations.stored import opened_store
+from cicsc.operations.stored_streams import TenantHistory
 from cicsc.report.live.models import Finalize, Finalizes, GenerationReport
 from cicsc.store.records import RunPlan
 

@@ -28,7 +28,8 @@ from cicsc.operations.live.reporting import attempted, described, gate_now, muta
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.rollback import NO_INVERSE, history_obstacles, misnamed_inverse
-from cicsc.operations.stored import TenantHistory, opened_store
+from cicsc.operations.stored import opened_store
+from cicsc.operations.stored_streams import TenantHistory
 from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.live.models import StoreRollback
 from cicsc.store.records import RunPlan

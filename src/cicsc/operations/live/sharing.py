@@ -22,8 +22,9 @@ from cicsc.engine.parts import Part, Writers, conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
 from cicsc.history.runs import KeyRange
 from cicsc.operations.live.staging import PlacedHistory, Staging, Written
-from cicsc.operations.stored import TenantHistory, require_seen, url_to_share
+from cicsc.operations.stored import url_to_share
 from cicsc.operations.stored_shares import CutStore, StoreWork, cut_tenant, fold_store
+from cicsc.operations.stored_streams import TenantHistory, require_seen
 from cicsc.progress import SILENT, Amount, Relayed
 from cicsc.store import open_store
 

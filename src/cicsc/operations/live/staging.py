@@ -19,7 +19,7 @@ from cicsc import signals
 from cicsc.history.model import Event, EventList, StreamKey
 from cicsc.history.rows import PositionRow
 from cicsc.history.runs import EVERY_STREAM, KeyRange
-from cicsc.operations.stored import TenantHistory, gathered
+from cicsc.operations.stored_streams import TenantHistory, gathered
 from cicsc.progress import Progress
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import RowsHasher
