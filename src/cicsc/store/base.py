@@ -17,14 +17,14 @@ from cicsc.errors import CicscError, StoreError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import RowsHasher, decode_document, encode_text, event_types, stored_bundle
-from cicsc.store.journal import exhaust, finish_run
+from cicsc.store.journal import exhaust, finish_run, read_gate, record
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
 from cicsc.store.records import AuditEntry, EndedWriter, FenceRepair, Gate, Run, RunPlan, StagedEvents
 from cicsc.store.refusals import gate_held, gate_lost, paused, stale_generation, tenant_exists, unknown_bundle
 from cicsc.store.runs import Runs
 from cicsc.store.session import Session
-from cicsc.store.views import Transaction, read_gate, record
+from cicsc.store.views import Transaction
 
 Database = TypeVar("Database", bound=Session)
 

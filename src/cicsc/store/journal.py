@@ -1,4 +1,4 @@
-"""The rows of the journal: reading a run, and the records that belong into a transaction at hand."""
+"""Gates, runs and the audit, row by row: reading them, and the records that belong into a transaction at hand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from cicsc.errors import FenceError
+from cicsc.errors import FenceError, UnknownTenantError
+from cicsc.store.encoding import encode_text
 from cicsc.store.records import Gate, Run
 from cicsc.store.refusals import gate_held, run_abandoned, run_held, run_lost, unknown_run
 from cicsc.store.session import Session, Value
-from cicsc.store.views import read_gate, record
 
 
 def exhaust(steps: Iterator[object]) -> None:
@@ -83,3 +83,16 @@ def taken(database: Session, gate: Gate, now: int) -> FenceError:
     if max(run.lease_until_ms, gate.lease_until_ms or 0) > now:
         return run_held(gate, run)
     return run_abandoned(run)
+
+
+def read_gate(session: Session, tenant_id: str) -> Gate:
+    """Return the gate of a tenant; raises UNKNOWN_TENANT."""
+    row = session.row("gate", (tenant_id,))
+    if row is None:
+        raise UnknownTenantError(tenant_id)
+    return Gate(*row)
+
+
+def record(session: Session, tenant_id: str | None, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
+    """Add an entry to the audit."""
+    session.run("put_audit", (tenant_id, actor_id, action, encode_text(detail)))

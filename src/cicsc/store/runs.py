@@ -15,12 +15,11 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import RowsHasher
-from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_run, taken
+from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_gate, read_run, record, taken
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.records import BEFORE_SWITCH, Gate, Run, RunPlan, StagedEvents, Standing
 from cicsc.store.refusals import fence_changed, head_moved, rights_missing, run_held, run_lost, staging_differs
 from cicsc.store.session import Session, Value
-from cicsc.store.views import read_gate, record
 
 Database = TypeVar("Database", bound=Session)
 

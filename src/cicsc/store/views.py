@@ -10,7 +10,6 @@ from itertools import chain, compress, groupby, islice, pairwise
 from operator import itemgetter, ne, or_
 from typing import Any, Final, Generic, TypeVar
 
-from cicsc.errors import UnknownTenantError
 from cicsc.history.model import INTEGER_MAX, Event, EventList, StreamKey, stream_key
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
@@ -24,6 +23,7 @@ from cicsc.store.encoding import (
     stored_event,
     stored_snapshot,
 )
+from cicsc.store.journal import read_gate, record
 from cicsc.store.protocol import TenantReading, TenantTransaction
 from cicsc.store.records import Gate, Placed, Receipt, StoreHead
 from cicsc.store.refusals import command_repeated
@@ -42,19 +42,6 @@ DECODED_ROWS: Final = 256
 
 _stream_of = itemgetter(0)
 _placed_of = itemgetter(1)
-
-
-def read_gate(session: Session, tenant_id: str) -> Gate:
-    """Return the gate of a tenant; raises UNKNOWN_TENANT."""
-    row = session.row("gate", (tenant_id,))
-    if row is None:
-        raise UnknownTenantError(tenant_id)
-    return Gate(*row)
-
-
-def record(session: Session, tenant_id: str | None, actor_id: str, action: str, detail: Mapping[str, object]) -> None:
-    """Add an entry to the audit."""
-    session.run("put_audit", (tenant_id, actor_id, action, encode_text(detail)))
 
 
 def _at_most(number: int, batches: Iterable[list[PlacedRow]]) -> Iterator[list[PlacedRow]]:

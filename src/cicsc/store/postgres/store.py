@@ -19,13 +19,13 @@ from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
 from cicsc.store.encoding import RowsHasher, snapshot_rows
+from cicsc.store.journal import read_gate
 from cicsc.store.postgres import schema
 from cicsc.store.postgres.address import parse_address
 from cicsc.store.postgres.copying import copied_lines
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.views import PostgresMoment, PostgresTransaction
 from cicsc.store.records import EndedWriter, Run, StagedEvents
-from cicsc.store.views import read_gate
 
 WAIT_S: Final = 5.0
 """How long a statement waits for the locks of others, in seconds."""

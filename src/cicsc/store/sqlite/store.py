@@ -18,6 +18,7 @@ from typing import Final
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
 from cicsc.store.encoding import RowsHasher, placed_rows
+from cicsc.store.journal import read_gate
 from cicsc.store.records import Run, StagedEvents
 from cicsc.store.refusals import run_lost
 from cicsc.store.session import Value
@@ -25,7 +26,6 @@ from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import Database
 from cicsc.store.sqlite.place import is_there
 from cicsc.store.sqlite.views import SqliteMoment, SqliteTransaction, put_snapshots
-from cicsc.store.views import read_gate
 
 WAIT_S: Final = 5.0
 """How long a write waits for other writers, in seconds."""

@@ -9,11 +9,12 @@ from cicsc.errors import FenceError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import EventRow, event_rows, snapshot_rows
+from cicsc.store.journal import read_gate
 from cicsc.store.protocol import StoreMoment
 from cicsc.store.session import Value
 from cicsc.store.sqlite.database import Database
 from cicsc.store.sqlite.refusals import explained
-from cicsc.store.views import Reading, Transaction, View, read_gate
+from cicsc.store.views import Reading, Transaction, View
 
 
 class _SqliteView(View[Database]):
