@@ -72,7 +72,7 @@ class DigestedEvent(Protocol):
 
 
 def canonical_bytes(value: object) -> bytes:
-    """Encode a JSON value canonically, as UTF-8. Source: RFC 8785 and formats.md, section 1."""
+    """Encode a JSON value canonically, as UTF-8. Source: RFC 8785 and docs/formats.md."""
     data = _encode_sorted(value)
     return _encode_sorted(_plain(value)) if _may_differ(data) else data
 
@@ -130,7 +130,7 @@ def sha256_hex(data: bytes) -> str:
 class LeafHasher:
     """The digest of one stream, fed with its events in order.
 
-    Leaf = SHA-256 over 0x00, then each canonical event and LF (formats.md, section 1).
+    Leaf = SHA-256 over 0x00, then each canonical event and LF (docs/formats.md).
     """
 
     __slots__ = ("_hash", "_waiting", "count")
@@ -189,7 +189,7 @@ class RootHasher:
     """The digest of a history, fed with the leaves of its streams in code-point order of their keys.
 
     Root = SHA-256 over 0x01, then canonical ``[tenant, type, id, count, leaf]`` and LF per stream
-    (formats.md, section 1). Holds one key, however many streams there are.
+    (docs/formats.md). Holds one key, however many streams there are.
     """
 
     __slots__ = ("_hash", "_last")

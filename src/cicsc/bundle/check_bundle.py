@@ -1,7 +1,7 @@
 """Checking a whole bundle: from a decoded document to a `Bundle`, or to every problem that it has.
 
 Types come first, because constraints, views and migrations refer to them. The other sections follow in
-the order of `formats`, section 2; keys that nobody knows are kept and ignored.
+the order of docs/formats.md, Bundles; keys that nobody knows are kept and ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading an entity type: states, attributes, shadows, commands and the reducer (formats, section 2)."""
+"""Reading an entity type: states, attributes, shadows, commands and the reducer (docs/formats.md, Bundles)."""
 
 from __future__ import annotations
 

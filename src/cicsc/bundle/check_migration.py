@@ -1,4 +1,4 @@
-"""Reading a migration (formats, section 4).
+"""Reading a migration (docs/formats.md, Migrations).
 
 A key that is ignored here would change a history, so transforms are closed, and a key of a migration
 that looks like a misspelling is a problem. Whether a migration fits both of its bundles is decided

@@ -1,4 +1,4 @@
-"""Reading a query: a source, and a pipeline of steps (formats, section 3).
+"""Reading a query: a source, and a pipeline of steps (docs/formats.md, Queries).
 
 Each step sees the columns of the one before, so what an expression may read changes along the way.
 """

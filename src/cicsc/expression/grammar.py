@@ -1,4 +1,4 @@
-"""The shape of the expression language: its tags, its variables, its functions (`formats`, section 3).
+"""The shape of the expression language: its tags, its variables, its functions (docs/formats.md, Expressions).
 
 One table, which checking, reading and compiling share. An expression is an object with one key, its tag.
 """

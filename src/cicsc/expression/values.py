@@ -2,7 +2,7 @@
 
 These functions are what compiled expressions call. They take and return JSON values (None, bool,
 int, float, str, list, dict), never raise on any of them, and return None where the language says
-null (`formats`, section 3). Truth needs no function: Python's own truth of a JSON value is the
+null (docs/formats.md, Expressions). Truth needs no function: Python's own truth of a JSON value is the
 language's. Compiled functions come from `compile`; nothing here knows of bundles or events.
 """
 

@@ -1,6 +1,6 @@
 """The way back: whether a migration has an inverse, and the inverse itself.
 
-A structural inverse exists on the reversible subset (`formats`, section 6): nothing dropped, no
+A structural inverse exists on the reversible subset (docs/semantics.md, Rollback): nothing dropped, no
 payload mapped, event types and states mapped one to one, counting those that keep their name. Where
 the author declares an inverse, payload maps may be undone by it. Every obstacle is named, all of
 them at once; the round trip over the real history has the last word.

@@ -1,7 +1,7 @@
 """What a migration makes of one event: nothing, one event, or several, compiled from the bundle.
 
-The environment of a payload map is the source event alone (`formats`, section 4): a transform cannot
-see another event, another stream or another tenant.
+The environment of a payload map is the source event alone (docs/semantics.md, What each place can read): a transform
+cannot see another event, another stream or another tenant.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The reports, with the field names of the interchange format (`formats`, section 5).
+"""The reports, with the fields that docs/formats.md and docs/commands.md tell.
 
 Each is a frozen record that encodes to one JSON object; what does not apply is left out. Nothing in
 them depends on the clock, the host, the locale, file names or the order of the input.

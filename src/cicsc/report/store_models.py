@@ -1,4 +1,4 @@
-"""The reports about stores and what is brought into them and out of them (`formats`, section 5).
+"""The reports about stores and what is brought into them and out of them (docs/formats.md, Reports).
 
 Times are milliseconds since the epoch, on the database's clock.
 """

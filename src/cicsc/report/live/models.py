@@ -1,4 +1,4 @@
-"""The reports on live tenants: cutover, recovery, and what is true of a tenant now (`formats`, section 5).
+"""The reports on live tenants: cutover, recovery, and what is true of a tenant now (docs/formats.md, Reports).
 
 Times are milliseconds since the epoch, on the database's clock.
 """
