@@ -12,7 +12,7 @@ from cicsc.report.invocation import Invocation
 from cicsc.report.layout import next_step
 from cicsc.report.models import DryRun, HistoryVerify, Preflight, Rollback, SideVerify, Verify
 
-_SAME_HISTORY: Final = ("--tenant", "--all", "--expected-hash")
+_SAME_HISTORY: Final = ("--tenant", "--all", "--expected-hash", "--engine", "--spark-master")
 _SAME_ASSESSMENT: Final = (
     "--from", "--to", "--events", "--store", "--migration", *_SAME_HISTORY,
     "--now", "--actor", "--equivalence", "--accept-source-violations",
