@@ -73,11 +73,10 @@ def command_repeated(tenant_id: str, command_id: str) -> FenceError:
 
 
 def gate_held(gate: Gate) -> FenceError:
-    """Make the error for a pause of a tenant that is paused."""
+    """Make the error for a pause or a run of a tenant that an operator has paused."""
     return FenceError(
         "GATE_HELD",
-        f"cannot pause tenant {gate.tenant_id!r}: it is paused by {gate.owner!r}, epoch {gate.epoch}, "
-        f"until {gate.lease_until_ms}",
+        f"tenant {gate.tenant_id!r} is paused by {gate.owner!r}, epoch {gate.epoch}, until {gate.lease_until_ms}",
         hint="wait until the pause is over, or resume it with its owner and epoch",
     )
 

@@ -73,6 +73,7 @@ def test_paused_tenant_is_not_paused_again(store: Store, owner: str) -> None:
         store.pause("t", owner=owner, seconds=120)
 
     assert caught.value.code == "GATE_HELD"
+    assert caught.value.message.startswith("tenant 't' is paused by ")
     assert "'ann'" in caught.value.message
     after = store.gate("t")
     assert (after.epoch, after.owner, after.lease_until_ms) == (gate.epoch, "ann", gate.lease_until_ms)
