@@ -12,13 +12,16 @@ from cicsc.report.invocation import Invocation
 from cicsc.report.layout import next_step
 from cicsc.report.models import DryRun, HistoryVerify, Preflight, Rollback, SideVerify, Verify
 
+ARTIFACT: Final = "artifacts/migration-dry-run.json"
+"""Where a suggested dry run is recorded, unless the call names another place."""
+
+SAME_CHECKS: Final = ("--now", "--actor", "--equivalence", "--accept-source-violations")
+"""Flags by which a migration is checked in the same way."""
+
 _SAME_HISTORY: Final = ("--tenant", "--all", "--expected-hash", "--engine", "--spark-master")
 _SAME_ASSESSMENT: Final = (
-    "--from", "--to", "--events", "--store", "--migration", *_SAME_HISTORY,
-    "--now", "--actor", "--equivalence", "--accept-source-violations",
+    "--from", "--to", "--events", "--store", "--migration", *_SAME_HISTORY, *SAME_CHECKS,
 )  # fmt: skip
-_SAME_OPTIONS: Final = ("--now", "--actor", "--equivalence", "--accept-source-violations")
-_ARTIFACT: Final = "artifacts/migration-dry-run.json"
 
 
 def after_preflight(report: Preflight, call: Invocation) -> Iterator[RenderableType]:
@@ -26,7 +29,7 @@ def after_preflight(report: Preflight, call: Invocation) -> Iterator[RenderableT
     if not report.ok:
         yield from _after_refusal(report, call)
         return
-    command = call.then("migration-dry-run", *_SAME_ASSESSMENT).plus("--artifact", _ARTIFACT)
+    command = call.then("migration-dry-run", *_SAME_ASSESSMENT).plus("--artifact", ARTIFACT)
     yield from next_step("record the dry run", command)
 
 
@@ -104,9 +107,9 @@ def after_dry_run(report: DryRun, call: Invocation) -> Iterator[RenderableType]:
     if not report.ok:
         yield from _after_refusal(report.artifact.preflight, call)
     elif report.artifact_path is UNSET:
-        yield from next_step("record it", call.plus("--artifact", _ARTIFACT))
+        yield from next_step("record it", call.plus("--artifact", ARTIFACT))
     elif from_store(call):
-        command = call.then("migration-cutover", "--store", "--tenant", "--all", "--to", "--migration", *_SAME_OPTIONS)
+        command = call.then("migration-cutover", "--store", "--tenant", "--all", "--to", "--migration", *SAME_CHECKS)
         yield from next_step("rehearse the cutover, bound to this artifact", command.plus("--artifact", _path(report)))
     elif out_events is None:
         yield from next_step("write the migrated history", call.plus("--out-events", "events.migrated.jsonl"))
@@ -118,7 +121,7 @@ def after_dry_run(report: DryRun, call: Invocation) -> Iterator[RenderableType]:
 
 
 def _path(report: DryRun) -> str:
-    return _ARTIFACT if report.artifact_path is UNSET else report.artifact_path
+    return ARTIFACT if report.artifact_path is UNSET else report.artifact_path
 
 
 def from_store(call: Invocation) -> bool:

@@ -19,6 +19,7 @@ from cicsc.canonical import LeafHasher, RootHasher, canonical_bytes, sha256_hex
 from cicsc.decoding import decode_value
 from cicsc.errors import InputError, RefusedError, system_reason
 from cicsc.expression import describe
+from cicsc.operations.stored import named
 from cicsc.report.models import REPORT_VERSION, Artifact, HeadReport
 
 if TYPE_CHECKING:
@@ -104,9 +105,10 @@ def require_approved(approval: Approval, intent: Intent, tenant_id: str, reading
     _require_plan(approval, intent, tenant_id, "or record a new dry run with migration-dry-run --store")
     head = approval.artifact.heads.get(tenant_id)
     if head is None:
+        about = named(approval.artifact.heads) or "no tenant"
         raise RefusedError(
             "ARTIFACT_DIFFERS",
-            f"the artifact does not approve a cutover of tenant {tenant_id!r}: it is about {_tenants(approval)}",
+            f"the artifact does not approve a cutover of tenant {tenant_id!r}: it is about {about}",
             hint="record a dry run of this tenant with migration-dry-run --store",
         )
     _require_head(tenant_id, head, reading)
@@ -152,12 +154,6 @@ def _differences(artifact: Artifact, intent: Intent) -> Iterator[str]:
     for name, before, now in approved:
         if before != now:
             yield f"{name}: approved {before!r}, found {now!r}"
-
-
-def _tenants(approval: Approval) -> str:
-    names = sorted(approval.artifact.heads)
-    shown = ", ".join(repr(name) for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown or "no tenant"  # noqa: PLR2004
 
 
 def _require_head(tenant_id: str, head: HeadReport, reading: TenantReading) -> None:

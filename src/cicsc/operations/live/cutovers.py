@@ -22,7 +22,9 @@ from cicsc.operations.live.binding import read_approval
 from cicsc.operations.live.crew import Crew
 from cicsc.operations.live.cutover import Order, TenantCutover, cut_over, describe
 from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.reporting import NOT_DONE
 from cicsc.operations.live.run import LEASE_S, Timing
+from cicsc.operations.stored import named
 from cicsc.progress import SILENT, Progress
 from cicsc.report.live.models import Cutover, Cutovers
 from cicsc.store import open_store
@@ -35,11 +37,6 @@ if TYPE_CHECKING:
 
 PARALLEL_MAX: Final = 64
 """Processes at once; each has connections of its own to the store."""
-
-NAMED_MAX: Final = 5
-"""Tenants that a message names."""
-
-NOT_DONE: Final = 3
 
 _ON_TARGET: Final = frozenset({"switched", "already"})
 
@@ -264,9 +261,7 @@ class _Several:
             message = f"interrupted by a signal: {not_begun} of {len(self._names)} tenants were not begun"
             return {"code": "INTERRUPTED", "message": message, "hint": hint}
         bad = [report.tenant_id for report in reports if not report.ok]
-        more = f" and {len(bad) - NAMED_MAX} more" if len(bad) > NAMED_MAX else ""
-        named = ", ".join(repr(name) for name in bad[:NAMED_MAX])
-        message = f"{len(bad)} of {len(self._names)} tenants did not end well: {named}{more}"
+        message = f"{len(bad)} of {len(self._names)} tenants did not end well: {named(bad)}"
         return {"code": "TENANTS_FAILED", "message": message, "hint": "each report in tenants says why; " + hint}
 
 

@@ -7,18 +7,15 @@ the run is completed. Doing it twice is the same as doing it once.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
 from cicsc.errors import CicscError, FenceError, UsageError
 from cicsc.operations.live.run import LEASE_S
-from cicsc.operations.stored import wanted_tenants
+from cicsc.operations.stored import named, wanted_tenants
 from cicsc.report.live.models import Boundaries, Recovery, RecoveryReport
 from cicsc.store.journal import exhaust
-
-NAMED_MAX: Final = 5
-"""Tenants that a message names."""
 
 if TYPE_CHECKING:
     from cicsc.store.protocol import Store
@@ -126,10 +123,7 @@ def recover_tenants(
     held = [report.tenant_id for report in reports if report.outcome == "held"]
     if not held:
         return Recovery(ok=True, exit_code=0, tenants=reports)
-    named = ", ".join(map(repr, held[:NAMED_MAX])) + (
-        f" and {len(held) - NAMED_MAX} more" if len(held) > NAMED_MAX else ""
-    )
-    message = f"{len(held)} of {len(reports)} runs may still live, and were left alone: those of {named}"
+    message = f"{len(held)} of {len(reports)} runs may still live, and were left alone: those of {named(held)}"
     hint = (
         "wait for them; each report in tenants says who has the tenant, and how to take over what is known to be dead"
     )

@@ -12,13 +12,12 @@ from cicsc.report.invocation import Invocation
 from cicsc.report.layout import next_step
 from cicsc.report.live.cutover_words import code
 from cicsc.report.live.models import Cutover, Cutovers, RecoveryReport, StatusReport
+from cicsc.report.next_steps import ARTIFACT, SAME_CHECKS
 
 NAMED_MAX: Final = 5
 """Tenants that a command to type names; beyond, it is for all of them."""
 
 _SAME_CUTOVER: Final = ("--store", "--to", "--migration")
-_SAME_CHECKS: Final = ("--now", "--actor", "--equivalence", "--accept-source-violations")
-_ARTIFACT: Final = "artifacts/migration-dry-run.json"
 _CHECK_AGAIN: Final = frozenset({"PREFLIGHT_FAILED", "VERIFICATION_FAILED"})
 _APPROVE_AGAIN: Final = frozenset({"ARTIFACT_STALE", "ARTIFACT_DIFFERS"})
 _LOOK_FIRST: Final = frozenset({"VERSION_DIFFERS", "GATE_HELD", "UNKNOWN_TENANT"})
@@ -47,11 +46,11 @@ def after_cutover(report: Cutover, call: Invocation) -> Iterator[RenderableType]
 def _after_trouble(report: Cutover, call: Invocation) -> Iterator[RenderableType]:
     tenant, found = report.tenant_id, code(report)
     if found in _CHECK_AGAIN:
-        command = of_tenant(call, "migration-preflight", tenant, *_SAME_CUTOVER, *_SAME_CHECKS)
+        command = of_tenant(call, "migration-preflight", tenant, *_SAME_CUTOVER, *SAME_CHECKS)
         yield from next_step("correct what is named above; this checks it with the tenant open", command)
     elif found in _APPROVE_AGAIN and report.active_version != report.to_version:
-        command = of_tenant(call, "migration-dry-run", tenant, *_SAME_CUTOVER, *_SAME_CHECKS)
-        path = call.value("--artifact") or _ARTIFACT
+        command = of_tenant(call, "migration-dry-run", tenant, *_SAME_CUTOVER, *SAME_CHECKS)
+        path = call.value("--artifact") or ARTIFACT
         yield from next_step("record a new dry run, and have it approved", command.plus("--artifact", path))
     elif found == "PAUSE_TOO_LONG":
         yield from _after_long(report, call)
