@@ -1,6 +1,7 @@
-"""Totality: a migration says what becomes of everything that the source version can hold.
+"""Whether a migration fits its bundles: the versions that it leads between, and totality.
 
-A static check of two bundles and a migration; it needs no data. Every hole is named.
+Total is one that says what becomes of everything that the source version can hold. Static checks of two
+bundles and a migration; they need no data. Every fault and every hole is named.
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
 SUGGESTIONS_MAX: Final = 100
 """Messages of one kind that suggest a name; two bundles of the largest size may differ in a hundred thousand."""
+
+
+def version_faults(source: Bundle | None, target: Bundle | None, migration: Migration) -> Iterator[str]:
+    """Say where a migration does not lead forward, or is not between the versions that the bundles given name."""
+    before, after = migration.from_version, migration.to_version
+    if before >= after:
+        yield f"expected from_version < to_version, found {before} and {after}"
+    for side, bundle, version in (("source", source, before), ("target", target, after)):
+        if bundle is not None and bundle.version not in {None, version}:
+            yield f"the {side} bundle is version {bundle.version}, the migration expects {version}"
 
 
 def holes(source: Bundle, target: Bundle, migration: Migration) -> list[Problem]:

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import BundleError, UsageError
 from cicsc.expression import suggestion
-from cicsc.migration.totality import holes, warnings
+from cicsc.migration.totality import holes, version_faults, warnings
 from cicsc.operations.stored import named
 from cicsc.report.models import Check, ProblemReport
 
@@ -138,12 +138,10 @@ def _check_exists(found: Documents, migration_id: str) -> Check:
 def _check_versions(documents: Documents, active: Active | None) -> Check:
     if documents.migration is None:
         return skipped("there is no migration to look at")
-    before, after = documents.migration.from_version, documents.migration.to_version
-    faults = [] if before < after else [f"expected from_version < to_version, found {before} and {after}"]
-    for side, bundle, version in (("source", documents.source, before), ("target", documents.target, after)):
-        if bundle is not None and bundle.version not in {None, version}:
-            faults.append(f"the {side} bundle is version {bundle.version}, the migration expects {version}")
-    faults.extend(_other_versions(active, before))
+    faults = [
+        *version_faults(documents.source, documents.target, documents.migration),
+        *_other_versions(active, documents.migration.from_version),
+    ]
     return Check(ok=False, detail="; ".join(faults)) if faults else Check(ok=True)
 
 

@@ -19,7 +19,7 @@ from cicsc.history.names import wanted_names
 from cicsc.history.output import event_writer
 from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
-from cicsc.migration.totality import inverse_warnings
+from cicsc.migration.totality import inverse_warnings, version_faults
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.documents import missing_migration
 from cicsc.operations.integrity import check_integrity
@@ -32,6 +32,11 @@ NO_INVERSE: Final = (
     "have no inverse"
 )
 """What to do where nothing takes the migration back."""
+
+_OTHER_VERSIONS: Final = (
+    "nothing was written; give the bundle that the migration leads to with --to, and the one before it with --from"
+)
+"""What to do where a bundle is of another version than the migration says."""
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -70,20 +75,20 @@ def rollback(
     if found is None:
         reason = missing_migration(before, after, migration)
         return _refused(migration, before, [reason], hint="name a migration of the --to bundle in --migration")
-    misnamed = misnamed_inverse(before, after, found)
-    return _roll_back(found, before, events, path, wanted_names(tenants), expected_hash, progress, misnamed)
+    return _roll_back(found, before, after, events, path, wanted_names(tenants), expected_hash, progress)
 
 
 def _roll_back(
     migration: Migration,
     source: Bundle | None,
+    target: Bundle,
     events: EventSource,
     path: Path | None,
     tenants: frozenset[str] | None,
     expected_hash: str | None,
     progress: Progress,
-    misnamed: str | None,
 ) -> Rollback:
+    faults = [*version_faults(source, target, migration)]
     obstacles = reversibility(migration, source)
     with suppress(Discard), ExitStack() as stack:
         history = stack.enter_context(open_history(events, tenants=tenants, progress=progress))
@@ -92,12 +97,14 @@ def _roll_back(
         verdict, digests = undo_history(plan, history, writer)
         require_tenants(tenants or (), digests.tenants)
         integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
-        reasons = [*obstacles.reasons, *history_obstacles(verdict), *([] if integrity.ok else [str(integrity.detail)])]
+        not_intact = [] if integrity.ok else [str(integrity.detail)]
+        reasons = [*faults, *obstacles.reasons, *history_obstacles(verdict), *not_intact]
         if reasons:
             raise Discard
         progress.begin("writing", Amount())
     if reasons:
-        hint = _hint(obstacles, verdict, misnamed, is_intact=integrity.ok)
+        misnamed = misnamed_inverse(source, target, migration)
+        hint = _OTHER_VERSIONS if faults else _hint(obstacles, verdict, misnamed, is_intact=integrity.ok)
         return _refused(migration.id, source, reasons, method=obstacles.method, hint=hint)
     return Rollback(
         ok=True,

@@ -253,6 +253,30 @@ def test_another_bundle_than_the_journal_knows_is_refused(tenants: Store, new: l
     assert back(tenants, source=V1).ok
 
 
+def test_migration_that_leads_to_another_version_is_refused(tenants: Store) -> None:
+    document = copy.deepcopy(dict(V2.document))
+    del document["bundle_version"]
+    add(tenants, "further", load_bundle(document), 3, [event("1", 1), event("1", 2, "settled")])
+
+    unknown = back(tenants, tenant_id="further")
+    known = back(tenants, tenant_id="further", source=V1)
+
+    elsewhere = "the migration leads to version 2, the tenant is on version 3"
+    assert (unknown.reasons[0], known.reasons) == (elsewhere, [elsewhere])
+    assert "the tenant is on version 3, and only the migration that led there" in known.error["hint"]
+    assert tenants.gate("further").active_version == 3
+
+
+def test_bundle_of_another_version_than_before_is_refused(tenants: Store) -> None:
+    add(tenants, "new", V2, 2, [event("1", 1)])
+    older = load_bundle({**V1.document, "bundle_version": 0})
+
+    report = back(tenants, tenant_id="new", source=older)
+
+    assert report.reasons == ["the source bundle is version 0, the migration expects 1"]
+    assert report.error["hint"].endswith("give the bundle before the migration with --from")
+
+
 def test_unknown_migration_and_unknown_tenant(tenants: Store) -> None:
     unknown = back(tenants)
     assert unknown.reasons == ["migration 'to_2' is not in the tenant's active bundle"]

@@ -8,10 +8,10 @@ switched to; then the limits of the reversible subset hold. Every obstacle is na
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import UNSET
 
@@ -19,6 +19,7 @@ from cicsc.bundle.load import load_bundle
 from cicsc.engine.inprocess import undo_history
 from cicsc.errors import RefusedError, and_more
 from cicsc.migration.inverse import reversibility
+from cicsc.migration.totality import version_faults
 from cicsc.migration.undo import compile_undo
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from cicsc.store.records import Run, StoreHead
 
 Method = Literal["reactivate", "inverse"]
+
+_GIVE_SOURCE: Final = "nothing was written; give the bundle before the migration with --from"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +140,7 @@ class TenantRollback(TenantChange):
         if self.migration is None:
             raise self._unsafe(
                 [f"migration {self.order.migration!r} is not in the tenant's active bundle"],
-                f"nothing was written; the tenant is on version {self.gate.active_version}, and only the migration "
-                "that led there can be taken back",
+                self._led_elsewhere(),
             )
         self._require_source()
         with self.store.reading(self.tenant_id, settled=True) as reading:
@@ -242,10 +244,30 @@ class TenantRollback(TenantChange):
         verdict, digests = undo_history(plan, history, *writers)
         integrity = check_integrity(verdict.integrity, digests.given, None)
         faults = [] if integrity.ok else [str(integrity.detail)]
-        reasons = [*obstacles.reasons, *self._unknown_source(), *history_obstacles(verdict), *faults]
+        reasons = [
+            *self._version_faults(),
+            *obstacles.reasons,
+            *self._unknown_source(),
+            *history_obstacles(verdict),
+            *faults,
+        ]
         if reasons:
             raise self._unsafe(reasons, self._hint(obstacles, is_intact=integrity.ok))
         self.events, self.digests = verdict.events, digests
+
+    def _version_faults(self) -> Iterator[str]:
+        """Say where the migration is not the one between the version of the bundle before and that of the tenant."""
+        assert self.migration is not None
+        yield from version_faults(self.source, None, self.migration)
+        leads_to, active = self.migration.to_version, self.gate.active_version
+        if active != leads_to:
+            yield f"the migration leads to version {leads_to}, the tenant is on version {active}"
+
+    def _led_elsewhere(self) -> str:
+        return (
+            f"nothing was written; the tenant is on version {self.gate.active_version}, and only the migration that "
+            "led there can be taken back"
+        )
 
     def _unknown_source(self) -> list[str]:
         if self.source is not None:
@@ -258,6 +280,10 @@ class TenantRollback(TenantChange):
         """Say what can be done: about the migration first, which cannot change any more, then about the history."""
         assert self.target is not None
         assert self.migration is not None
+        if self.migration.to_version != self.gate.active_version:
+            return self._led_elsewhere()
+        if self.source is not None and self.source.version not in {None, self.migration.from_version}:
+            return _GIVE_SOURCE
         misnamed = misnamed_inverse(self.source, self.target, self.migration)
         if misnamed is not None:
             return f"nothing was written; keep the migrated history, whose migration has a wrong inverse: {misnamed}"
@@ -266,7 +292,7 @@ class TenantRollback(TenantChange):
         if not obstacles.reversible:
             return "nothing was written; keep the migrated history: an inverse has to be declared before the cutover"
         if self.source is None:
-            return "nothing was written; give the bundle before the migration with --from"
+            return _GIVE_SOURCE
         if not is_intact:
             return "nothing was written; store-check shows what is wrong with the history"
         return "nothing was written; keep the migrated history: the version before cannot hold what is named"
