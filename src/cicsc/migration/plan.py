@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cicsc.migration.relation import Relation, compile_relation
+from cicsc.migration.restoring import Restoring, compile_restoring
 from cicsc.migration.transform import Rule, compile_rules
 from cicsc.replay.constraints import ConstraintProgram, compile_constraints
 from cicsc.replay.judgement import compile_judge
@@ -78,7 +79,8 @@ class TypePlan:
     """The migration of one entity type.
 
     `rules` is None where nothing is migrated and only the source is judged; `relation` is None where
-    there is nothing to compare, because a side does not know the type. `steps` are the event types that both sides can
+    there is nothing to compare, because a side does not know the type. `restoring` is None where there is no
+    declared inverse to try on the source. `steps` are the event types that both sides can
     replay, whatever becomes of them; `makes_floats` tells that a payload that is made may hold a float where there was
     none before.
     """
@@ -87,6 +89,7 @@ class TypePlan:
     target: SidePlan
     rules: Mapping[str, Rule] | None
     relation: Relation | None
+    restoring: Restoring | None = None
     steps: Mapping[str, Step] = field(init=False)
     makes_floats: bool = field(init=False)
 
@@ -178,6 +181,7 @@ def compile_plan(
     """Compile a migration between two bundles."""
     constraints = compile_constraints(source), compile_constraints(target)
     before, after = compile_sides(source, constraints[0]), compile_sides(target, constraints[1])
+    restoring = compile_restoring(source, migration)
     types = {
         name: TypePlan(
             before.get(name, SidePlan(None)),
@@ -186,6 +190,7 @@ def compile_plan(
             compile_relation(source.types[name], target.types[name], migration.types.get(name))
             if name in source.types and name in target.types
             else None,
+            restoring.get(name),
         )
         for name in sorted(source.types.keys() | target.types.keys())
     }

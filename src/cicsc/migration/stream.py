@@ -48,6 +48,9 @@ def migrate_stream(plan: Plan, key: StreamKey, events: Iterable[Event], verdict:
     if not plan.judges:
         inspect_stream(key, events, verdict, sink, digests=plan.digests)
         return
+    restoring = plan.of_type(key[1]).restoring
+    if restoring is not None:
+        events = restoring.watched(key, events, verdict)
     run = _StreamRun(plan, key, sink)
     if isinstance(events, list):
         if run.pass_quickly(events):

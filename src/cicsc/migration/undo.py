@@ -130,7 +130,7 @@ def undo_stream(plan: UndoPlan, key: StreamKey, events: Iterable[Event], verdict
         if plan.only_inspect:
             continue
         undone = _undone(back.get(event.event_type), event)
-        if undone is None or not _restores(forward.get(undone.event_type), undone, event):
+        if undone is None or not restores(forward.get(undone.event_type), undone, event):
             message = f"stream {key!r} at seq {event.seq}: event type {event.event_type!r} is not restored"
             verdict.not_restored.include((*key, event.seq), message)
             continue
@@ -163,8 +163,8 @@ def _undone(rule: Rule | None, event: Event) -> Event | None:
     )  # fmt: skip
 
 
-def _restores(rule: Rule | None, undone: Event, event: Event) -> bool:
-    """Tell whether migrating the undone event forward again gives the very event."""
+def restores(rule: Rule | None, undone: Event, event: Event) -> bool:
+    """Tell whether `rule`, from one side of the migration to the other, makes the very event of the undone one."""
     emitted = successors(rule, undone)
     if len(emitted) != 1:
         return False

@@ -107,7 +107,7 @@ class Verdict:
 
     `source_events` counts all events that came in, `broken_streams` those streams that were not
     replayed because their events are not intact, `unmatched` by (entity type, event type) the events
-    of a fan-out for which no condition held.
+    of a fan-out for which no condition held, `not_restored` those that a declared inverse does not give back.
     """
 
     source_events: int = 0
@@ -118,6 +118,7 @@ class Verdict:
     target: SideVerdict = field(default_factory=SideVerdict)
     divergence: DivergenceVerdict = field(default_factory=DivergenceVerdict)
     unmatched: dict[tuple[str, str], int] = field(default_factory=dict)
+    not_restored: Tally[str] = field(default_factory=Tally)
 
     def merge(self, other: Verdict) -> None:
         """Take in the verdict on other streams."""
@@ -130,6 +131,7 @@ class Verdict:
         self.divergence.merge(other.divergence)
         for name, count in other.unmatched.items():
             self.unmatched[name] = self.unmatched.get(name, 0) + count
+        self.not_restored.merge(other.not_restored)
 
 
 class StreamSink(Protocol):

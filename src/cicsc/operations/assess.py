@@ -155,7 +155,7 @@ def _assess(call: Call, outputs: Outputs) -> Assessment:
         ),
         migration_id=call.migration,
         checks=checks,
-        reversibility=_reversibility(documents),
+        reversibility=_reversibility(documents, verdict),
         accepted_source_violations=sorted(set(call.accept_source_violations)) or UNSET,
         verify=UNSET if verify is None else verify,
     )
@@ -221,8 +221,12 @@ def _replay_check(verify: Verify | None, verdict: Verdict) -> Check:
     return Check(ok=False, detail=verify.error)
 
 
-def _reversibility(documents: Documents) -> ReversibilityReport | UnsetType:
+def _reversibility(documents: Documents, verdict: Verdict) -> ReversibilityReport | UnsetType:
+    """Tell whether there will be a way back: what the migration says, and what its inverse does to this history."""
     if documents.migration is None:
         return UNSET
-    verdict = reversibility(documents.migration, documents.source)
-    return ReversibilityReport(reversible=verdict.reversible, method=verdict.method, reasons=list(verdict.reasons))
+    found = reversibility(documents.migration, documents.source)
+    reasons, lost = list(found.reasons), verdict.not_restored
+    if lost.count:
+        reasons.append(f"the inverse does not restore {lost.count} events, the first: {lost.examples[0][1]}")
+    return ReversibilityReport(reversible=not reasons, method=found.method, reasons=reasons)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from cicsc.bundle.load import load_bundle
@@ -19,7 +20,7 @@ from cicsc.operations.live.run import LiveRun, Timing
 from cicsc.store.check import check_store
 from cicsc.store.protocol import Store
 from cicsc.store.records import RunPlan
-from conformance.operations.application import MAPPED, V1, V2, add
+from conformance.operations.application import MAPPED, READ_TOTAL, V1, V2, add
 from conformance.store.desk import Desk
 from conformance.store.history import event, stored
 
@@ -225,6 +226,53 @@ def test_misspelled_inverse_is_named_in_the_hint(tenants: Store) -> None:
 
     assert report.reasons == ["payload_map on 'created'"]
     assert "event type 'craeted' has a transform in the inverse" in report.error["hint"]
+
+
+DECLARED = copy.deepcopy(dict(MAPPED.document))
+DECLARED["core_ir"]["migrations"]["to_2"]["inverse"] = {
+    "event_transforms": {"created": {"payload_map": {"total": READ_TOTAL}}}
+}
+
+
+@pytest.mark.parametrize("finalized", [False, True])
+def test_inverse_that_loses_what_was_there_before_is_refused(tenants: Store, finalized: bool) -> None:
+    forward(tenants, load_bundle(DECLARED))  # the payload of '2' has a note
+    tenants.append("t", [event("9", 1, payload={"total": 1})], generation=2)
+    if finalized:
+        finalize_tenant(tenants, "t", Terms(operator="ann", execute=True))
+    before = everything(tenants)
+
+    reports = [back(tenants, execute=execute) for execute in (False, True)]
+
+    for report in reports:
+        assert (report.outcome, len(report.reasons)) == ("refused", 1)
+        assert report.reasons[0].startswith("the inverse does not give back the 5 events of before the cutover: expec")
+        assert report.error["hint"].endswith("or the inverse does not restore it")
+    assert everything(tenants) == before
+
+
+def test_inverse_that_restores_all_is_taken(tenants: Store) -> None:
+    plain = [event("1", 1, payload={"total": 2}), event("1", 2, "paid"), event("2", 1, payload={"total": None})]
+    add(tenants, "plain", events=plain)
+    before = active_rows(tenants, "plain")
+    forward(tenants, load_bundle(DECLARED), "plain")
+    new = event("9", 1, payload={"total": 1})
+    tenants.append("plain", [Event("plain", *msgspec.structs.astuple(new)[1:])], generation=2)
+
+    report = back(tenants, tenant_id="plain")
+
+    assert (report.ok, report.method, report.rolled_back_events) == (True, "inverse", 4)
+    assert active_rows(tenants, "plain")[:3] == before
+
+
+def test_event_that_the_inverse_does_not_restore_is_named(tenants: Store) -> None:
+    forward(tenants, load_bundle(DECLARED))
+    tenants.append("t", [event("9", 1, payload={"sum": 1})], generation=2)
+
+    reasons = back(tenants).reasons
+
+    assert "the round trip does not restore 1 events" in reasons[0]
+    assert reasons[1].startswith("the inverse does not give back the 5 events")
 
 
 def test_tenant_that_was_never_cut_over_needs_its_bundle_before(tenants: Store) -> None:

@@ -25,6 +25,7 @@ from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.operations.live.recovery import boundaries_of
+from cicsc.operations.live.regained import Regained, Undone
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.live.staging import PlacedHistory, Staging
@@ -39,7 +40,6 @@ from cicsc.store.refusals import staging_differs
 if TYPE_CHECKING:
     from cicsc.bundle.model import Bundle, Migration
     from cicsc.engine.inprocess import Digests
-    from cicsc.history.model import Event
     from cicsc.migration.inverse import Reversibility
     from cicsc.operations.sources import BundleSource
     from cicsc.store.protocol import Store, TenantReading
@@ -149,7 +149,8 @@ class TenantRollback(TenantChange):
             if self.origin is not None and self._is_kept(reading, head, self.origin, progress):
                 self.method, self.events = "reactivate", self.origin.head_count or 0
             else:
-                self._undo(TenantHistory(reading, progress), None)
+                kind = PlacedHistory if self.migration.inverse is not None else TenantHistory
+                self._undo(kind(reading, progress), None)
                 self.method = "inverse"
             self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
         self.require_short()
@@ -240,10 +241,14 @@ class TenantRollback(TenantChange):
         plan = compile_undo(
             self.migration, self.source, only_inspect=not obstacles.reversible, snapshots=staging is not None
         )
-        writers = (None, None) if staging is None else (_Undone(staging), staging.snapshots)
-        verdict, digests = undo_history(plan, history, *writers)
+        staged, snapshots = (None, None) if staging is None else (Undone(staging), staging.snapshots)
+        regained = None
+        if self.origin is not None and isinstance(history, PlacedHistory) and obstacles.method == "declared":
+            regained = Regained(history, self.origin, staged)
+        verdict, digests = undo_history(plan, history, regained or staged, snapshots)
         integrity = check_integrity(verdict.integrity, digests.given, None)
         faults = [] if integrity.ok else [str(integrity.detail)]
+        faults += [] if regained is None else regained.obstacles()
         reasons = [
             *self._version_faults(),
             *obstacles.reasons,
@@ -295,7 +300,8 @@ class TenantRollback(TenantChange):
             return _GIVE_SOURCE
         if not is_intact:
             return "nothing was written; store-check shows what is wrong with the history"
-        return "nothing was written; keep the migrated history: the version before cannot hold what is named"
+        kept = "nothing was written; keep the migrated history: the version before cannot hold what is named"
+        return f"{kept}, or the inverse does not restore it" if obstacles.method == "declared" else kept
 
     def _require_source(self) -> None:
         """Refuse a bundle that is not the one before the migration, where the journal knows that."""
@@ -316,31 +322,6 @@ class TenantRollback(TenantChange):
             f"cannot roll back {self.order.migration!r} of tenant {self.tenant_id!r}: {reasons[0]}{more}",
             hint=hint,
         )
-
-
-class _Undone:
-    """Writes regained events, each at the place of the event that it was; stops where a seq is missing."""
-
-    def __init__(self, staging: Staging) -> None:
-        self._staging = staging
-        self._last: tuple[str, str, int] = ("", "", 0)
-        self._is_whole = True
-
-    def write(self, events: Iterable[Event]) -> None:
-        """Take the next regained events."""
-        whole = [event for event in events if self._follows(event)]
-        self._staging.events.write(whole)
-        self._staging.positions.write(
-            (event.tenant_id, event.entity_type, event.entity_id, event.seq, event.seq) for event in whole
-        )
-
-    def _follows(self, event: Event) -> bool:
-        """Tell whether all events before were regained too; if not, the rollback is refused anyway."""
-        entity_type, entity_id, seq = self._last
-        expected = seq + 1 if (entity_type, entity_id) == (event.entity_type, event.entity_id) else 1
-        self._is_whole = self._is_whole and event.seq == expected
-        self._last = (event.entity_type, event.entity_id, event.seq)
-        return self._is_whole
 
 
 def _origin(runs: Iterable[Run], active_bundle: str, migration: str) -> Run | None:
