@@ -333,10 +333,9 @@ def test_name_with_nul_is_refused_by_name(store: PostgresStore) -> None:
     assert stored(store) == []
 
 
-@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
-def test_question_about_a_name_that_cannot_be_stored(store: PostgresStore, name: str) -> None:
+def test_question_about_a_name_that_cannot_be_stored(store: PostgresStore) -> None:
     with pytest.raises(InputError) as caught:
-        store.gate(name)
+        store.gate("a\0b")
 
     assert caught.value.code == "TEXT_NOT_STORABLE"
 

@@ -6,7 +6,7 @@ from shlex import quote
 from types import MappingProxyType
 from typing import Final
 
-from cicsc.errors import FenceError, StoreError, and_more
+from cicsc.errors import FenceError, InputError, StoreError, and_more
 from cicsc.history.model import StreamKey
 from cicsc.store.records import Gate, Run
 
@@ -26,6 +26,15 @@ HINTS: Final = MappingProxyType(
 def refusal(code: str, message: str) -> FenceError:
     """Make the error for what the fence refused."""
     return FenceError(code, message, hint=HINTS.get(code))
+
+
+def lone_surrogate() -> InputError:
+    """Make the error for a text that is none: no store can hold half of a character."""
+    return InputError(
+        "TEXT_NOT_STORABLE",
+        "a store cannot hold a text with a lone surrogate",
+        hint="UTF-8 has none; see where the text comes from",
+    )
 
 
 def paused(gate: Gate) -> FenceError:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from cicsc.errors import FenceError, StoreError
+from cicsc.errors import FenceError, InputError, StoreError
 from cicsc.store.protocol import Store
 from conformance.store.desk import Plain
 from conformance.store.history import BUNDLE, NEXT_BUNDLE, add_tenant
@@ -21,6 +23,22 @@ WORK = {
     "resume": lambda store: store.resume("nobody", owner="ann", epoch=1),
     "record": lambda store: store.record(tenant_id="nobody", actor_id="ann", action="look", detail={}),
 }
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda store, name: store.gate(name),
+        lambda store, name: store.create_tenant(name, bundle_digest=BUNDLE.digest, version=1, actor_id="ann"),
+        lambda store, name: store.pause("t", owner=name, seconds=1),
+    ],
+    ids=["gate", "create", "pause"],
+)
+def test_name_with_a_lone_surrogate_is_refused(store: Store, work: Callable[[Store, str], object]) -> None:
+    with pytest.raises(InputError) as caught:
+        work(store, "\ud800")
+
+    assert (caught.value.code, "lone surrogate" in caught.value.message) == ("TEXT_NOT_STORABLE", True)
 
 
 def test_bundle_is_kept_whole(store: Store) -> None:

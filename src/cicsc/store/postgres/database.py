@@ -24,10 +24,10 @@ from cicsc.store.postgres.driver_errors import (
     our_error,
     read_only_error,
     standby_error,
-    unstorable_text,
 )
 from cicsc.store.postgres.pooling import require_whole_session
 from cicsc.store.postgres.receiving import received_rows
+from cicsc.store.refusals import lone_surrogate
 from cicsc.store.sql import read_queries
 
 Bindings: TypeAlias = tuple[object, ...] | Mapping[str, object]
@@ -279,7 +279,7 @@ class Database:
         except psycopg.Error as error:
             raise our_error(self.name, error) from error
         except UnicodeEncodeError as error:
-            raise unstorable_text("a text", "a lone surrogate") from error
+            raise lone_surrogate() from error
 
 
 def _text_length(column: tuple[object, ...]) -> int:

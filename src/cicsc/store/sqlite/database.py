@@ -15,6 +15,7 @@ from typing import Any, Final
 import apsw
 
 from cicsc.errors import CicscError, FenceError, InputError, StoreError
+from cicsc.store.refusals import lone_surrogate
 from cicsc.store.session import Bindings
 from cicsc.store.sql import read_queries, sqlite_spelling
 from cicsc.store.sqlite.place import identity, moved, unusable
@@ -177,6 +178,8 @@ class Database:
             raise MemoryError(f"SQLite: {error}") from error
         except apsw.Error as error:
             raise _our_error(self.path, error) from error
+        except UnicodeEncodeError as error:
+            raise lone_surrogate() from error
         except UnicodeDecodeError as error:
             raise InputError(
                 "EVENT_UNREADABLE",
