@@ -1,9 +1,10 @@
 """What every store does: the protocol that operations and the runtime work with.
 
 A store keeps the histories of tenants and lets nothing in that its fence refuses. A `Store` is used
-by one thread. Methods raise StoreError where the store cannot be used, and FenceError, with
-nothing changed, where it refuses. Every method but `initialise`, `upgrade` and `schema_version`
-raises STORE_NOT_INITIALISED, STORE_TOO_OLD or STORE_TOO_NEW on a store of another schema.
+by one thread at a time, in the process that used it first; others get ValueError. Methods raise
+StoreError where the store cannot be used, and FenceError, with nothing changed, where it refuses.
+Every method but `initialise`, `upgrade` and `schema_version` raises STORE_NOT_INITIALISED,
+STORE_TOO_OLD or STORE_TOO_NEW on a store of another schema.
 
 Events are taken as `cicsc.history` gives them: JSON values, no lone surrogates, seq and ts of 64
 bits; those of one stream in the order of seq. A store that cannot hold a text (NUL in PostgreSQL)

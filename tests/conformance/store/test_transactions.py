@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ from cicsc.errors import FenceError, UsageError
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
 from cicsc.store.protocol import Store
+from cicsc.store.views import Transaction
 from conformance.store.history import add_tenant, append, event, stored
 
 
@@ -273,5 +275,51 @@ def test_signal_just_when_a_transaction_has_begun_leaves_none_open(
             append(store, event())
 
     append(store, event())
+
+    assert stored(store) == [event()]
+
+
+def test_another_thread_stays_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that looked just before this thread began, and so saw no transaction."""
+
+    def write() -> None:
+        with store.transaction("t") as transaction:
+            transaction.append([event("2")])
+
+    with store.transaction("t") as transaction:
+        transaction.append([event()])
+        assert isinstance(transaction, Transaction)
+        kind = type(transaction.database)
+        with monkeypatch.context() as before:
+            for name, seen in (("in_transaction", False), ("is_idle", True)):
+                if hasattr(kind, name):
+                    before.setattr(kind, name, seen)
+            with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="another thread uses the store"):
+                pool.submit(write).result()
+
+    assert stored(store) == [event()]
+    write()
+    assert len(stored(store)) == 2
+
+
+def test_forked_process_stays_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(store, event())
+    with monkeypatch.context() as forked:
+        forked.setattr("cicsc.store.user.os.getpid", lambda: 0)
+        with pytest.raises(ValueError, match="before this process was forked"), store.transaction("t"):
+            pass
+        with pytest.raises(ValueError, match="before this process was forked"):
+            store.gate("t")
+
+    assert stored(store) == [event()]
+
+
+def test_forked_process_ends_no_connection_of_its_parent(store: Store) -> None:
+    with store.transaction("t") as transaction:
+        transaction.append([event()])
+        assert isinstance(transaction, Transaction)
+        with pytest.MonkeyPatch.context() as forked:
+            forked.setattr("cicsc.store.user.os.getpid", lambda: 0)
+            transaction.database.close()
 
     assert stored(store) == [event()]

@@ -29,6 +29,7 @@ from cicsc.store.postgres.pooling import require_whole_session
 from cicsc.store.postgres.receiving import received_rows
 from cicsc.store.refusals import lone_surrogate
 from cicsc.store.sql import read_queries
+from cicsc.store.user import OneUser
 
 Bindings: TypeAlias = tuple[object, ...] | Mapping[str, object]
 
@@ -61,6 +62,7 @@ class Database:
     def __init__(self, address: Address, *, wait_s: float) -> None:
         self.name = address.name
         self.schema_seen = False
+        self.user = OneUser()
         self._cursors = count(1)
         self._copying: Generator[list[Buffer]] | None = None
         try:
@@ -86,8 +88,9 @@ class Database:
         return self._connection.closed
 
     def close(self) -> None:
-        """End the connection, and with it a transaction that is open."""
-        self._connection.close()
+        """End the connection, and with it a transaction that is open; one of another process is left to it."""
+        if self.user.is_here:
+            self._connection.close()
 
     @property
     def server_version(self) -> int:
@@ -236,14 +239,15 @@ class Database:
 
     @contextmanager
     def _transaction(self, begin: bytes) -> Iterator[None]:
-        if not self.is_idle:
-            raise ValueError("a transaction of the store is open")
-        try:
-            self._begin(begin)
-            yield
-        except BaseException:  # also a signal just when it has begun
-            self.rollback()
-            raise
+        with self.user.inside():
+            if not self.is_idle:
+                raise ValueError("a transaction of the store is open")
+            try:
+                self._begin(begin)
+                yield
+            except BaseException:  # also a signal just when it has begun
+                self.rollback()
+                raise
 
     def _begin(self, begin: bytes) -> None:
         with self._translated():

@@ -237,6 +237,7 @@ class PostgresStore(SqlStore[Database]):
         """Begin to read with the connection that was kept, or with a new one, also where that was lost meanwhile."""
         kept, self._idle_reader = self._idle_reader, None
         if kept is not None:
+            kept.user.require_here()
             try:
                 return self._begun(kept, reading, shared)
             except StoreError:
@@ -261,6 +262,8 @@ class PostgresStore(SqlStore[Database]):
             self._idle_reader = database
 
     def _connected(self) -> Database:
+        if self._opened is not None:
+            self._opened.user.require_here()
         if self._opened is not None and self._opened.is_lost:
             self._opened = None
         if self._opened is None:

@@ -19,6 +19,7 @@ from cicsc.store.refusals import lone_surrogate
 from cicsc.store.session import Bindings
 from cicsc.store.sql import read_queries, sqlite_spelling
 from cicsc.store.sqlite.place import identity, moved, unusable
+from cicsc.store.user import ANOTHER_THREAD, OneUser
 
 QUERIES: Final = {
     **{name: sqlite_spelling(text) for name, text in read_queries("cicsc.store", "runs.sql").items()},
@@ -69,6 +70,7 @@ class Database:
         _require_safe(apsw.sqlite_lib_version())
         self.path = path
         self._file = file or path
+        self.user = OneUser()
         self._cursors: set[apsw.Cursor] = set()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         with self._translated():
@@ -78,7 +80,9 @@ class Database:
             self._connection.execute(f"pragma synchronous = full; pragma cache_size = -{PAGE_CACHE_KIB}").fetchall()
 
     def close(self) -> None:
-        """End the connection, and with it whatever was being read or written."""
+        """End the connection, and with it whatever was being read or written; one of another process is left to it."""
+        if not self.user.is_here:
+            return
         # The driver knows its cursors by weak references, which are gone already when a forgotten reading is collected.
         for cursor in tuple(self._cursors):
             cursor.close(force=True)
@@ -154,8 +158,14 @@ class Database:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
-        if self.in_transaction:
-            raise ValueError("a transaction of the store is open")
+        with self.user.inside():
+            if self.in_transaction:
+                raise ValueError("a transaction of the store is open")
+            with self._begun(begin):
+                yield
+
+    @contextmanager
+    def _begun(self, begin: str) -> Iterator[None]:
         try:
             with self._translated():
                 self._connection.execute(begin)
@@ -174,6 +184,8 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except apsw.ThreadingViolationError as error:
+            raise ValueError(ANOTHER_THREAD) from error
         except apsw.NoMemError as error:
             raise MemoryError(f"SQLite: {error}") from error
         except apsw.Error as error:

@@ -155,6 +155,8 @@ class SqliteStore(SqlStore[Database]):
             yield database
 
     def _connected(self) -> Database:
+        if self._opened is not None:
+            self._opened.user.require_here()
         if self._opened is not None and self._opened.has_moved and not self._opened.in_transaction:
             self._opened.close()
             self._opened = None
