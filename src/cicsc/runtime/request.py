@@ -44,8 +44,8 @@ def make_request(
         _require_text(name, text)
     if command_id == "":
         raise UsageError("INVALID_VALUE", "command_id is empty", hint="give each request an id of its own, or none")
-    _require_integer("now", now, INTEGER_MIN)
-    _require_integer("expected_seq", expected_seq, 0)
+    require_integer("now", now, INTEGER_MIN)
+    require_integer("expected_seq", expected_seq, 0)
     if not isinstance(given, Mapping):
         raise UsageError("INVALID_VALUE", f"input is of type {type(given).__name__}, expected an object")
     held = plain_value(dict(given), "the input")
@@ -61,6 +61,7 @@ def _require_text(name: str, text: object) -> None:
     plain_value(text, name)
 
 
-def _require_integer(name: str, number: object, least: int) -> None:
+def require_integer(name: str, number: object, least: int) -> None:
+    """Raise UsageError for what is neither None nor an integer from `least` on, of 64 bits."""
     if number is not None and not (type(number) is int and least <= number <= INTEGER_MAX):
         raise UsageError("INVALID_VALUE", f"{name} is {number!r}, expected an integer from {least} to {INTEGER_MAX}")

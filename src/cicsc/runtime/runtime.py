@@ -14,16 +14,17 @@ from typing import Final, TypeVar
 
 from cicsc.errors import FenceError, HistoryError, StoreError, UsageError
 from cicsc.history.given import given_events
-from cicsc.history.model import Event, StreamKey
+from cicsc.history.model import INTEGER_MIN, Event, StreamKey
 from cicsc.replay.fold import Fold
 from cicsc.replay.snapshot import Snapshot
 from cicsc.runtime.decision import decide, find_command
 from cicsc.runtime.host import HostFunction, host_environment
 from cicsc.runtime.program import Application, EntityProgram, compile_application
-from cicsc.runtime.request import Request, make_request
+from cicsc.runtime.request import Request, make_request, require_integer
 from cicsc.runtime.result import CommandResult, receipt_document, result_of_receipt
 from cicsc.store.protocol import Store, TenantTransaction
-from cicsc.store.refusals import paused, refusal
+from cicsc.store.records import Gate
+from cicsc.store.refusals import other_version, paused, refusal
 
 ATTEMPTS_MAX: Final = 32
 """Times that a command is tried while other writers come first, where the caller expects no seq."""
@@ -51,11 +52,17 @@ class Runtime:
     """Carries out the commands of the tenants of a store, each under the bundle that is active for it.
 
     `host` holds functions that guards call, by name: has_role, role_of, auth_ok, allowed, constraint;
-    a call of one that is not supplied is null. Like its store, a runtime is used by one thread.
+    a call of one that is not supplied is null. `version` is the one that the program which calls is made
+    for: where another is active, nothing is written (STALE_GENERATION). Like its store, a runtime is used by
+    one thread at a time, in one process.
     """
 
-    def __init__(self, store: Store, *, host: Mapping[str, HostFunction] | None = None) -> None:
+    def __init__(
+        self, store: Store, *, host: Mapping[str, HostFunction] | None = None, version: int | None = None
+    ) -> None:
+        require_integer("version", version, INTEGER_MIN)
         self._store = store
+        self._version = version
         self._environment = host_environment(host)
         self._applications: OrderedDict[str, Application] = OrderedDict()
 
@@ -108,14 +115,24 @@ class Runtime:
     def append(self, tenant_id: str, events: Iterable[Event]) -> tuple[Snapshot, ...]:
         """Write events that were made elsewhere into the active generation, and keep the snapshots they lead to.
 
-        The events of a stream come in the order of seq. Guards and constraints are not asked. Returns
+        The events of a stream come in the order of seq. Guards and constraints are not asked. What the events mean is
+        not asked either, so who makes them gives the runtime the `version` that they are made for. Returns
         the snapshot of each stream, in the order in which the streams first came. With nothing written raises
         FenceError, UsageError TOO_MANY_EVENTS, and InputError for what could not be read again as it is.
         """
         held = list(given_events(_bounded(events)))
-        return self._with_application(
-            tenant_id, lambda transaction, application: _append(transaction, application, held)
-        )
+
+        def append(transaction: TenantTransaction, application: Application) -> tuple[Snapshot, ...]:
+            self._require_writable(transaction.gate)
+            return _append(transaction, application, held)
+
+        return self._with_application(tenant_id, append)
+
+    def _require_writable(self, gate: Gate) -> None:
+        if self._version not in {None, gate.active_version}:
+            raise other_version(gate, self._version)
+        if gate.is_paused:
+            raise paused(gate)
 
     def _with_application(self, tenant_id: str, work: Callable[[TenantTransaction, Application], Answer]) -> Answer:
         """Do `work` in a transaction, with the active bundle compiled.
@@ -145,8 +162,7 @@ class Runtime:
             if receipt is not None:
                 return result_of_receipt(receipt, request.digest)
         gate = transaction.gate
-        if gate.is_paused:
-            raise paused(gate)
+        self._require_writable(gate)
         entity, command = find_command(application, gate.active_version, request)
         fold, kept_seq, last_seq = _folded(transaction, entity, request.key)
         if request.expected_seq not in {None, last_seq}:
@@ -205,8 +221,6 @@ def _keep(transaction: TenantTransaction, result: CommandResult, request: Reques
 
 def _append(transaction: TenantTransaction, application: Application, events: list[Event]) -> tuple[Snapshot, ...]:
     tenant_id = transaction.gate.tenant_id
-    if transaction.gate.is_paused:
-        raise paused(transaction.gate)
     folds: dict[StreamKey, tuple[Fold, int]] = {}
     for event in events:
         key = (tenant_id, event.entity_type, event.entity_id)

@@ -53,6 +53,15 @@ def stale_generation(gate: Gate, generation: int) -> FenceError:
     )
 
 
+def other_version(gate: Gate, version: int | None) -> FenceError:
+    """Make the error for a program of another version of the application than the one that is active."""
+    return refusal(
+        "STALE_GENERATION",
+        f"cannot write to tenant {gate.tenant_id!r} as version {version}: expected the active version "
+        f"{gate.active_version}",
+    )
+
+
 def wrong_seq(key: StreamKey, expected: int, found: int) -> FenceError:
     """Make the error for an event that does not follow the last one of its stream."""
     return refusal("WRONG_SEQ", f"cannot append to stream {key!r}: expected seq {expected}, found {found}")

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cicsc.errors import CicscError, InputError, UsageError
+from cicsc.errors import CicscError, FenceError, InputError, UsageError
 from cicsc.history.model import Event
 from cicsc.runtime import CommandResult, Runtime
 from cicsc.runtime import runtime as module
@@ -127,3 +127,14 @@ def test_what_is_written_is_what_was_given_then(store: Store, runtime: Runtime, 
 
     assert stored(store)[1:] == [given]
     assert check_store(store).ok
+
+
+def test_program_of_another_version(store: Store, account: CommandResult) -> None:
+    old, current = Runtime(store, version=2), Runtime(store, version=3)
+
+    with pytest.raises(FenceError, match="as version 2: expected the active version 3") as caught:
+        old.append("t", [event("1", 2)])
+
+    assert caught.value.code == "STALE_GENERATION"
+    assert store.head("t").count == 1
+    assert current.append("t", [event("1", 2)])[0].last_seq == 2

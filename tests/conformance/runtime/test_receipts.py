@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from cicsc.errors import CommandError, StoreError
+from cicsc.errors import CommandError, FenceError, StoreError
 from cicsc.runtime import CommandResult, Runtime
 from cicsc.runtime.result import request_digest
 from cicsc.store.protocol import Store
@@ -31,6 +31,17 @@ def test_repeated_command_answers_what_it_answered(store: Store, runtime: Runtim
     assert (first.repeated, again.repeated) == (False, True)
     assert again == replace(first, repeated=True)
     assert store.head("t").count == 3
+
+
+def test_receipt_is_given_to_a_program_of_another_version(store: Store, account: CommandResult) -> None:
+    old = Runtime(store, version=2)
+    first = deposit(Runtime(store, version=3))
+
+    assert deposit(old).events == first.events
+    with pytest.raises(FenceError) as caught:
+        deposit(old, "c2")
+    assert caught.value.code == "STALE_GENERATION"
+    assert store.head("t").count == 2
 
 
 def test_receipt_is_given_while_paused(store: Store, runtime: Runtime, account: CommandResult) -> None:
