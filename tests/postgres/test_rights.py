@@ -21,11 +21,14 @@ from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.records import RunPlan
 from conformance.operations.application import EVENTS, V2, add
 from conformance.runtime.bank import BANK
-from conformance.store.history import columns, event
+from conformance.store.history import BUNDLE, event, stored
 from postgres_server import PostgresServer
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "postgresql.md"
 GRANTS = re.findall(r"^```sql\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+(SHOWN,) = re.findall(
+    r"^```sql\n(.*?)^```", (DOCUMENT.parent / "applications.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+)
 OWNER = "cicsc_owner"
 ROLES = tuple(re.findall(r"^create role (\w+) login;", "".join(GRANTS), re.MULTILINE))
 
@@ -103,15 +106,19 @@ def test_reader_sees_all_and_changes_nothing(opened_as: As, tmp_path: Path) -> N
     assert caught.value.code == "STORE_FORBIDDEN"
 
 
-def test_application_inserts_by_sql_and_sees_nothing(opened_as: As, server: PostgresServer) -> None:
-    add(opened_as("cicsc_operator"), "t")
-    url = opened_as("app_by_sql").shared_url
-    insert = "insert into cicsc.event (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id)"
+def test_application_reads_and_inserts_by_sql(opened_as: As) -> None:
+    operator = opened_as("cicsc_operator")
+    operator.put_bundle(BUNDLE)
+    operator.create_tenant("acme", bundle_digest=BUNDLE.digest, version=1, actor_id="ann")
 
-    with psycopg.connect(url) as application:
-        application.execute(f"{insert} values ({', '.join(['%s'] * 9)})", columns(event("9")))
+    with psycopg.connect(opened_as("app_by_sql").shared_url, autocommit=True) as application:
+        found = [application.execute(statement.encode()) for statement in SHOWN.split(";\n") if statement.strip()]
+        assert [cursor.fetchall() for cursor in found[:-1]] == [[(1, 1)], []]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            application.execute("select from cicsc.event")
+            application.execute("select owner from cicsc.gate")
+    assert [(found.entity_id, found.seq, found.payload) for found in stored(operator, "acme")] == [
+        ("o7", 1, {"total": 12})
+    ]
 
 
 def test_application_carries_out_commands(opened_as: As) -> None:
