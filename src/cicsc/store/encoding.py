@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import Bundle
-from cicsc.canonical import EVENT_FIELDS
+from cicsc.canonical import EVENT_FIELDS, canonical_bytes, sha256_hex
 from cicsc.decoding import WatchingDecoder, any_exceeds_cheap_bounds, decode_value, exceeds_cheap_bounds
 from cicsc.errors import InputError, StoreError, UsageError
 from cicsc.history.model import Event, EventList
@@ -256,6 +256,23 @@ def stored_bundle(digest: str, body: str) -> Bundle:
         found = "one that is not valid" if bundle is None else bundle.digest
         raise StoreError("STORE_DAMAGED", f"cannot read stored bundle {digest}: found {found}")
     return bundle
+
+
+def stored_event_types(digest: str, body: str) -> set[tuple[str, str]]:
+    """Return the event types of a stored document; raises as `stored_bundle` does, which takes twenty times as long.
+
+    A tenant waits while a switch asks for those of all bundles. The text that was once written for a
+    document of this digest was a valid bundle then, and needs no second look.
+    """
+    data = body.encode()
+    try:
+        document: dict[str, Any] = _decode(data)
+        if _encode(document) == data and sha256_hex(canonical_bytes(document)) == digest:
+            types = document["core_ir"]["types"].items()
+            return {(name, event_type) for name, kind in types for event_type in kind["reducer"]}
+    except (msgspec.MsgspecError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        pass  # it is no bundle as this program writes one
+    return set(event_types(stored_bundle(digest, body)))
 
 
 def _decode_object(text: str) -> dict[str, object]:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from cicsc.errors import InputError
+from cicsc.canonical import canonical_bytes, sha256_hex
+from cicsc.errors import InputError, StoreError
 from cicsc.history.model import EventList
-from cicsc.store.encoding import EventDecoder, EventRow, RowsHasher, event_rows, placed_rows, stored_event
+from cicsc.store.encoding import (
+    EventDecoder,
+    EventRow,
+    RowsHasher,
+    encode_text,
+    event_rows,
+    event_types,
+    placed_rows,
+    stored_event,
+    stored_event_types,
+)
 from cicsc.store.records import StagedEvents
-from conformance.store.history import event
+from conformance.store.history import BUNDLE, event
 
 ROWS = [(number, 0, "Order", f"{number}", 1, "created", "{}", number, "ann", None) for number in range(66_000)]
 
@@ -101,3 +112,28 @@ def test_rows_of_a_stream_are_those_of_each_event() -> None:
     staged = StagedEvents([7, 8, 8], [0, 0, 1], EventList(events, is_plain=False))
     assert placed_rows(staged) == [(*place, *row) for *place, row in rows]
     assert placed_rows(StagedEvents([], [], EventList([], is_plain=False))) == []
+
+
+def test_event_types_of_a_bundle_that_is_as_stored_need_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cicsc.store.encoding.parse_bundle", None)
+
+    assert stored_event_types(BUNDLE.digest, encode_text(BUNDLE.document)) == set(event_types(BUNDLE))
+
+
+def test_event_types_of_a_bundle_in_another_spelling() -> None:
+    assert stored_event_types(BUNDLE.digest, f" {encode_text(BUNDLE.document)}") == set(event_types(BUNDLE))
+
+
+@pytest.mark.parametrize(
+    ("body", "document"),
+    [
+        ("{}", {}),
+        ('{"core_ir":{"types":[]}}', {"core_ir": {"types": []}}),
+        ("[", {}),
+        (encode_text(BUNDLE.document), {}),
+    ],
+)
+def test_event_types_of_what_is_no_bundle_or_another(body: str, document: dict[str, object]) -> None:
+    with pytest.raises(StoreError) as caught:
+        stored_event_types(sha256_hex(canonical_bytes(document)), body)
+    assert caught.value.code == "STORE_DAMAGED"

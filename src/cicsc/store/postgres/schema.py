@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from cicsc.errors import StoreError
-from cicsc.store.encoding import event_types, stored_bundle
+from cicsc.store.encoding import stored_event_types
 from cicsc.store.postgres.database import Database
 from cicsc.store.sql import read_script
 
@@ -219,7 +219,7 @@ def _changed_bundles(database: Database) -> Iterator[str]:
     """Name the bundles whose event types, which the fence goes by, are not those of their reducers."""
     for digest, body in database.rows("bundles"):
         try:
-            known = set(event_types(stored_bundle(digest, body)))
+            known = stored_event_types(digest, body)
         except StoreError as error:
             yield error.message
         else:
