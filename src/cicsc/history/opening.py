@@ -7,13 +7,15 @@ chunks go on to `lines`, `array` or `parquet`.
 from __future__ import annotations
 
 import codecs
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, TypeAlias
 
 from cicsc.decoding import WIDE_HINT, looks_wide
 from cicsc.errors import InputError, system_reason
@@ -21,6 +23,9 @@ from cicsc.history.inflate import CHUNK_BYTES, GZIP_MAGIC, ZSTD_MAGIC, inflate
 from cicsc.progress import SILENT, Amount, Progress
 
 Format = Literal["array", "lines", "parquet"]
+
+FileState: TypeAlias = tuple[int, int, int, int]
+"""Which file it is, by device and number, its size in bytes, and when it was last written to."""
 
 STANDARD_INPUT: Final = "-"
 PARQUET_MAGIC: Final = b"PAR1"
@@ -55,7 +60,8 @@ class OpenInput:
 def open_input(source: str | Path, progress: Progress = SILENT) -> Iterator[OpenInput]:
     """Open a path, or standard input for ``-``; chunks that are read are noted.
 
-    Raises InputError where it cannot be opened, decompressed or recognised.
+    Raises InputError where it cannot be opened, decompressed or recognised, and at the end where somebody has
+    written to the file meanwhile.
     """
     if str(source) == STANDARD_INPUT:
         yield _recognise(sys.stdin.buffer, Path(), "standard input", progress)
@@ -66,7 +72,27 @@ def open_input(source: str | Path, progress: Progress = SILENT) -> Iterator[Open
     except (OSError, ValueError) as error:
         raise _unopened(name, error) from error
     with file:
+        before = file_state(file)
         yield _recognise(file, Path(source), name, progress)
+        if file_state(file) != before:
+            raise file_changed(name)
+
+
+def file_state(file: BinaryIO) -> FileState | None:
+    """Return what tells whether an open file is the same as before; nothing for what is no file, as a pipe."""
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def file_changed(name: str) -> InputError:
+    """Make the error for a file that is not what it was when its reading began."""
+    return InputError(
+        "FILE_CHANGED",
+        f"cannot read {name}: it was replaced or changed while it was read",
+        hint="run the command again when nobody writes to the file",
+    )
 
 
 def _recognise(file: BinaryIO, path: Path, name: str, progress: Progress) -> OpenInput:

@@ -18,7 +18,7 @@ from cicsc.history import texts
 from cicsc.history.inflate import CHUNK_BYTES
 from cicsc.history.intake import Intake
 from cicsc.history.integrity import FindingsTally
-from cicsc.history.opening import open_input
+from cicsc.history.opening import FileState, file_changed, file_state, open_input
 from cicsc.history.sorting import Sorter
 
 RANGE_BYTES: Final = 16 * 1024 * 1024
@@ -34,7 +34,7 @@ class RangedFile:
 
     path: Path
     name: str
-    identity: tuple[int, int]
+    state: FileState | None
     ranges: tuple[tuple[int, int], ...]
 
     @property
@@ -43,15 +43,22 @@ class RangedFile:
         return self.ranges[-1][1] if self.ranges else 0
 
     def opened(self) -> BinaryIO:
-        """Open the file again; raises InputError where another one has taken its place."""
+        """Open the file again; raises InputError where it is not what it was."""
         try:
             file = self.path.open("rb")
         except OSError as error:
-            raise _changed(self.name) from error
-        if _identity(file) != self.identity:
+            raise file_changed(self.name) from error
+        try:
+            self.check(file)
+        except InputError:
             file.close()
-            raise _changed(self.name)
+            raise
         return file
+
+    def check(self, file: BinaryIO) -> None:
+        """Raise InputError where an open file is another one, or somebody has written to it."""
+        if file_state(file) != self.state:
+            raise file_changed(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +83,7 @@ def ranged_file(source: str | Path, bytes_min: int) -> RangedFile | None:
         if opened.format != "lines" or opened.start is None:
             return None
         with path.open("rb") as file:
-            return RangedFile(path, opened.name, _identity(file), tuple(_cut(file, opened.start)))
-
-
-def _identity(file: BinaryIO) -> tuple[int, int]:
-    found = os.fstat(file.fileno())
-    return found.st_dev, found.st_ino
+            return RangedFile(path, opened.name, file_state(file), tuple(_cut(file, opened.start)))
 
 
 def _cut(file: BinaryIO, start: int) -> Iterator[tuple[int, int]]:
@@ -106,6 +108,7 @@ def _read(
     intake = Intake(sorter, tenants)
     with ranged.opened() as file:
         lines = intake.read_lines(_chunks(file, *ranged.ranges[number]), ranged.name, first_line)
+        ranged.check(file)
     return RangeSums(lines, intake.events_count, intake.latest_ts, intake.malformed)
 
 
@@ -118,7 +121,7 @@ def refuse_range(ranged: RangedFile, number: int, tenants: frozenset[str] | None
         _read(ranged, number, sorter, tenants, 1 + before)
     finally:
         sorter.close()
-    raise _changed(ranged.name)
+    raise file_changed(ranged.name)
 
 
 def added_up(sums: Sequence[RangeSums]) -> RangeSums:
@@ -137,11 +140,3 @@ def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
     while start < end and (chunk := file.read(min(CHUNK_BYTES, end - start))):
         start += len(chunk)
         yield chunk
-
-
-def _changed(name: str) -> InputError:
-    return InputError(
-        "FILE_CHANGED",
-        f"cannot read {name}: it was replaced or changed while it was read",
-        hint="run the command again when nobody writes to the file",
-    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 
 from cicsc.errors import InputError, WorkError
 from cicsc.history import ranges, runs, texts
+from cicsc.history.intake import Intake
 from cicsc.history.ranges import RangedFile, added_up, ranged_file, read_range, refuse_range
 from cicsc.history.runs import KeyRange
 from cicsc.history.sorted import SortedHistory, decoded_streams, open_history
@@ -89,6 +91,20 @@ def test_another_file_is_noticed(tmp_path: Path) -> None:
             read_range(cut, 0, Sorter(), None)
         assert raised.value.code == "FILE_CHANGED"
         path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("data", [LINES[0] + b"\n", LINES[0] + b"\n" + LINES[2], b"\n".join(LINES[:3])])
+def test_a_file_that_is_written_to_is_noticed(tmp_path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(tmp_path, b"\n".join(LINES[:2]))
+    cut = ranged(path, of=10**9)
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(InputError, match="replaced or changed"):
+        read_range(cut, 0, Sorter(), None)
+    again = ranged(path, of=10**9)
+    seen = Intake.read_lines
+    monkeypatch.setattr(Intake, "read_lines", lambda *given: (path.write_bytes(data), seen(*given))[1])
+    with pytest.raises(InputError, match="replaced or changed"):
+        read_range(again, 0, Sorter(), None)
 
 
 @pytest.mark.parametrize(("first", "end"), [(None, None), (2, None), (None, 4), (2, 4), (3, 3), (9, None)])

@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -120,6 +121,20 @@ def test_named_pipe_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("lost", [len(LINES) // 2, 0])
+def test_file_that_is_written_to_is_an_error(tmp_path: Path, lost: int) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(LINES)
+    os.utime(path, ns=(0, 0))
+
+    def noted(*_: object) -> None:
+        path.write_text(LINES[: len(LINES) - lost])
+
+    with pytest.raises(InputError) as raised:
+        open_history(path, progress=SimpleNamespace(begin=lambda *_: None, note=noted))
+    assert raised.value.code == "FILE_CHANGED"
+
+
 def test_text_that_compresses_extremely_well_is_read_in_pieces(tmp_path: Path) -> None:
     text = b"\n" * 8_000_000 + LINES.encode()
     assert read(put(tmp_path, "lines.jsonl.zst", zstandard.compress(text))) == EXPECTED
