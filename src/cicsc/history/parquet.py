@@ -34,26 +34,33 @@ def parquet_rows(opened: OpenInput) -> Iterator[tuple[str, object]]:
     A null in a column that is no field of events means that the event lacks the extra field. Raises
     InputError for a file that is no Parquet, or whose columns cannot hold events.
     """
-    parquet, errors = _libraries(opened.name)
-    with _random_access(opened) as file:
-        try:
-            table = parquet.ParquetFile(file)
-            check_columns(table.schema_arrow, opened.name)
-            yield from _rows(table, opened.name)
-        except errors as error:
-            reason = str(error).partition("\n")[0].strip("'\".").lower()
-            raise InputError("PARQUET_INVALID", f"cannot read {opened.name} as parquet: {reason}") from error
+    parquet = _library(opened.name)
+    with _random_access(opened) as file, reading_errors(opened.name):
+        table = parquet.ParquetFile(file)
+        check_columns(table.schema_arrow, opened.name)
+        yield from _rows(table, opened.name)
 
 
-def _libraries(name: str) -> tuple[Any, tuple[type[Exception], ...]]:
+def _library(name: str) -> Any:
     try:
-        import pyarrow as pa  # noqa: PLC0415 - optional, and takes long to import
-        import pyarrow.parquet as parquet  # noqa: PLC0415, PLR0402
+        import pyarrow.parquet as parquet  # noqa: PLC0415, PLR0402 - optional, and takes long to import
     except ImportError as error:
         raise InputError(
             "PARQUET_MISSING", f"cannot read {name}: pyarrow is not installed", hint="run: pip install 'cicsc[parquet]'"
         ) from error
-    return parquet, (pa.ArrowException, OSError, KeyError, ValueError, OverflowError)
+    return parquet
+
+
+@contextmanager
+def reading_errors(name: str) -> Iterator[None]:
+    """Turn what pyarrow says of data into errors of ours."""
+    import pyarrow as pa  # noqa: PLC0415 - optional, and takes long to import
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError) as error:
+        reason = str(error).partition("\n")[0].strip("'\".").lower()
+        raise InputError("PARQUET_INVALID", f"cannot read {name} as parquet: {reason}") from error
 
 
 @contextmanager

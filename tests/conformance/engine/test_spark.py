@@ -72,12 +72,36 @@ def test_a_folder_of_parquet(tmp_path: Path) -> None:
     assert (found.events, found.history_integrity.ok) == (len(EVENTS) + 4, True)
 
 
-def _to_parquet(lines: Path, file: Path) -> None:
+def _to_parquet(lines: Path, file: Path, **columns: Any) -> None:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as parquet  # noqa: PLC0415, PLR0402
 
     rows = [json.loads(line) for line in lines.read_bytes().splitlines()]
-    parquet.write_table(pa.Table.from_pylist([{**row, "payload": json.dumps(row["payload"])} for row in rows]), file)
+    table = pa.Table.from_pylist([{**row, "payload": json.dumps(row["payload"])} for row in rows])
+    for name, column in columns.items():
+        table = table.append_column(name, column)
+    parquet.write_table(table, file)
+
+
+def test_any_text_may_name_a_column(tmp_path: Path) -> None:
+    names = ("Seq", "n", "N", "a.b", "_metadata", "row", "`", "a,b;{}()\n=")
+    more = {name: [[number] * len(EVENTS)] for number, name in enumerate(names)}
+    _to_parquet(laid_out(tmp_path, text_of(EVENTS)), tmp_path / "events.parquet", **more)
+    inputs = (source(), target(), tmp_path / "events.parquet", MIGRATION)
+    assert SPARK.dry_run(tmp_path, *inputs) == IN_PROCESS.dry_run(tmp_path, *inputs)
+
+
+def test_a_map_that_has_a_key_twice(tmp_path: Path) -> None:
+    import pyarrow as pa  # noqa: PLC0415
+
+    pairs = pa.array([[("a", 1), ("a", 2)]] * len(EVENTS), pa.map_(pa.string(), pa.int64()))
+    _to_parquet(laid_out(tmp_path, text_of(EVENTS)), tmp_path / "events.parquet", map=pairs)
+    found = [
+        refused(InputError, lambda options=options: cicsc.verify_history(tmp_path / "events.parquet", **options))
+        for options in ({"engine": "spark"}, {"workers": 1})
+    ]
+    assert found[0] == found[1]
+    assert found[0][0] == "PARQUET_INVALID"
 
 
 @pytest.mark.slow

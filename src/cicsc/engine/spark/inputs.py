@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 Form = Literal["lines", "parquet"]
 
-ORIGIN = "cicsc origin"
-ROW = "cicsc row"
-"""Columns that are added to what is read; no field of events has such a name."""
-
 _PARQUET = ".parquet"
 _DAMAGE = ("EOFException", "ZipException", "DataFormatException", "incorrect data check", "incorrect header check")
 
@@ -98,18 +94,21 @@ def _lines_with_origin(frame: DataFrame) -> DataFrame:
     from pyspark.sql import functions as sql  # noqa: PLC0415 - optional, and takes long to import
 
     origin = sql.concat_ws(" ", sql.col("_metadata.file_block_start"), sql.col("_metadata.file_path"))
-    return frame.select(sql.col("value").cast("binary").alias("value"), origin.alias(ORIGIN))
+    return frame.select(sql.col("value").cast("binary").alias("value"), origin.alias("origin"))
 
 
 def _rows_with_origin(frame: DataFrame, name: str) -> DataFrame:
-    from pyspark.sql import functions as sql  # noqa: PLC0415 - optional, and takes long to import
-    from pyspark.sql.pandas.types import to_arrow_schema  # noqa: PLC0415
+    from pyspark.sql import Column  # noqa: PLC0415 - optional, and takes long to import
+    from pyspark.sql import functions as sql  # noqa: PLC0415 - as above
+    from pyspark.sql.pandas.types import to_arrow_schema  # noqa: PLC0415 - as above
 
     from cicsc.history.parquet import check_columns  # noqa: PLC0415 - as above
 
     check_columns(to_arrow_schema(frame.schema), name)
-    origin = sql.concat_ws(" ", sql.lit("0"), sql.col("_metadata.file_path"))
-    return frame.select("*", origin.alias(ORIGIN), sql.col("_metadata.row_index").alias(ROW))
+    # Any text may name a column, also one that Spark would take for a path, and two may differ in case only.
+    found = Column(frame._jdf.metadataColumn("_metadata"))  # noqa: SLF001 - not offered otherwise
+    origin = sql.concat_ws(" ", sql.lit("0"), found["file_path"])
+    return frame.select(sql.struct("*").alias("event"), origin.alias("origin"), found["row_index"].alias("row"))
 
 
 def shown(path: str) -> str:
@@ -148,6 +147,8 @@ def _translated(name: str, text: str) -> InputError | WorkError:
         return InputError(
             "FILE_UNREADABLE", f"cannot read {name}: {lowered}", hint="check the file and its permissions"
         )
+    if "COLUMN_ALREADY_EXISTS" in text:
+        return InputError("PARQUET_COLUMNS", f"cannot read {name} as events: a column occurs more than once: {lowered}")
     if any(word in text for word in ("is not a Parquet file", "UNABLE_TO_INFER_SCHEMA", "parquet")):
         return InputError("PARQUET_INVALID", f"cannot read {name} as parquet: {lowered}")
     if any(word in reason for word in _DAMAGE):

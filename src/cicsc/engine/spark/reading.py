@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from cicsc.decoding import WIDE_HINT, looks_wide
-from cicsc.engine.spark.inputs import ORIGIN, ROW, shown
+from cicsc.engine.spark.inputs import shown
 from cicsc.errors import CicscError, InputError
 from cicsc.history.inflate import GZIP_MAGIC, ZSTD_MAGIC
 from cicsc.history.intake import Intake
 from cicsc.history.opening import PARQUET_MAGIC
-from cicsc.history.parquet import event_value
+from cicsc.history.parquet import event_value, reading_errors
 from cicsc.history.ranges import RangeSums
 from cicsc.history.runs import encode_block
 from cicsc.history.sorting import Sorter
@@ -115,7 +115,7 @@ class _Reading(ABC):
     count: int = 0
     fault: CicscError | None = None
 
-    def take(self, values: list[Any]) -> None:
+    def take(self, values: Any) -> None:
         """Read some more, unless there was a fault."""
         if self.fault is None:
             try:
@@ -124,7 +124,7 @@ class _Reading(ABC):
                 self.fault = error
 
     @abstractmethod
-    def _take(self, values: list[Any]) -> None: ...
+    def _take(self, values: Any) -> None: ...
 
     def sums(self) -> PieceSums:
         intake = self.intake
@@ -142,16 +142,15 @@ class _LineReading(_Reading):
 
 
 class _RowReading(_Reading):
-    def _take(self, values: list[tuple[int, dict[str, object]]]) -> None:
+    def _take(self, values: tuple[pa.Array, pa.Array]) -> None:
+        rows, events = values[0].to_pylist(), values[1]
         if self.count == 0:
-            self.piece = Piece(self.piece.path, values[0][0])
-        placed = ((f"{self.name} row {row}", value) for row, value in values)
-        try:
+            self.piece = Piece(self.piece.path, rows[0])
+        with reading_errors(self.name):
+            found = pa.RecordBatch.from_struct_array(events).to_pylist(maps_as_pydicts="strict")
+            placed = ((f"{self.name} row {row}", value) for row, value in zip(rows, found, strict=True))
             self.intake.take_values((place, event_value(value, place)) for place, value in placed)
-        except (ValueError, OverflowError) as error:
-            reason = str(error).partition("\n")[0].lower()
-            raise InputError("PARQUET_INVALID", f"cannot read {self.name} as parquet: {reason}") from error
-        self.count += len(values)
+        self.count += len(rows)
 
 
 def _check_beginning(first: bytes, piece: Piece, name: str) -> None:
@@ -174,7 +173,7 @@ def _check_beginning(first: bytes, piece: Piece, name: str) -> None:
         )
 
 
-def _lines_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, list[Any]]]:
+def _lines_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, list[bytes]]]:
     for batch in batches:
         origins, values = batch.column(1).to_pylist(), batch.column(0).to_pylist()
         if not origins:
@@ -186,15 +185,17 @@ def _lines_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, list[Any
             yield origin, [value for _, value in pairs]
 
 
-def _rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, list[Any]]]:
+def _rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, tuple[pa.Array, pa.Array]]]:
+    """Yield rows of one file, as what they stand for may be more than Python holds, which is a fault of that file."""
     for batch in batches:
-        rows = batch.to_pylist(maps_as_pydicts="strict")
-        placed = ((row.pop(ORIGIN), (row.pop(ROW), row)) for row in rows)
-        for origin, pairs in groupby(placed, key=lambda pair: pair[0]):
-            yield origin, [value for _, value in pairs]
+        start = 0
+        for origin, same in groupby(batch.column(1).to_pylist()):
+            count = sum(1 for _ in same)
+            yield origin, (batch.column(2).slice(start, count), batch.column(0).slice(start, count))
+            start += count
 
 
-def _read(pieces: Iterator[tuple[str, list[Any]]], begin: Any) -> Iterator[pa.RecordBatch]:
+def _read(pieces: Iterator[tuple[str, Any]], begin: Any) -> Iterator[pa.RecordBatch]:
     """Read pieces one after the other, and yield their blocks as they become many, and their sums."""
     rows = _Rows()
     with closing(Sorter(sys.maxsize)) as sorter:
