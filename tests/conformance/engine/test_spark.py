@@ -19,7 +19,7 @@ import pytest
 import cicsc
 from cicsc.engine.parts import Part
 from cicsc.engine.spark import folding, session
-from cicsc.engine.spark.history import _in_slices, open_spark
+from cicsc.engine.spark.history import _in_slices, _read, open_spark
 from cicsc.engine.spark.reading import sort_key
 from cicsc.errors import CicscError, InputError, UsageError, WorkError
 from cicsc.progress import Amount
@@ -190,6 +190,28 @@ def test_keys_sort_as_streams_do() -> None:
     texts = ["", "\0", "\0\0", "\x01", "a", "a\0", "ab", "b", "é", "\uffff", "\U0001f600"]
     keys = [(one, two, three) for one in texts for two in texts[:5] for three in texts]
     assert sorted(keys, key=sort_key) == sorted(keys)
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(text_of(EVENTS[:1]))])
+def test_a_file_that_is_written_to_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], Any]
+) -> None:
+    history = laid_out(tmp_path, text_of(EVENTS))
+
+    def reading(*given: Any) -> Any:
+        frame = _read(*given)
+        change(history)
+        return frame
+
+    monkeypatch.setattr("cicsc.engine.spark.history._read", reading)
+    code, _ = refused(InputError, lambda: cicsc.verify_history(tmp_path, engine="spark"))
+    assert code == "FILE_CHANGED"
+
+
+def test_a_name_that_spark_does_not_take(tmp_path: Path) -> None:
+    history = laid_out(tmp_path, text_of(EVENTS), "12:30.jsonl")
+    code, text = refused(InputError, lambda: cicsc.verify_history(history, engine="spark"))
+    assert (code, "whose name holds a colon" in text) == ("FILE_UNREADABLE", True)
 
 
 def refused(kind: type[CicscError], call: Callable[[], Any]) -> tuple[str, str]:

@@ -133,6 +133,7 @@ def open_spark(
             with spark_errors(name):
                 blocks = stack.enter_context(_on_disk(_read(given, tenants)))
                 found = _sums(blocks)
+                given.require_unchanged()
                 _refuse_first(found, given, tenants)
             sums = _total(found, given)
             progress.note(Amount(sums.events_count))

@@ -10,12 +10,12 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 from cicsc.engine.spark.session import reason_of
 from cicsc.errors import InputError, UsageError, WorkError
-from cicsc.history.opening import STANDARD_INPUT
+from cicsc.history.opening import STANDARD_INPUT, file_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Form = Literal["lines", "parquet"]
 
+_BETWEEN = "\x1e"
 _PARQUET = ".parquet"
 _DAMAGE = ("EOFException", "ZipException", "DataFormatException", "incorrect data check", "incorrect header check")
 
@@ -32,14 +33,30 @@ _DAMAGE = ("EOFException", "ZipException", "DataFormatException", "incorrect dat
 class SparkInput:
     """A history as Spark reads it: a row for each line or event, with where it comes from.
 
-    `single` is what messages call the only file; several are called by their own paths. `size` is
-    that of all files, in bytes.
+    `name` is what messages call all of it, `single` the only file; several are called by their own paths. `size` is
+    that of all files, in bytes, `files` what Spark knows of them.
     """
 
     frame: DataFrame
     form: Form
+    name: str
     single: str | None
     size: int
+    files: Files
+
+    def require_unchanged(self) -> None:
+        """Raise InputError where a file is not what it was when it was found; further ones do not matter."""
+        with spark_errors(self.name):
+            if not self.files.states <= _states(self.files.index):
+                raise file_changed(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files as Spark has found them: its index, and of each what tells whether it is the same as before."""
+
+    index: Any
+    states: frozenset[str]
 
 
 def spark_input(session: SparkSession, source: object) -> SparkInput:
@@ -57,15 +74,24 @@ def spark_input(session: SparkSession, source: object) -> SparkInput:
     with spark_errors(name):
         frame = lines.text(path)
         files = frame.inputFiles()
-        size = int(frame._jdf.queryExecution().analyzed().stats().sizeInBytes())  # noqa: SLF001 - not offered otherwise
+        plan = frame._jdf.queryExecution().analyzed()  # noqa: SLF001 - not offered otherwise
+        size, index = int(plan.stats().sizeInBytes()), plan.relation().location()
+        found = Files(index, _states(index))
     if not files:
         raise InputError("FILE_NOT_FOUND", f"cannot open {name}: there is no file in it", hint="check the path")
     single = name if len(files) == 1 and Path(source).is_file() else None
     if _form(files, name) == "lines":
-        return SparkInput(_lines_with_origin(frame), "lines", single, size)
+        return SparkInput(_lines_with_origin(frame), "lines", name, single, size, found)
     with spark_errors(name):
         rows = session.read.option("recursiveFileLookup", "true").option("mergeSchema", "true").parquet(path)
-        return SparkInput(_rows_with_origin(rows, name), "parquet", single, size)
+        return SparkInput(_rows_with_origin(rows, name), "parquet", name, single, size, found)
+
+
+def _states(index: Any) -> frozenset[str]:
+    """Return what Hadoop says of each file now: its path, its size and when it was last written to."""
+    index.refresh()
+    told = str(index.allFiles().mkString(_BETWEEN)).split(_BETWEEN)  # as one text, since each call takes its time
+    return frozenset(one.partition("; access_time=")[0] for one in told)
 
 
 def _located(session: SparkSession, source: str) -> str:
@@ -146,6 +172,14 @@ def _translated(name: str, text: str) -> InputError | WorkError:
     if "AccessControlException" in text or "Permission denied" in text:
         return InputError(
             "FILE_UNREADABLE", f"cannot read {name}: {lowered}", hint="check the file and its permissions"
+        )
+    if "SparkFileNotFoundException" in text:
+        return file_changed(name)
+    if "Relative path in absolute URI" in text:
+        return InputError(
+            "FILE_UNREADABLE",
+            f"cannot read {name}: Spark takes no file whose name holds a colon: {lowered}",
+            hint="rename it, or leave the engine out",
         )
     if "COLUMN_ALREADY_EXISTS" in text:
         return InputError("PARQUET_COLUMNS", f"cannot read {name} as events: a column occurs more than once: {lowered}")
