@@ -208,6 +208,12 @@ def test_a_file_that_is_written_to_is_noticed(
     assert code == "FILE_CHANGED"
 
 
+def test_compressed_data_under_the_name_of_lines(tmp_path: Path) -> None:
+    history = laid_out(tmp_path, gzip.compress(text_of(EVENTS)))
+    code, text = refused(InputError, lambda: cicsc.verify_history(history, engine="spark"))
+    assert (code, "found compressed data; Spark goes by the ending" in text) == ("JSON_INVALID", True)
+
+
 def test_a_name_that_spark_does_not_take(tmp_path: Path) -> None:
     history = laid_out(tmp_path, text_of(EVENTS), "12:30.jsonl")
     code, text = refused(InputError, lambda: cicsc.verify_history(history, engine="spark"))

@@ -154,3 +154,30 @@ def test_a_program_that_uses_spark_twice_and_names_a_disk(tmp_path: Path, settin
     found = [line.split() for line in done.stdout.decode().splitlines()]
     assert [(count, Path(disk).parents[1]) for count, disk in found] == [("3", tmp_path / "disk")] * 2
     assert [*(tmp_path / "disk").iterdir(), *(tmp_path / "tmp").iterdir()] == []
+
+
+OUT_OF_MEMORY = """
+from cicsc.engine.spark.history import _on_disk
+from cicsc.engine.spark.inputs import spark_errors
+from cicsc.engine.spark.session import spark_session
+from cicsc.errors import WorkError
+try:
+    with spark_session("local[1]") as session, _on_disk(session.range(3)), spark_errors("events.jsonl"):
+        jvm = session._jvm
+        thread = jvm.java.lang.Thread
+        handler = thread.getDefaultUncaughtExceptionHandler()
+        handler.uncaughtException(thread.currentThread(), jvm.java.lang.OutOfMemoryError("deliberate"))
+except WorkError as error:
+    print(error.code, error.hint)
+"""
+
+
+@pytest.mark.slow
+def test_a_java_whose_thread_is_out_of_memory_ends(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", OUT_OF_MEMORY], env=environment, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (
+        b"SPARK_FAILED give it more memory (spark.driver.memory); nothing was written\n",
+        b"",
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ back in the order of their keys, a slice at a time, and are concluded as they pa
 from __future__ import annotations
 
 import pickle
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -152,13 +152,15 @@ def _read(given: SparkInput, tenants: frozenset[str] | None, first_lines: dict[P
 @contextmanager
 def _on_disk(frame: DataFrame) -> Iterator[DataFrame]:
     """Let executors keep on their disks what is computed, until it is not needed any more."""
+    from py4j.protocol import Py4JError  # noqa: PLC0415 - optional, comes with pyspark
     from pyspark import StorageLevel  # noqa: PLC0415 - optional, and takes long to import
 
     kept = frame.persist(StorageLevel.DISK_ONLY)
     try:
         yield kept
     finally:
-        kept.unpersist()
+        with suppress(Py4JError, OSError):  # Java may have ended; its disks are then free, and the error is another
+            kept.unpersist()
 
 
 def _sums(blocks: DataFrame) -> list[PieceSums]:

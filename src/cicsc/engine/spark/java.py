@@ -58,6 +58,7 @@ def own_java(settings: Mapping[str, str], log: BinaryIO) -> Iterator[Any]:
         process = stack.enter_context(_process(settings, log, environment))
         gateway = _connected(process, folder / _CONNECTION)
         try:
+            _end_without_memory(gateway.jvm)
             yield gateway
         finally:
             SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001 - it goes with its Java
@@ -119,6 +120,12 @@ def _connected(process: subprocess.Popen[bytes], told: Path) -> Any:
         }
     with _set(reached):
         return launch_gateway()  # type: ignore[no-untyped-call]
+
+
+def _end_without_memory(jvm: Any) -> None:
+    """Let Java end when a thread is out of memory, as Spark's executors do; who waits for it would do so for ever."""
+    handler = jvm.org.apache.spark.util.SparkUncaughtExceptionHandler(False)
+    jvm.java.lang.Thread.setDefaultUncaughtExceptionHandler(handler)
 
 
 def _environment(folder: Path) -> dict[str, str]:

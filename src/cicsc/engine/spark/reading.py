@@ -155,9 +155,6 @@ class _RowReading(_Reading):
 
 def _check_beginning(first: bytes, piece: Piece, name: str) -> None:
     """Raise InputError where a file is none of lines, which Spark tells by names alone."""
-    if looks_wide(first):
-        what = "expected UTF-8, found what looks like UTF-16 or UTF-32"
-        raise InputError("JSON_ENCODING", f"cannot decode {name} at line 1: {what}", hint=WIDE_HINT)
     form = ""
     if first.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
         form = "compressed data; Spark goes by the ending of the name"
@@ -171,6 +168,9 @@ def _check_beginning(first: bytes, piece: Piece, name: str) -> None:
             f"cannot decode {name} at line 1: expected one event per line, found {form}",
             hint="the spark engine reads JSON Lines and Parquet; without --engine other forms are read too",
         )
+    if looks_wide(first):
+        what = "expected UTF-8, found what looks like UTF-16 or UTF-32"
+        raise InputError("JSON_ENCODING", f"cannot decode {name} at line 1: {what}", hint=WIDE_HINT)
 
 
 def _lines_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, list[bytes]]]:
