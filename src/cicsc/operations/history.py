@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from cicsc.engine.choice import chosen_engine
+from cicsc.engine.choice import chosen_engine, worker_count
 from cicsc.engine.workers import migrate_shared
 from cicsc.migration.plan import NOTHING, compile_judgement
 from cicsc.operations.arguments import require_view
@@ -53,7 +53,8 @@ def verify_history(
             loaded, bundle_check = checked_bundle(history.bundle())
         moment = history.latest_ts if now is None else now
         plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
-        verdict, digests = migrate_shared(replace(plan, digests=True), history, workers=chosen.workers)
+        # Asked anew, since what reading has loaded may have threads.
+        verdict, digests = migrate_shared(replace(plan, digests=True), history, workers=worker_count(workers))
     require_tenants(tenants, digests.tenants)
     integrity = check_integrity(verdict.integrity, digests.given, expected_hash)
     side = None if loaded is None else side_verification(loaded, verdict.source, frozenset())

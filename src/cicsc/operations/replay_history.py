@@ -45,11 +45,12 @@ def replay_history(
     loaded = None if bundle is None else load_bundle(bundle)
     if loaded is None and not isinstance(events, StoreSource):
         raise UsageError("MISSING_FLAG", "the bundle to replay with is not given", hint="give it with --bundle")
-    found, count = Found(), worker_count(workers)
-    with opened_history(events, tenants, workers=count, progress=progress) as history:
+    found = Found()
+    with opened_history(events, tenants, workers=worker_count(workers), progress=progress) as history:
         wanted = Wanted(loaded or _active_bundle(history), entity, steps)
         found.findings.merge(history.malformed)
-        yield from _snapshots(history, wanted, found, count, progress)
+        # Asked anew, since what reading has loaded may have threads.
+        yield from _snapshots(history, wanted, found, worker_count(workers), progress)
     require_tenants(tenants, sorted(found.tenants))
     _raise_faults(found, entity)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +23,7 @@ from cicsc.errors import HistoryError, UsageError, WorkError
 from cicsc.history.sorted import open_history
 from cicsc.progress import Amount
 from conformance.engine.conftest import Engine
-from conformance.engine.test_same_bytes import laid_out, paid_orders, text_of
+from conformance.engine.test_same_bytes import MIGRATION, laid_out, paid_orders, text_of
 from e2e import shop
 
 
@@ -154,6 +156,27 @@ def test_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choice.worker_count(5) == 5
     with pytest.raises(UsageError, match="a whole number from 1"):
         choice.worker_count(0)
+
+
+PLAIN_PROGRAM = """
+import sys
+import cicsc
+from cicsc.engine import choice, workers
+choice.cores, workers.SHARED_BYTES_MIN = lambda: 2, 0
+history, bundle = sys.argv[1:]
+print(cicsc.verify_history(history).events, sum(1 for _ in cicsc.replay_history(history, bundle)))
+"""
+
+
+def test_a_program_without_a_main_reads_parquet(tmp_path: Path) -> None:
+    lines = laid_out(tmp_path, text_of(paid_orders(tenants=2, orders=9)))
+    inputs = (shop.source(), shop.target(), lines, MIGRATION)
+    events = cicsc.dry_run(*inputs, out_events=tmp_path / "e.parquet", workers=1).artifact.migrated_events
+    (tmp_path / "to.json").write_text(json.dumps(shop.target()))
+    (tmp_path / "program.py").write_text(PLAIN_PROGRAM)  # a file, which a process that is spawned runs again
+    command = [sys.executable, *(str(tmp_path / name) for name in ("program.py", "e.parquet", "to.json"))]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.stdout.decode(), done.stderr) == (f"{events} 18\n", b"")
 
 
 def test_temporary_space_is_asked_for_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
