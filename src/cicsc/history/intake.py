@@ -60,7 +60,7 @@ class Intake:
         if opened.format == "parquet":
             from cicsc.history.parquet import parquet_rows  # noqa: PLC0415 - takes long to import, rarely needed
 
-            self.take_values(parquet_rows(opened))
+            self.take_values(parquet_rows(opened, self._progress))
         elif opened.format == "lines":
             self.read_lines(opened.chunks, opened.name)
         else:

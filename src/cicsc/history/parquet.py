@@ -6,6 +6,7 @@ module and `parquet_output` are the only ones that import pyarrow, which is inst
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -17,6 +18,7 @@ from cicsc.errors import InputError
 from cicsc.expression.values import is_deeper
 from cicsc.history.opening import OpenInput
 from cicsc.history.plain import plain_value
+from cicsc.progress import SILENT, Amount, Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,17 +30,17 @@ _PAYLOAD_NESTING_MAX: Final = MAX_NESTING - 1
 """Levels of a payload's text: with the event around it, it nests as deep as text of an event may."""
 
 
-def parquet_rows(opened: OpenInput) -> Iterator[tuple[str, object]]:
-    """Yield each row's place and value.
+def parquet_rows(opened: OpenInput, progress: Progress = SILENT) -> Iterator[tuple[str, object]]:
+    """Yield each row's place and value, and note the bytes of a file as its rows pass, those of a copy as it is made.
 
     A null in a column that is no field of events means that the event lacks the extra field. Raises
     InputError for a file that is no Parquet, or whose columns cannot hold events.
     """
     parquet = _library(opened.name)
-    with _random_access(opened) as file, reading_errors(opened.name):
+    with _random_access(opened, progress) as (file, left), reading_errors(opened.name):
         table = parquet.ParquetFile(file)
         check_columns(table.schema_arrow, opened.name)
-        yield from _rows(table, opened.name)
+        yield from _rows(table, opened.name, left, progress)
 
 
 def _library(name: str) -> Any:
@@ -64,16 +66,20 @@ def reading_errors(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _random_access(opened: OpenInput) -> Iterator[BinaryIO]:
-    """Give a file in which a reader can move about: the input itself, or a copy of what comes in."""
+def _random_access(opened: OpenInput, progress: Progress) -> Iterator[tuple[BinaryIO, int]]:
+    """Give a file in which a reader can move about: the input itself, or a copy of what comes in.
+
+    With it come the bytes of the input that are not noted yet.
+    """
     if opened.file is not None:
-        opened.file.seek(0)
-        yield opened.file
+        seen = opened.file.tell()
+        size = opened.file.seek(0, os.SEEK_END)
+        yield opened.file, size - seen
         return
     with temporary_file() as copy:
         copy.writelines(opened.chunks)
-        copy.seek(0)
-        yield copy
+        progress.note(Amount(temporary_bytes=copy.tell()))
+        yield copy, 0
 
 
 def check_columns(schema: pa.Schema, name: str) -> None:
@@ -108,13 +114,16 @@ def _column_fault(schema: pa.Schema, field: str) -> str | None:
     return None if right else f"column {field!r}: expected {expected}, found {kind}"
 
 
-def _rows(table: Any, name: str) -> Iterator[tuple[str, object]]:
-    index = 0
+def _rows(table: Any, name: str, size: int, progress: Progress) -> Iterator[tuple[str, object]]:
+    index = noted = 0
     for batch in table.iter_batches(batch_size=_ROWS_PER_BATCH):
         for row in cast("list[dict[str, object]]", batch.to_pylist(maps_as_pydicts="strict")):
             origin = f"{name} row {index}"
             yield origin, event_value(row, origin)
             index += 1
+        passed = size * index // max(1, table.metadata.num_rows)
+        progress.note(Amount(bytes_read=passed - noted))
+        noted = passed
 
 
 def event_value(row: dict[str, object], origin: str) -> object:

@@ -20,8 +20,9 @@ class Figures(Report, frozen=True, kw_only=True, omit_defaults=False):
     """The figures of one call.
 
     `events` and `streams` count the history once, however often it was gone through. `bytes_read` are those
-    of the file as it is stored, `temporary_bytes` all that was written to temporary files. `peak_rss_bytes` is the
-    largest resident set of this process and of the workers beside it together, shared pages counted in each.
+    of the file as it is stored, `temporary_bytes` those of events that were sorted and of rows that waited in temporary
+    files; what digests, queries and a Parquet output keep there is not counted. `peak_rss_bytes` is the largest
+    resident set of this process and of the workers beside it together, shared pages counted in each.
     """
 
     command: str

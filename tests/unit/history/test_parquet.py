@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -15,6 +16,7 @@ from pyarrow import parquet
 from cicsc.errors import InputError, UsageError
 from cicsc.history.output import event_writer, position_writer
 from cicsc.history.sorted import open_history
+from cicsc.progress import Amount
 from unit.history.events import Fields, compact, fields, read
 
 EVENTS = [fields(seq=1, payload={"a": [1, {"b": "é"}], "n": 10**30}), fields(seq=2, payload={"a": [], "n": 0.5}, ts=-7)]
@@ -50,6 +52,19 @@ def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     data = put(tmp_path / "f", columns(EVENTS)).read_bytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert read("-") == EXPECTED
+
+
+@pytest.mark.parametrize(("count", "packed"), [(9_000, False), (0, False), (2, True)])
+def test_bytes_are_noted_as_they_are_read(tmp_path: Path, count: int, packed: bool) -> None:
+    events = [fields(entity_id=f"{number:099}") for number in range(9_000)]
+    parquet.write_table(pa.table(columns(events)).slice(0, count), tmp_path / "f.parquet")
+    stored = (tmp_path / "f.parquet").read_bytes()
+    (tmp_path / "f.gz").write_bytes(gzip.compress(stored))
+    path = tmp_path / ("f.gz" if packed else "f.parquet")
+    told: list[Amount] = []
+    with open_history(path, progress=SimpleNamespace(begin=lambda *_: None, note=told.append)):  # type: ignore[arg-type]
+        assert sum(amount.bytes_read for amount in told) == path.stat().st_size
+    assert sum(amount.temporary_bytes for amount in told) == (len(stored) if packed else 0)
 
 
 def test_compressed_file_is_read(tmp_path: Path) -> None:
