@@ -231,6 +231,7 @@ def refused(kind: type[CicscError], call: Callable[[], Any]) -> tuple[str, str]:
     [
         ("-", {}, "SOURCE_UNKNOWN"),
         ([], {}, "SOURCE_UNKNOWN"),
+        ("/dev/null", {}, "SOURCE_UNKNOWN"),
         (cicsc.StoreSource("sqlite:///none.db", None), {}, "CONFLICTING_FLAGS"),
         ("events.jsonl", {"workers": 2}, "CONFLICTING_FLAGS"),
         ("events.jsonl", {"engine": "local", "spark_master": "local[2]"}, "CONFLICTING_FLAGS"),
@@ -251,9 +252,23 @@ def test_inputs_that_are_missing_or_mixed(tmp_path: Path) -> None:
         assert (found, str(tmp_path) in text) == (code, True)
 
 
-@pytest.mark.parametrize("cut", [40, -6])
-def test_a_damaged_compressed_file(tmp_path: Path, cut: int) -> None:
-    history = laid_out(tmp_path, gzip.compress(text_of(EVENTS))[:cut], "events.jsonl.gz")
+PACKED = gzip.compress(text_of(EVENTS))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("events.jsonl.gz", PACKED[:40]),
+        ("events.jsonl.gz", PACKED[:-6]),
+        ("events.jsonl.gz", PACKED[:-8] + b"????" + PACKED[-4:]),
+        ("events.jsonl.gz", text_of(EVENTS)),
+        ("events.jsonl.gz", b""),
+        ("events.jsonl.bz2", text_of(EVENTS)),
+    ],
+    ids=["begins", "ends early", "checksum", "text", "nothing", "text as bzip2"],
+)
+def test_a_damaged_compressed_file(tmp_path: Path, name: str, data: bytes) -> None:
+    history = laid_out(tmp_path, data, name)
     code, text = refused(InputError, lambda: cicsc.verify_history(history, engine="spark"))
     assert (code, repr(str(history)) in text) == ("COMPRESSION_INVALID", True)
 

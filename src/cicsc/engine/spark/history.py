@@ -135,6 +135,7 @@ def open_spark(
                 found = _sums(blocks)
                 given.require_unchanged()
                 _refuse_first(found, given, tenants)
+                given.require_read(one.piece.path for one in found)
             sums = _total(found, given)
             progress.note(Amount(sums.events_count))
             taken = _Taken(space, given.size, max(0, space.used() - before))

@@ -7,7 +7,8 @@ Files count as ordered by their path, which matters only for which of several fa
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ from cicsc.errors import InputError, UsageError, WorkError
 from cicsc.history.opening import STANDARD_INPUT, file_changed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -26,7 +27,16 @@ Form = Literal["lines", "parquet"]
 
 _BETWEEN = "\x1e"
 _PARQUET = ".parquet"
-_DAMAGE = ("EOFException", "ZipException", "DataFormatException", "incorrect data check", "incorrect header check")
+_COMPRESSED = frozenset({".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate"})
+_BZIP2 = ".bz2"
+_BZIP2_OF_NOTHING_BYTES = 14
+_SIZE = re.compile(r"path=(.*); isDirectory=false; length=(\d+);", re.DOTALL)
+_DAMAGE = re.compile(
+    "EOFException|ZipException|DataFormatException|incorrect (data|header) check|not a gzip file|crc (failure|error)|"
+    "unexpected end of (input )?stream|bad block header|stream corrupted",
+    re.IGNORECASE,
+)
+_DAMAGED_HINT = "the file is incomplete or damaged; copy it again from where it came"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,26 @@ class SparkInput:
             if not self.files.states <= _states(self.files.index):
                 raise file_changed(self.name)
 
+    def require_read(self, paths: Iterable[str]) -> None:
+        """Raise InputError where a compressed file gave no line, though it is not what becomes of nothing.
+
+        Spark takes one without a byte for an empty one, and of bzip2 skips what is none, be it all of it.
+        """
+        read = {_named(unquote(path)) for path in paths}
+        sizes = ((match[1], int(match[2])) for state in self.files.states if (match := _SIZE.search(state)))
+        without = [
+            _named(path)
+            for path, size in sizes
+            if size == 0 or (path.endswith(_BZIP2) and size != _BZIP2_OF_NOTHING_BYTES)
+            if PurePosixPath(path).suffix in _COMPRESSED and _named(path) not in read
+        ]
+        if without:
+            raise InputError(
+                "COMPRESSION_INVALID",
+                f"cannot decompress {min(without)!r}: expected compressed data, found none",
+                hint=_DAMAGED_HINT,
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -61,13 +91,13 @@ class Files:
 
 def spark_input(session: SparkSession, source: object) -> SparkInput:
     """Find the files of a source; raises UsageError for what is no path, and InputError where there is none."""
-    if not isinstance(source, str | Path) or str(source) == STANDARD_INPUT:
+    if (other := _stream_of(source)) is not None:
         raise UsageError(
             "SOURCE_UNKNOWN",
-            "the spark engine reads files: expected a path, a folder or a glob, found "
-            + ("standard input" if source == STANDARD_INPUT else type(source).__name__),
+            f"the spark engine reads files: expected a path, a folder or a glob, found {other}",
             hint="write the history to a file that every executor can read, or leave the engine out",
         )
+    assert isinstance(source, str | Path)
     name = repr(str(source))
     path = _located(session, str(source))
     lines = session.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
@@ -92,6 +122,18 @@ def _states(index: Any) -> frozenset[str]:
     index.refresh()
     told = str(index.allFiles().mkString(_BETWEEN)).split(_BETWEEN)  # as one text, since each call takes its time
     return frozenset(one.partition("; access_time=")[0] for one in told)
+
+
+def _stream_of(source: object) -> str | None:
+    """Say what a source is that is no file: Spark would take a pipe for an empty one."""
+    if not isinstance(source, str | Path):
+        return type(source).__name__
+    if str(source) == STANDARD_INPUT:
+        return "standard input"
+    place = Path(source)
+    with suppress(OSError, ValueError):  # which the opening tells
+        return None if place.is_file() or place.is_dir() or not place.exists() else "a pipe or a device"
+    return None
 
 
 def _located(session: SparkSession, source: str) -> str:
@@ -139,11 +181,14 @@ def _rows_with_origin(frame: DataFrame, name: str) -> DataFrame:
 
 def shown(path: str) -> str:
     """Name one of several files as messages do, from what Spark calls it: a path of this machine, or a URL."""
-    plain = unquote(path)
+    return repr(_named(unquote(path)))
+
+
+def _named(path: str) -> str:
     for scheme in ("file://", "file:"):
-        if plain.startswith(scheme):
-            return repr(plain.removeprefix(scheme))
-    return repr(plain)
+        if path.startswith(scheme):
+            return path.removeprefix(scheme)
+    return path
 
 
 @contextmanager
@@ -185,10 +230,10 @@ def _translated(name: str, text: str) -> InputError | WorkError:
         return InputError("PARQUET_COLUMNS", f"cannot read {name} as events: a column occurs more than once: {lowered}")
     if any(word in text for word in ("is not a Parquet file", "UNABLE_TO_INFER_SCHEMA", "parquet")):
         return InputError("PARQUET_INVALID", f"cannot read {name} as parquet: {lowered}")
-    if any(word in reason for word in _DAMAGE):
+    if _DAMAGE.search(reason):
         return InputError(
             "COMPRESSION_INVALID",
             f"cannot decompress {name}: {lowered}",
-            hint="the file is incomplete or damaged; copy it again from where it came",
+            hint=_DAMAGED_HINT,
         )
     return WorkError("SPARK_FAILED", f"Spark could not do the work: {lowered}", hint="nothing was written")
