@@ -31,7 +31,7 @@ def store_upgrade(ctx: click.Context, store: str, *, reinstall_fence: bool, oper
     """
     from cicsc.operations.store_admin import upgrade_store  # noqa: PLC0415 (start-up: help must not load the operations)
 
-    report = upgrade_store(store, reinstall_fence=reinstall_fence, actor_id=operator_name(operator))
+    report = upgrade_store(store, reinstall_fence_as=operator_name(operator) if reinstall_fence else None)
     call = invocation(ctx)
 
     def summary() -> RenderableType:

@@ -44,22 +44,18 @@ def initialise_store(store: str | Store) -> StoreReport:
         return _schema(opened, found)
 
 
-def upgrade_store(store: str | Store, *, reinstall_fence: bool = False, actor_id: str | None = None) -> StoreReport:
+def upgrade_store(store: str | Store, *, reinstall_fence_as: str | None = None) -> StoreReport:
     """Bring the schema of a store to the version of this program; do nothing where it is.
 
-    With `reinstall_fence` the fence is then installed anew where it is not as installed, and the audit
-    says so, as the work of `actor_id`. The report is not ok where some of what was wrong is still there.
-    Raises UsageError without an `actor_id` for that.
+    With `reinstall_fence_as`, the name of who does it, the fence is then installed anew where it is not as
+    installed, and the audit says so. The report is not ok where some of what was wrong is still there.
     """
-    if reinstall_fence and actor_id is None:
-        raise UsageError("MISSING_FLAG", "the fence is installed anew by somebody: give actor_id")
     with opened_store(store) as opened:
         found = opened.schema_version()
         opened.upgrade()
-        if not reinstall_fence:
+        if reinstall_fence_as is None:
             return _schema(opened, found)
-        assert actor_id is not None
-        repair = opened.reinstall_fence(actor_id=actor_id)
+        repair = opened.reinstall_fence(actor_id=reinstall_fence_as)
         return _schema(opened, found, FenceReport(found=list(repair.found), left=list(repair.left)))
 
 

@@ -16,7 +16,14 @@ from cicsc.bundle.model import Bundle
 from cicsc.errors import CicscError, StoreError
 from cicsc.history.model import Event
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.encoding import RowsHasher, decode_document, encode_text, event_types, stored_bundle
+from cicsc.store.encoding import (
+    RowsHasher,
+    decode_document,
+    encode_text,
+    event_types,
+    stored_bundle,
+    stored_event_types,
+)
 from cicsc.store.journal import exhaust, finish_run, read_gate, record
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
@@ -242,7 +249,7 @@ def _restore_event_types(database: Session) -> None:
     """Let every bundle that can be read have the event types that its reducers know, which the fence goes by."""
     for digest, body in list(database.rows("bundles")):
         with suppress(StoreError):  # it is named among the faults
-            known = event_types(stored_bundle(digest, body))
+            known = stored_event_types(digest, body)
             database.run("remove_event_types", (digest,))
             for row in known:
                 database.run("put_event_type", (digest, *row))
