@@ -105,7 +105,7 @@ def new_gatherer() -> Gatherer | None:
 def framed_blocks(gatherer: Gatherer) -> Iterator[Framed]:
     """Yield what was gathered and sorted, in pieces of a run's file."""
     place, bounds = (0, 0), (runs.BLOCK_EVENTS_MAX, runs.BLOCK_BYTES_MAX)
-    while (found := gatherer.blocks(place, bounds, runs.MARK_BYTES)) is not None:
+    while (found := gatherer.blocks(place, bounds, runs.PIECE_BYTES)) is not None:
         place, key, data = found
         yield key, data
 

@@ -39,6 +39,9 @@ BLOCK_BYTES_MAX: Final = 256 * 1024
 _LENGTH_BYTES: Final = 8
 _BUFFER_BYTES: Final = 128 * 1024
 
+PIECE_BYTES: Final = 256 * 1024
+"""About how much is written to a run at once. Linux takes memory for a file in pieces as large as what is written: a
+MiB at once cost two processes on a virtual machine 0.2 to 0.5 CPU seconds for 300 MB, this much 0.09."""
 
 MARK_BYTES: Final = 1024 * 1024
 """Bytes of a run between two marks, at which it can be entered and a history be cut."""

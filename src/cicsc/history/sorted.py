@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
+
+from msgspec import UNSET
 
 from cicsc.decoding import WatchingDecoder
 from cicsc.durable import require_space
@@ -21,9 +24,11 @@ from cicsc.history.merging import MergedStream
 from cicsc.history.model import Event, EventList, StreamKey
 from cicsc.history.names import require_names
 from cicsc.history.opening import open_input
-from cicsc.history.runs import EXTRA_KEY, Run, decode_records
+from cicsc.history.runs import Run, decode_records
 from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter
 from cicsc.progress import SILENT, Amount, Phase, Progress, noted
+
+_extra: Final = attrgetter("extra")
 
 
 class Sums(Protocol):
@@ -151,7 +156,7 @@ def decoded_streams(streams: Iterable[tuple[StreamKey, MergedStream]]) -> Iterat
             ((seqs, text),) = stream.pieces
             events, is_plain = decode(text)
             is_intact = seqs == list(range(1, len(seqs) + 1))
-            is_plain = is_plain and EXTRA_KEY not in text
+            is_plain = is_plain and list(map(_extra, events)).count(UNSET) == len(events)
             yield key, EventList(events, is_plain=is_plain, is_intact=is_intact, records=text)
         else:
             yield key, _decoded_pieces(stream)

@@ -54,6 +54,7 @@ def _everything_shared(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None
 def _cut_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the file at every line and the streams at every key, and spill at every turn."""
     monkeypatch.setattr(ranges, "RANGE_BYTES", 1)
+    monkeypatch.setattr(runs, "PIECE_BYTES", 1)
     monkeypatch.setattr(runs, "MARK_BYTES", 1)
     monkeypatch.setattr(runs, "BLOCK_EVENTS_MAX", 2)
     monkeypatch.setattr(shares, "SHARES_PER_WORKER", 1_000)

@@ -206,7 +206,7 @@ def test_blocks_are_those_of_the_python_beside_it(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "BLOCK_EVENTS_MAX", events_max)
         patch.setattr(runs, "BLOCK_BYTES_MAX", text_max)
-        patch.setattr(runs, "MARK_BYTES", piece_bytes)
+        patch.setattr(runs, "PIECE_BYTES", piece_bytes)
         assert gatherer.sort() == []
         pieces = list(framed_blocks(gatherer))
         found = list(gathered_blocks(gatherer))

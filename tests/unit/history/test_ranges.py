@@ -109,6 +109,7 @@ def test_a_file_that_is_written_to_is_noticed(tmp_path: Path, data: bytes, monke
 
 @pytest.mark.parametrize(("first", "end"), [(None, None), (2, None), (None, 4), (2, 4), (3, 3), (9, None)])
 def test_runs_are_entered_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int, end: int) -> None:
+    monkeypatch.setattr(runs, "PIECE_BYTES", 1)
     monkeypatch.setattr(runs, "MARK_BYTES", 1)
     monkeypatch.setattr(runs, "BLOCK_EVENTS_MAX", 2)
     sorter = Sorter(place=tmp_path)
