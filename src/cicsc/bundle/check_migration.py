@@ -1,8 +1,8 @@
 """Reading a migration (docs/formats.md, Migrations).
 
 A key that is ignored here would change a history, so transforms are closed, and a key of a migration
-that looks like a misspelling is a problem. Whether a migration fits both of its bundles is decided
-where both are known, in the migration layer.
+that looks like a misspelling is a problem. Whether a migration fits its bundles is decided in the migration
+layer, since a bundle is valid without.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def _read_type_migration(body: Place, targets: Names) -> TypeMigration:
         event_transforms={event_type: _read_transform(at) for event_type, at in transforms},
         state_map={state: at.text() for state, at in states},
         attrs_map=_read_attrs_map(body.optional("attrs_map", {}), targets),
+        path=body.path,
     )
 
 

@@ -254,12 +254,14 @@ class TypeMigration(Struct, frozen=True):
     """The migration of one entity type.
 
     `event_transforms` goes by source event type, `state_map` from source to target state,
-    `attrs_map` from target attribute (or shadow) to an expression over the source snapshot.
+    `attrs_map` from target attribute (or shadow) to an expression over the source snapshot. `path` is where it
+    stands in the document, empty for one that was derived.
     """
 
     event_transforms: Mapping[str, Transform]
     state_map: Mapping[str, str]
     attrs_map: Mapping[str, Node]
+    path: str = ""
 
 
 class Transform(Struct, frozen=True):

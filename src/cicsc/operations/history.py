@@ -10,6 +10,7 @@ from msgspec import UNSET
 from cicsc.engine.choice import chosen_engine, worker_count
 from cicsc.engine.workers import migrate_shared
 from cicsc.migration.plan import NOTHING, compile_judgement
+from cicsc.migration.totality import target_faults
 from cicsc.operations.arguments import require_view
 from cicsc.operations.documents import checked_bundle, reported
 from cicsc.operations.integrity import check_integrity
@@ -22,8 +23,10 @@ from cicsc.report.models import BundleVerify, HistoryVerify
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from cicsc.bundle.model import Bundle
     from cicsc.engine.choice import EngineName
     from cicsc.operations.sources import BundleSource, HistorySource
+    from cicsc.report.models import ProblemReport
 
 
 def verify_history(
@@ -73,17 +76,24 @@ def verify_history(
 def validate_bundle(bundle: BundleSource) -> BundleVerify:
     """Validate a bundle and report every problem, or else every warning, up to a cap, with its JSON path.
 
-    Raises InputError for a file that cannot be decoded.
+    Warnings are of what is read but not declared, and of migrations that their target refuses already, whatever the
+    source is. Raises InputError for a file that cannot be decoded.
     """
     loaded, check = checked_bundle(bundle)
     problems = [] if check.problems is UNSET else check.problems
     total = 0 if check.problems_total is UNSET else check.problems_total
-    warned = None if loaded is None else loaded.warnings
+    warned, warned_total = ([], 0) if loaded is None else _warned(loaded)
     return BundleVerify(
         ok=check.ok,
         digest=None if loaded is None else loaded.digest,
         problems=problems,
         problems_total=total,
-        warnings=reported(warned) if warned else UNSET,
-        warnings_total=warned.total if warned else UNSET,
+        warnings=warned or UNSET,
+        warnings_total=warned_total or UNSET,
     )
+
+
+def _warned(bundle: Bundle) -> tuple[list[ProblemReport], int]:
+    """Return what a valid bundle is warned of, up to the cap, and how much; what will be refused comes first."""
+    faults = target_faults(bundle)
+    return reported([*faults, *bundle.warnings]), len(faults) + bundle.warnings.total

@@ -150,7 +150,7 @@ def _hint(obstacles: Reversibility, verdict: UndoVerdict, misnamed: str | None, 
 def misnamed_inverse(source: Bundle | None, target: Bundle, migration: Migration) -> str | None:
     """Tell what a declared inverse names though it is not there; None where there is nothing of the kind."""
     found = list(inverse_warnings(source, target, migration))
-    return f"{found[0]}{and_more(len(found))}" if found else None
+    return f"{found[0].message}{and_more(len(found))}" if found else None
 
 
 def _refused(

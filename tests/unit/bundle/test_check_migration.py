@@ -234,7 +234,7 @@ def test_types_that_this_bundle_lacks_are_left_to_the_preflight() -> None:
     assert problems(changed((*MIGRATION, "on_type"), "Nobody")) == []
 
 
-def test_event_types_that_this_bundle_lacks_are_left_to_the_preflight() -> None:
+def test_event_types_that_this_bundle_lacks_make_it_not_invalid() -> None:
     assert problems(changed((*TRANSFORMS, "noted", "emit_as"), "nothing")) == []
 
 
@@ -251,23 +251,31 @@ def test_read_migration_gives_one_type() -> None:
         "closed": Transform(None, None, drop=False, fan_out=emissions),
     }
     attrs_map = {"amount": {"var": {"attrs": {"field": "sum"}}}, "rank": number(1)}
-    back = TypeMigration({"opened": Transform("created", None, drop=False, fan_out=None)}, {"open": "created"}, {})
+    path = "$.core_ir.migrations.v1_to_v2"
+    undone = {"opened": Transform("created", None, drop=False, fan_out=None)}
+    back = TypeMigration(undone, {"open": "created"}, {}, f"{path}.inverse")
     assert migrations(bundle())[0] == Migration(
-        "v1_to_v2", 1, 2, {"Order": TypeMigration(transforms, {"created": "open"}, attrs_map)}, {"Order": back}
+        "v1_to_v2", 1, 2, {"Order": TypeMigration(transforms, {"created": "open"}, attrs_map, path)}, {"Order": back}
     )
 
 
 def test_read_migration_gives_several_types() -> None:
-    def renamed(source: str, target: str) -> TypeMigration:
-        return TypeMigration({source: Transform(target, None, drop=False, fan_out=None)}, {}, {})
+    def renamed(source: str, target: str, path: str) -> TypeMigration:
+        return TypeMigration({source: Transform(target, None, drop=False, fan_out=None)}, {}, {}, path)
 
-    types = {"Order": TypeMigration({}, {}, {}), "Customer": renamed("a", "b")}
-    assert migrations(bundle())[1] == Migration("v0_to_v2", 0, 2, types, {"Customer": renamed("b", "a")})
+    path = "$.core_ir.migrations.v0_to_v2"
+    types = {
+        "Order": TypeMigration({}, {}, {}, f"{path}.types.Order"),
+        "Customer": renamed("a", "b", f"{path}.types.Customer"),
+    }
+    inverse = {"Customer": renamed("b", "a", f"{path}.inverse.types.Customer")}
+    assert migrations(bundle())[1] == Migration("v0_to_v2", 0, 2, types, inverse)
 
 
 def test_inverse_of_one_type_may_be_written_by_types() -> None:
     document = changed((*MIGRATION, "inverse"), {"types": {"Order": {"event_transforms": {}}}})
-    assert migrations(document)[0].inverse == {"Order": TypeMigration({}, {}, {})}
+    path = "$.core_ir.migrations.v1_to_v2.inverse.types.Order"
+    assert migrations(document)[0].inverse == {"Order": TypeMigration({}, {}, {}, path)}
 
 
 def test_migration_without_an_inverse_has_none() -> None:

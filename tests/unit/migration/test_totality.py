@@ -4,9 +4,17 @@ import time
 
 import pytest
 
+from cicsc.bundle.load import load_bundle
 from cicsc.bundle.place import SUGGESTION_NAMES_MAX
-from cicsc.migration.totality import SUGGESTIONS_MAX, emitted_types, holes, inverse_warnings, warnings
-from unit.migration.documents import bundles
+from cicsc.migration.totality import (
+    SUGGESTIONS_MAX,
+    emitted_types,
+    holes,
+    inverse_warnings,
+    target_faults,
+    warnings,
+)
+from unit.migration.documents import bundles, target_document
 
 SECONDS_MAX = 20
 """Many times what it takes, and a part of what comparing each name with each takes."""
@@ -21,8 +29,103 @@ def test_a_total_migration_has_no_holes():
     assert warnings(*bundles()) == []
 
 
-def test_holes_carry_the_path_of_the_migration():
-    assert {problem.path for problem in holes(*bundles({"state_map": {}}))} == {"$.core_ir.migrations.m"}
+def places(problems):
+    return [problem.path.removeprefix("$.core_ir.migrations.m") for problem in problems]
+
+
+def test_holes_carry_the_place_that_names_what_is_not_there():
+    transforms = {
+        "opened": {"emit_as": "zzz"},
+        "paid": {"fan_out": {"emit_many": [{"emit_as": "paid"}, {"emit_as": "zzz"}, {"emit_as": "zzz"}]}},
+        "pinged": {},
+    }
+    migration = {"event_transforms": transforms, "state_map": {"open": "zzz"}}
+    assert places(holes(*bundles(migration))) == [
+        ".event_transforms.opened.emit_as",
+        ".event_transforms.paid.fan_out.emit_many[1].emit_as",
+        ".event_transforms.pinged",
+        ".state_map.open",
+    ]
+
+
+def test_a_hole_that_nothing_names_has_the_place_of_the_migration():
+    assert places(holes(*bundles({"event_transforms": {}, "state_map": {}}))) == ["", "", ""]
+    assert places(holes(*bundles_of_types({"Account": {"event_transforms": {}}}))) == [".types.Account"] * 3
+    assert places(holes(*bundles_of_types({"Konto": {"event_transforms": {}}}))) == [
+        ".types.Konto",
+        ".types.Konto",
+        "",
+        "",
+        "",
+    ]
+
+
+def bundles_of_types(types):
+    """The two bundles, with a migration of the form that has `types`."""
+    document = target_document()
+    document["core_ir"]["migrations"]["m"] = {"from_version": 1, "to_version": 2, "types": types}
+    target = load_bundle(document)
+    return bundles()[0], target, target.migrations["m"]
+
+
+FAULTY = {
+    "event_transforms": {"opened": {"emit_as": "acount_opened"}, "odd": {}},
+    "state_map": {"open": "activ"},
+    "inverse": {"event_transforms": {"payd": {"emit_as": "paid"}}},
+}
+
+
+def test_a_target_shows_by_itself_what_its_preflight_will_find_in_the_same_words():
+    source, target, migration = bundles(FAULTY)
+    wanted = {*holes(source, target, migration), *inverse_warnings(source, target, migration)}
+    known = target_faults(target)
+    assert places(known) == [
+        ".event_transforms.odd",
+        ".event_transforms.opened.emit_as",
+        ".state_map.open",
+        ".inverse.event_transforms.payd",
+    ]
+    assert set(known) < wanted
+    assert [problem.path for problem in wanted - set(known)] == ["$.core_ir.migrations.m"]  # `pinged` is of the source
+    assert target_faults(bundles()[1]) == []
+
+
+def test_a_target_shows_a_type_that_it_does_not_have():
+    _, target, _ = bundles({"on_type": "Acount"})
+    assert [(problem.path, problem.message) for problem in target_faults(target)] == [
+        (
+            "$.core_ir.migrations.m.on_type",
+            "entity type 'Acount' does not exist in the target bundle, did you mean 'Account'?",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("migration", "messages"),
+    [
+        ({"from_version": 2}, ["expected from_version < to_version, found 2 and 2"]),
+        ({"to_version": 3}, ["the target bundle is version 2, the migration expects 3"]),
+        ({"from_version": 0, "to_version": 1}, ["the target bundle is version 2, the migration expects 1"]),
+    ],
+)
+def test_a_target_shows_versions_that_cannot_be(migration, messages):
+    assert [problem.message for problem in target_faults(bundles(migration)[1])] == messages
+
+
+@pytest.mark.parametrize("version", [2, None])
+def test_a_step_that_led_to_an_earlier_version_may_lead_to_what_is_gone(version):
+    document = target_document()
+    earlier = {"from_version": 0, "to_version": 1, "on_type": "Account", "event_transforms": {"a": {"emit_as": "b"}}}
+    document["core_ir"]["migrations"]["earlier"] = earlier
+    if version is None:
+        del document["bundle_version"]
+    assert target_faults(load_bundle(document)) == []
+    document["core_ir"]["migrations"]["earlier"] = earlier | {"to_version": 2}
+    assert len(target_faults(load_bundle(document))) == 1
+
+
+def test_a_bundle_without_migrations_has_no_faults_of_them():
+    assert target_faults(bundles()[0]) == []
 
 
 @pytest.mark.parametrize(
@@ -98,8 +201,8 @@ def test_warnings_name_what_the_source_does_not_have():
     migration = {"event_transforms": {"payd": {"emit_as": "paid"}}, "state_map": {"opn": "active"}}
     source, target, parsed = bundles(migration)
     assert [(problem.path, problem.message) for problem in warnings(source, target, parsed)] == [
-        ("$.core_ir.migrations.m", "event type 'payd' has a transform, but no reducer in entity type 'Account' of the source, did you mean 'paid'?"),
-        ("$.core_ir.migrations.m", "state 'opn' is mapped, but is no state of entity type 'Account' of the source, did you mean 'open'?"),
+        ("$.core_ir.migrations.m.event_transforms.payd", "event type 'payd' has a transform, but no reducer in entity type 'Account' of the source, did you mean 'paid'?"),
+        ("$.core_ir.migrations.m.state_map.opn", "state 'opn' is mapped, but is no state of entity type 'Account' of the source, did you mean 'open'?"),
     ]  # fmt: skip
     assert warnings(bundles(change_source=rename_type)[0], target, parsed) == []
 
@@ -117,7 +220,10 @@ def test_warnings_name_what_an_inverse_does_not_find():
         "event type 'payd' has a transform in the inverse, but no reducer in entity type 'Account' of the target, did you mean 'paid'?",
         "entity type 'Acount' has an inverse, but the migration does not change it, did you mean 'Account'?",
     ]  # fmt: skip
-    assert [message.split()[2] for message in inverse_warnings(None, target, parsed)] == ["'payd'", "'Acount'"]
+    assert [(problem.path, problem.message.split()[2]) for problem in inverse_warnings(None, target, parsed)] == [
+        ("$.core_ir.migrations.m.inverse.types.Account.event_transforms.payd", "'payd'"),
+        ("$.core_ir.migrations.m.inverse.types.Acount", "'Acount'"),
+    ]
     assert warnings(source, source, bundles({"inverse": {"event_transforms": {"paid": {}}}})[2]) == []
 
 

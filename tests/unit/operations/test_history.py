@@ -1,9 +1,10 @@
 """Looking at a history and at a bundle."""
 
 import pytest
+from msgspec import UNSET
 
 import cicsc
-from unit.migration.documents import HISTORY, SOURCE, event
+from unit.migration.documents import HISTORY, SOURCE, attr, event, target_document
 
 
 def test_verify_without_a_bundle():
@@ -80,6 +81,23 @@ def test_validate_bundle():
     assert report.digest == cicsc.load_bundle(SOURCE).digest
     report = cicsc.validate_bundle({"core_ir": {"version": 0, "types": {"T": 1, "U": 2}}})
     assert (report.ok, report.digest, report.problems_total) == (False, None, 2)
+
+
+def test_validate_bundle_warns_of_a_migration_that_its_target_refuses_before_other_doubts():
+    document = target_document({"state_map": {"open": "activ"}})
+    document["core_ir"]["constraints"]["not_negative"]["expr"] = attr("balanse")
+    report = cicsc.validate_bundle(document)
+    assert (report.ok, report.warnings_total) == (True, 2)
+    assert [warning.path for warning in report.warnings] == [
+        "$.core_ir.migrations.m.state_map.open",
+        "$.core_ir.constraints.not_negative.expr.var.attrs.field",
+    ]
+    assert report.warnings[0].message.startswith("state 'open' of entity type 'Account' is mapped to 'activ'")
+
+
+def test_validate_bundle_without_a_warning_has_none():
+    report = cicsc.validate_bundle(target_document())
+    assert (report.warnings, report.warnings_total) == (UNSET, UNSET)
 
 
 def test_public_names():
