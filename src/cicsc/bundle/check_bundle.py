@@ -13,7 +13,7 @@ from cicsc.bundle.check_migration import read_migration
 from cicsc.bundle.check_query import CORE_COLUMNS, Columns, read_query, read_type_name
 from cicsc.bundle.model import Bundle, Constraint, QueryConstraint, SnapshotConstraint
 from cicsc.bundle.place import Names, Place, ProblemList, Problems
-from cicsc.bundle.variables import Scope
+from cicsc.bundle.variables import IN_ASSERT, OVER_SNAPSHOT, Scope
 from cicsc.canonical import canonical_bytes, sha256_hex
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _read_constraints(core: Place, columns: Columns | None) -> dict[str, Constra
 
 def _read_snapshot(constraint_id: str, on_type: str, body: Place, columns: Columns | None) -> Constraint:
     fields = (columns or {}).get(on_type)
-    scope = Scope(fields, attrs=fields)
+    scope = Scope(fields, attrs=fields, held=OVER_SNAPSHOT)
     return SnapshotConstraint(constraint_id, on_type, scope.expression(body.required("expr")))
 
 
@@ -104,7 +104,7 @@ def _read_bool_query(constraint_id: str, on_type: str, body: Place, columns: Col
         on_type=on_type,
         args=read_attributes(args),
         query=read_query(body.required("query"), columns, declared),
-        assertion=Scope(_NO_ROW, args=declared).expression(body.required("assert")),
+        assertion=Scope(_NO_ROW, args=declared, held=IN_ASSERT).expression(body.required("assert")),
     )
 
 

@@ -19,7 +19,7 @@ from cicsc.bundle.model import (
     Shadow,
 )
 from cicsc.bundle.place import Names, Place
-from cicsc.bundle.variables import Scope
+from cicsc.bundle.variables import IN_COMMAND, IN_REDUCER, Scope
 from cicsc.expression import json_path
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _read_commands(place: Place, event_types: Names, fields: Names) -> dict[str,
     for name, at in place.entries("an object of commands"):
         body = at.record("a command, an object")
         given = body.required("input")
-        scope = Scope(attrs=fields, inputs=given.names())
+        scope = Scope(attrs=fields, inputs=given.names(), held=IN_COMMAND)
         guard = body.required("guard").record("a guard, an object").required("expr")
         emits = body.required("emits").items("a list of events")
         commands[name] = Command(
@@ -163,7 +163,7 @@ def _read_set_shadow(body: Place, declared: _Declared) -> Op:
 
 def _read_written(place: Place, declared: _Declared) -> Node:
     """Read the expression of an op, which sees attributes but no shadows."""
-    return Scope(attrs=declared.attrs).expression(place)
+    return Scope(attrs=declared.attrs, held=IN_REDUCER).expression(place)
 
 
 def _read_target(body: Place, names: Names, what: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cicsc.bundle.model import Emission, Migration, Transform, TypeMigration
 from cicsc.bundle.place import Names, Place
+from cicsc.bundle.variables import OVER_EVENT, OVER_SNAPSHOT, Scope
 
 if TYPE_CHECKING:
     from cicsc.expression import Node
@@ -22,6 +23,9 @@ Targets: TypeAlias = Mapping[str, Names]
 _BODY_KEYS: Final = ("event_transforms", "state_map", "attrs_map")
 _MIGRATION_KEYS: Final = ("from_version", "to_version", "on_type", "types", "inverse", *_BODY_KEYS)
 _TRANSFORM_KEYS: Final = ("emit_as", "payload_map", "drop", "fan_out")
+_SCOPE: Final = Scope(held=OVER_EVENT)
+"""What a payload map or a condition may read."""
+
 _EMISSION_KEYS: Final = ("emit_as", "payload_map", "condition")
 
 
@@ -94,7 +98,7 @@ def _read_type_migration(body: Place, targets: Names) -> TypeMigration:
 def _read_attrs_map(place: Place, targets: Names) -> dict[str, Node]:
     for name, at in place.entries("an object of expressions") if place.names() else ():
         Place(name, at.path, at.problems).known(targets, "the target type has no attribute or shadow {}")
-    return place.expressions()
+    return Scope(held=OVER_SNAPSHOT).expressions(place)
 
 
 def _read_transform(place: Place) -> Transform:
@@ -116,7 +120,7 @@ def _read_transform(place: Place) -> Transform:
 
 def _read_payload_map(body: Place) -> dict[str, Node] | None:
     """Read a payload map; an empty one keeps the payload, as if it were absent."""
-    return body.optional("payload_map", {}).expressions() or None
+    return _SCOPE.expressions(body.optional("payload_map", {})) or None
 
 
 def _read_fan_out(place: Place) -> tuple[Emission, ...]:
@@ -135,5 +139,5 @@ def _read_emission(place: Place) -> Emission:
     return Emission(
         emit_as=body.required("emit_as").name(),
         payload_map=_read_payload_map(body),
-        condition=None if condition is None else condition.expression(),
+        condition=None if condition is None else _SCOPE.expression(condition),
     )

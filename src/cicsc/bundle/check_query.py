@@ -30,7 +30,7 @@ from cicsc.bundle.model import (
     Sum,
 )
 from cicsc.bundle.place import Names, Place
-from cicsc.bundle.variables import Scope
+from cicsc.bundle.variables import OVER_RESHAPED_ROW, OVER_SNAPSHOT, Scope
 from cicsc.expression import Node, quoted
 
 CORE_COLUMNS: Final = frozenset(CORE_FIELDS)
@@ -45,12 +45,15 @@ def read_query(place: Place, columns: Columns | None, args: Names) -> Query:
     """Read a query over the declared entity types; `columns` is None where these are unknown."""
     body = place.record("a query, an object")
     source, names = _read_source(body.required("source"), columns)
-    attrs = names if isinstance(source, Snap) else None  # a joined row has no attributes of its own
-    scope, steps = Scope(names, args=args, attrs=attrs), []
+    if isinstance(source, Snap):
+        scope = Scope(names, args=args, attrs=names, held=OVER_SNAPSHOT)
+    else:  # a joined row has no state and no attributes of its own
+        scope = Scope(names, args=args, held=OVER_RESHAPED_ROW)
+    steps = []
     for item in body.required("pipeline").items("a list of query steps"):
         found = item.variant(_STEPS, "a query step")
         if found is None:
-            scope = replace(scope, columns=None, aggs=None, attrs=None)
+            scope = _reshaped(scope, None)
         else:
             read, step_body = found
             step, scope = read(step_body, scope)
@@ -123,7 +126,7 @@ def _read_project(place: Place, scope: Scope) -> tuple[Step, Scope]:
     fields = _read_columns(body.required("fields"), scope)
     names = frozenset(name for name, _ in fields)
     columns = names if place.problems.total == before else None
-    return Project(fields), replace(scope, columns=columns, aggs=None, attrs=None)
+    return Project(fields), _reshaped(scope, columns)
 
 
 def _read_group_by(place: Place, scope: Scope) -> tuple[Step, Scope]:
@@ -139,8 +142,14 @@ def _read_group_by(place: Place, scope: Scope) -> tuple[Step, Scope]:
         if found is not None:
             aggs[name] = found[0](found[1].record("an object"), scope)
     if place.problems.total != before:
-        return GroupBy(keys, aggs), replace(scope, columns=None, aggs=None, attrs=None)
-    return GroupBy(keys, aggs), replace(scope, columns=key_names | aggs.keys(), aggs=frozenset(aggs), attrs=None)
+        return GroupBy(keys, aggs), _reshaped(scope, None)
+    grouped = _reshaped(scope, key_names | aggs.keys())
+    return GroupBy(keys, aggs), replace(grouped, aggs=frozenset(aggs), held=OVER_RESHAPED_ROW | {"agg"})
+
+
+def _reshaped(scope: Scope, columns: Names) -> Scope:
+    """Return what a row of these columns can read: nothing of the snapshots that it was made of."""
+    return replace(scope, columns=columns, aggs=None, attrs=None, held=OVER_RESHAPED_ROW)
 
 
 def _read_columns(place: Place, scope: Scope) -> tuple[Column, ...]:

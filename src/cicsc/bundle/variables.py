@@ -1,20 +1,31 @@
-"""Which names an expression of a constraint or query may read, and the problem where it reads another.
+"""Which names an expression may read where it stands, and the problem or warning where it reads another.
 
 Reading what is not there gives null and is no error. A misspelled field of a row would make a constraint pass or
-fail for every row, so it is a defect of the bundle; that of an attribute or input is a warning.
+fail for every row, so it is a defect of the bundle; that of an attribute or input is a warning, and so is what the
+place does not hold at all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cicsc.bundle.place import Names, Place
-from cicsc.expression import Node, json_path
-from cicsc.expression.grammar import FIELD_VARIABLES, operands
+from cicsc.expression import Node, json_path, quoted
+from cicsc.expression.grammar import FIELD_VARIABLES, FLAG_VARIABLES, operands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# What each place can read, as in docs/semantics.md.
+_CALL: Final = frozenset({"now", "actor"})
+_ALL: Final = frozenset({*FLAG_VARIABLES, *FIELD_VARIABLES})
+OVER_EVENT: Final = _CALL | {"e_type", "e_actor", "e_time", "e_payload", "payload"}
+IN_REDUCER: Final = OVER_EVENT | {"state", "attrs"}
+OVER_SNAPSHOT: Final = _CALL | {"state", "attrs", "row"}
+IN_COMMAND: Final = OVER_SNAPSHOT | {"input"}
+OVER_RESHAPED_ROW: Final = _CALL | {"row"}
+IN_ASSERT: Final = _CALL | {"rows_count", "arg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,7 @@ class Scope:
 
     `columns` are the fields of its row, `aggs` the aggregates of the group_by before it, `args` the
     arguments of its constraint, `attrs` the attributes that can be read, `inputs` those of its command.
+    `held` are the variables that there are at all.
     """
 
     columns: Names = None
@@ -30,6 +42,7 @@ class Scope:
     args: Names = None
     attrs: Names = None
     inputs: Names = None
+    held: frozenset[str] = _ALL
 
     def expression(self, place: Place, *, host_calls: bool = False) -> Node:
         """Expect an expression that reads nothing but what is declared."""
@@ -42,10 +55,14 @@ class Scope:
             "attrs": (self.attrs, warnings, "there is no attribute {} to read here, so this is null"),
             "input": (self.inputs, warnings, "the command declares no input {}, so this is null"),
         }
-        for variable, path, argument in _field_variables(node, place.path):
-            if variable in declared:
-                names, found, otherwise = declared[variable]
+        for variable, path, argument in _variables(node, place.path):
+            names, found, otherwise = declared.get(variable, (None, warnings, ""))
+            is_defect = found is problems and names is not None and argument not in names
+            if variable in self.held or is_defect:
                 Place(argument, path, found).known(names, otherwise)
+            else:
+                nothing = '""' if variable == "state" else "null"
+                Place(argument, path, warnings).report(f"{quoted(variable)} cannot be read here, so this is {nothing}")
         return node
 
     def expressions(self, place: Place) -> dict[str, Node]:
@@ -53,17 +70,20 @@ class Scope:
         return {key: self.expression(at) for key, at in place.entries("an object of expressions")}
 
 
-def _field_variables(node: object, path: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each variable with an argument in a checked node: its name, the argument's path, the argument."""
+def _variables(node: object, path: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each variable in a checked node: its name, the path of its argument, and that, which is "" for a flag."""
     assert isinstance(node, dict)
     for tag, body in node.items():
         if tag == "var":
             ((variable, argument),) = body.items()
+            at = json_path(json_path(path, tag), variable)
             if variable in FIELD_VARIABLES:
                 key = FIELD_VARIABLES[variable]
-                yield variable, json_path(json_path(json_path(path, tag), variable), key), argument[key]
+                yield variable, json_path(at, key), argument[key]
+            else:
+                yield variable, at, ""
         for steps, operand in operands(tag, body):
             below = json_path(path, tag)
             for step in steps:
                 below = json_path(below, step)
-            yield from _field_variables(operand, below)
+            yield from _variables(operand, below)

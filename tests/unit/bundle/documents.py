@@ -123,7 +123,7 @@ def few_open() -> Document:
                         },
                     }
                 },
-                {"having": {"gt": [{"var": {"agg": {"name": "orders"}}}, {"var": {"arg": {"name": "most"}}}]}},
+                {"having": {"gt": [{"var": {"agg": {"name": "orders"}}}, number(1)]}},
                 {"project": {"fields": [{"name": "who", "expr": row("who")}, {"name": "sum", "expr": row("total")}]}},
                 {"order_by": [{"expr": row("sum"), "dir": "desc"}, {"expr": row("who"), "dir": "asc"}]},
                 {"offset": 1},

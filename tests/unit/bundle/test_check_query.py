@@ -270,7 +270,7 @@ def test_read_query_gives_the_source() -> None:
 
 def test_read_query_gives_the_steps() -> None:
     aggs = {"orders": Count(), "total": Sum(row("amount")), "least": Min(row("amount")), "most": Max(row("rank"))}
-    more = {"gt": [{"var": {"agg": {"name": "orders"}}}, {"var": {"arg": {"name": "most"}}}]}
+    more = {"gt": [{"var": {"agg": {"name": "orders"}}}, number(1)]}
     assert query(bundle()).pipeline == (
         Filter({"eq": [row("left.state"), row("email")]}),
         GroupBy((("who", row("right.entity_id")),), aggs),

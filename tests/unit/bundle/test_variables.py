@@ -8,12 +8,15 @@ import pytest
 
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.load import load_bundle
-from unit.bundle.documents import ORDER, PIPELINE, Steps, bundle, changed, payload
+from cicsc.expression.grammar import FIELD_VARIABLES, FLAG_VARIABLES
+from unit.bundle.documents import MIGRATION, ORDER, PIPELINE, TRANSFORMS, Steps, bundle, changed, payload, row
 
 TYPE = "$.core_ir.types.Order"
 PAY = (*ORDER, "commands", "pay")
 OPENED = (*ORDER, "reducer", "opened")
 CONSTRAINTS = ("core_ir", "constraints")
+VIEW = ("core_ir", "views", "board", "query", "pipeline")
+BACK = ("event_transforms", "opened", "payload_map")
 
 
 def attr(name: str) -> object:
@@ -90,12 +93,61 @@ def test_what_nothing_declares_is_a_warning(steps: Steps, value: object, path: s
         ((*PAY, "guard", "expr"), attr("mark")),
         ((*PAY, "emits", 0, "payload", "amount"), {"var": {"now": True}}),
         ((*CONSTRAINTS, "paid_has_amount", "expr"), attr("rank")),
-        ((*PIPELINE, 0), {"filter": attr("any_of_a_join")}),
-        ((*PIPELINE, 2), {"having": attr("any_of_a_group")}),
+        ((*TRANSFORMS, "created", "payload_map", "by"), {"var": {"e_actor": True}}),
+        ((*MIGRATION, "attrs_map", "rank"), row("any_of_the_source")),
+        ((*VIEW, 0), {"filter": {"eq": [{"var": {"state": True}}, row("state")]}}),
     ],
 )
 def test_what_is_declared_is_none(steps: Steps, value: object) -> None:
     assert load_bundle(changed(steps, value)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("steps", "wrap", "unheld"),
+    [
+        ((*OPENED, 1, "set_attr", "expr"), None, "input row arg agg rows_count"),
+        ((*PAY, "guard", "expr"), None, "arg agg rows_count e_type e_actor e_time e_payload payload"),
+        ((*PAY, "emits", 0, "payload", "amount"), None, "arg agg rows_count e_type e_actor e_time e_payload payload"),
+        (
+            (*CONSTRAINTS, "paid_has_amount", "expr"),
+            None,
+            "input arg agg rows_count e_type e_actor e_time e_payload payload",
+        ),
+        ((*CONSTRAINTS, "few_open", "assert"), None, "state attrs input agg e_type e_actor e_time e_payload payload"),
+        ((*VIEW, 0), "filter", "input arg agg rows_count e_type e_actor e_time e_payload payload"),
+        ((*PIPELINE, 0), "filter", "state attrs input agg rows_count e_type e_actor e_time e_payload payload"),
+        ((*PIPELINE, 2), "having", "state attrs input rows_count e_type e_actor e_time e_payload payload"),
+        ((*PIPELINE, 4), "filter", "state attrs input agg rows_count e_type e_actor e_time e_payload payload"),
+        ((*TRANSFORMS, "created", "payload_map", "amount"), None, "state attrs input row arg agg rows_count"),
+        ((*MIGRATION, "inverse", *BACK), "x", "state attrs input row arg agg rows_count"),
+        (
+            (*TRANSFORMS, "closed", "fan_out", "emit_many", 0, "condition"),
+            None,
+            "state attrs input row arg agg rows_count",
+        ),
+        ((*MIGRATION, "attrs_map", "rank"), None, "input arg agg rows_count e_type e_actor e_time e_payload payload"),
+    ],
+)
+def test_what_a_place_does_not_hold_is_a_warning(steps: Steps, wrap: str | None, unheld: str) -> None:
+    for name in sorted({*FLAG_VARIABLES, *FIELD_VARIABLES}):
+        value: object = {"var": {name: {FIELD_VARIABLES[name]: "x"} if name in FIELD_VARIABLES else True}}
+        found, problems = parse_bundle(changed(steps, value if wrap is None else {wrap: value}))
+        if found is None:
+            assert {problem.path.split(".")[-2] for problem in problems} == {name}
+            continue
+        nothing = '""' if name == "state" else "null"
+        messages = [warning.message for warning in found.warnings if "cannot be read here" in warning.message]
+        assert messages == ([f"{name!r} cannot be read here, so this is {nothing}"] if name in unheld.split() else [])
+
+
+def test_an_argument_that_is_declared_cannot_be_read_in_the_query() -> None:
+    found = load_bundle(changed((*PIPELINE, 0), {"filter": {"var": {"arg": {"name": "most"}}}}))
+    assert [(warning.path, warning.message) for warning in found.warnings] == [
+        (
+            "$.core_ir.constraints.few_open.query.pipeline[0].filter.var.arg.name",
+            "'arg' cannot be read here, so this is null",
+        )
+    ]
 
 
 def test_warnings_are_counted_and_survive_pickling() -> None:
