@@ -15,6 +15,7 @@ from cicsc.bundle.model import Bundle, Constraint, QueryConstraint, SnapshotCons
 from cicsc.bundle.place import Names, Place, ProblemList, Problems
 from cicsc.bundle.variables import IN_ASSERT, OVER_SNAPSHOT, Scope
 from cicsc.canonical import canonical_bytes, sha256_hex
+from cicsc.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +34,9 @@ OTHER_SECTIONS: Final = (
 )
 """Sections that take no part in a migration and must be objects."""
 
+SECTIONS: Final = ("version", "types", "constraints", "policies", "views", "migrations", *OTHER_SECTIONS)
+"""Every key of `core_ir` that is read."""
+
 _NO_ROW: Final[Names] = frozenset()
 """The columns that an assert may read: it sees how many rows there are, but none of them."""
 
@@ -46,6 +50,7 @@ def parse_bundle(document: object) -> tuple[Bundle | None, ProblemList]:
     """
     problems = Problems()
     root = Place(document, "$", problems).record("a bundle, an object")
+    _doubt_keys(root)
     version = root.find("bundle_version")
     core = root.required("core_ir").record("an object")
     _check_format_version(core.required("version"))
@@ -63,6 +68,19 @@ def parse_bundle(document: object) -> tuple[Bundle | None, ProblemList]:
     digest = sha256_hex(canonical_bytes(document))
     warnings = problems.warnings.summary()
     return Bundle(document, digest, bundle_version, entity_types, constraints, migrations, warnings), ProblemList()
+
+
+def _doubt_keys(root: Place) -> None:
+    """Warn of keys that are ignored where they stand, though what they hold was likely meant to count."""
+    root.doubtful(("bundle_version", "core_ir"))
+    for key in ("types", "constraints", "migrations"):
+        misplaced = root.find(key)
+        if misplaced is not None:
+            message = f"{key!r} is ignored here, did you mean it inside 'core_ir'?"
+            root.problems.warnings.add(Problem(misplaced.path, message))
+    core = root.find("core_ir")
+    if core is not None:
+        core.doubtful(SECTIONS)
 
 
 def _check_format_version(place: Place) -> None:

@@ -38,6 +38,10 @@ ATTRIBUTE_TYPES: Final[Mapping[str, AttributeType]] = {
 }
 
 
+_TYPE_KEYS: Final = ("id_type", "states", "initial_state", "attrs", "shadows", "commands", "reducer")
+_ATTRIBUTE_KEYS: Final = ("type", "optional", "default", "values")
+
+
 @dataclass(frozen=True, slots=True)
 class _Declared:
     """What the ops of a type may write, and its expressions may read."""
@@ -50,6 +54,7 @@ class _Declared:
 def read_type(name: str, place: Place) -> EntityType:
     """Read an entity type; its ops write, and its commands emit, only what it declares."""
     body = place.record("an entity type, an object")
+    body.doubtful(_TYPE_KEYS)
     body.required("id_type").choice({"string": "string"})
     states = _read_states(body.required("states"))
     attrs, shadows, reducer = body.required("attrs"), body.optional("shadows", {}), body.required("reducer")
@@ -80,6 +85,7 @@ def read_attributes(place: Place) -> dict[str, Attribute]:
 
 def _read_attribute(name: str, place: Place) -> Attribute:
     body = place.record("an attribute, an object")
+    body.doubtful(_ATTRIBUTE_KEYS)
     kind, default = _read_kind(body), body.optional("default", None)
     values = body.optional("values", []).distinct_texts("a list of strings")
     if kind == "enum" and values and default.value is not None:

@@ -25,6 +25,9 @@ PROBLEMS_MAX: Final = 1_000
 SUGGESTION_NAMES_MAX: Final = 200
 """Declared names among which a close one is looked for."""
 
+KEY_LIKENESS: Final = 0.85
+"""How like a known key one that is ignored must be for a warning (from 0 to 1): a slip of a letter or two."""
+
 Names: TypeAlias = frozenset[str] | None
 """Names that are declared, or None where a defect makes them unknown, so that nobody reports a consequence."""
 
@@ -152,6 +155,15 @@ class Place:
             close = self._close_name(key, keys)
             if close:
                 place.report(f"unknown key {quoted(key)}{close}")
+
+    def doubtful(self, keys: Collection[str]) -> None:
+        """Warn of each unknown key of a record that is very like one of `keys` that is absent: it is ignored."""
+        unknown = self._unknown(keys)
+        absent = [key for key in keys if self.find(key) is None]
+        for key, place in unknown if len(unknown) <= SUGGESTION_NAMES_MAX else ():
+            close = suggestion(key, absent, KEY_LIKENESS)
+            if close:
+                self.problems.warnings.add(Problem(place.path, f"unknown key {quoted(key)} is ignored{close}"))
 
     def names(self) -> Names:
         """Return the keys of an object; None, and no problem, for anything else."""

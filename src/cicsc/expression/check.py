@@ -234,7 +234,9 @@ def describe(value: object) -> str:
     return f"a value of type {type(value).__name__}"
 
 
-def suggestion(name: object, known: Iterable[str]) -> str:
-    """Return `, did you mean ...?` where a known name is close to `name`, else nothing."""
-    close = get_close_matches(name, sorted(known), n=1) if isinstance(name, str) and len(name) <= _NEAR_MAX else []
+def suggestion(name: object, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return `, did you mean ...?` where a known name is as like `name` as is asked (from 0 to 1), else nothing."""
+    if not isinstance(name, str) or len(name) > _NEAR_MAX:
+        return ""
+    close = get_close_matches(name, sorted(known), n=1, cutoff=likeness)
     return f", did you mean {close[0]!r}?" if close else ""
