@@ -1,5 +1,8 @@
 """Looking at a history and at a bundle."""
 
+import ast
+import inspect
+
 import pytest
 from msgspec import UNSET
 
@@ -106,3 +109,8 @@ def test_public_names():
         assert getattr(cicsc, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'missing'"):
         _ = cicsc.missing
+
+
+def test_a_type_checker_sees_no_names_but_the_public_ones():
+    module = ast.parse(inspect.getsource(cicsc))
+    assert "__getattr__" not in {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
