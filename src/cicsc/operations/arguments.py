@@ -30,6 +30,12 @@ def require_view(now: object, actor: object) -> None:
     plain_value(actor, "the actor")
 
 
+def require_migration(migration: object) -> None:
+    """Raise UsageError unless `migration` is the name of one."""
+    if not isinstance(migration, str):
+        raise UsageError("INVALID_VALUE", f"migration is no name: expected a string, found {describe(migration)}")
+
+
 def require_equivalence(equivalence: object) -> None:
     """Raise UsageError unless there is such an equivalence."""
     if equivalence not in _EQUIVALENCES:

@@ -18,7 +18,7 @@ from cicsc.engine.workers import migrate_shared
 from cicsc.history.names import require_names
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan
-from cicsc.operations.arguments import Equivalence, require_equivalence, require_view
+from cicsc.operations.arguments import Equivalence, require_equivalence, require_migration, require_view
 from cicsc.operations.documents import Active, check_documents, require_constraints, skipped
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import StoreSource, require_digest, require_tenants
@@ -123,6 +123,7 @@ def assess(call: Call, outputs: Outputs) -> Assessment:
 
 def _require_call(call: Call) -> None:
     require_digest(call.expected_hash)
+    require_migration(call.migration)
     require_view(call.now, call.actor)
     require_equivalence(call.equivalence)
     require_names(call.tenants)

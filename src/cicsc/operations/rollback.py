@@ -21,6 +21,7 @@ from cicsc.history.sorted import open_history
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.totality import inverse_warnings, version_faults
 from cicsc.migration.undo import compile_undo
+from cicsc.operations.arguments import require_migration
 from cicsc.operations.documents import missing_migration
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import Discard, guard_outputs, require_digest, require_tenants
@@ -66,6 +67,7 @@ def rollback(
     rollback is a report with ok false and every reason. Raises UsageError, InputError and WorkError
     as `preflight` does, and BundleError for a bundle that is not valid.
     """
+    require_migration(migration)
     require_digest(expected_hash)
     path = None if out_events is None else Path(out_events)
     guard_outputs({"--from": source, "--to": target, "--events": events}, {"--out-events": path})

@@ -46,6 +46,19 @@ def test_names_are_a_list_and_not_one_text_whose_letters_would_pass(names, found
     assert refusal(accept_source_violations=names) == f"accept_source_violations is no list of names: found {found}"
 
 
+@pytest.mark.parametrize("migration", [None, ["m"], 7])
+def test_a_migration_is_text(migration):
+    for operation in (
+        lambda: cicsc.preflight(SOURCE, TARGET, HISTORY, migration),
+        lambda: cicsc.dry_run(SOURCE, TARGET, HISTORY, migration),
+        lambda: cicsc.rollback(TARGET, HISTORY, migration),
+        lambda: cicsc.cutover_pause_migrate_resume("sqlite:///none.db", ["t"], TARGET, migration),
+        lambda: cicsc.roll_back_live("sqlite:///none.db", "t", migration),
+    ):
+        with pytest.raises(cicsc.UsageError, match=r"^migration is no name: expected a string, found "):
+            operation()
+
+
 CALLS = {
     "verify_history": lambda names: cicsc.verify_history(HISTORY, tenants=names),
     "replay_history": lambda names: list(cicsc.replay_history(HISTORY, SOURCE, tenants=names)),

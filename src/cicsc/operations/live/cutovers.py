@@ -17,7 +17,7 @@ from msgspec import UNSET
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import CicscError, UsageError, WorkError
 from cicsc.history.names import require_names, require_some_or_all
-from cicsc.operations.arguments import require_equivalence, require_view
+from cicsc.operations.arguments import require_equivalence, require_migration, require_view
 from cicsc.operations.live.binding import read_approval
 from cicsc.operations.live.crew import Crew
 from cicsc.operations.live.cutover import Order, TenantCutover, cut_over, describe
@@ -79,6 +79,7 @@ def cutover_pause_migrate_resume(
     also a signal, is told in its report. Raises BundleError and InputError for the inputs, UsageError for the call.
     """
     _require_call(store, parallel, lease_s, max_pause_s)
+    require_migration(migration)
     require_view(now, actor)
     require_equivalence(equivalence)
     require_names(accept_source_violations, "accept_source_violations")

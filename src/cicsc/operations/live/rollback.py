@@ -21,6 +21,7 @@ from cicsc.errors import RefusedError, and_more
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.totality import version_faults
 from cicsc.migration.undo import compile_undo
+from cicsc.operations.arguments import require_migration
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
@@ -79,8 +80,9 @@ def roll_back_live(
     journal does not know it. `max_pause_s` bounds the pause, `lease_s` is how long a process that died
     keeps the tenant paused, both in seconds. `progress` is told of the events that pass. Whatever happens
     is told in the report. Raises StoreError where the store cannot be opened, BundleError for a `source`
-    that is not valid.
+    that is not valid, UsageError for the call.
     """
+    require_migration(migration)
     before = None if source is None else load_bundle(source)
     order = RollbackOrder(
         operator=operator, execute=execute, timing=Timing(lease_s, max_pause_s), migration=migration, source=before
