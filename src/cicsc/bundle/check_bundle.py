@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cicsc.bundle.check_entity import declared_fields, read_attributes, read_type
+from cicsc.bundle.check_entity import declared_fields, declared_states, read_attributes, read_type
 from cicsc.bundle.check_migration import read_migration
-from cicsc.bundle.check_query import CORE_COLUMNS, Columns, read_query, read_type_name
+from cicsc.bundle.check_query import CORE_COLUMNS, UNKNOWN, Columns, Rows, read_query, read_type_name
 from cicsc.bundle.model import Bundle, Constraint, QueryConstraint, SnapshotConstraint
 from cicsc.bundle.place import Names, Place, ProblemList, Problems
 from cicsc.bundle.variables import IN_ASSERT, OVER_SNAPSHOT, Scope
@@ -57,7 +57,7 @@ def parse_bundle(document: object) -> tuple[Bundle | None, ProblemList]:
     types = core.required("types")
     type_places = types.entries("an object of entity types")
     fields = {name: declared_fields(place) for name, place in type_places}
-    columns = None if types.names() is None else _row_columns(fields)
+    columns = None if types.names() is None else {name: _rows(place, fields[name]) for name, place in type_places}
     entity_types = {name: read_type(name, place) for name, place in type_places}
     constraints = _read_constraints(core, columns)
     migrations = {name: read_migration(name, place, fields) for name, place in _section(core, "migrations")}
@@ -93,8 +93,8 @@ def _section(core: Place, name: str) -> list[tuple[str, Place]]:
     return core.optional(name, {}).entries("an object")
 
 
-def _row_columns(fields: Mapping[str, Names]) -> Columns:
-    return {name: None if names is None else CORE_COLUMNS | names for name, names in fields.items()}
+def _rows(place: Place, fields: Names) -> Rows:
+    return Rows(None if fields is None else CORE_COLUMNS | fields, declared_states(place))
 
 
 def _read_constraints(core: Place, columns: Columns | None) -> dict[str, Constraint]:
@@ -109,8 +109,8 @@ def _read_constraints(core: Place, columns: Columns | None) -> dict[str, Constra
 
 
 def _read_snapshot(constraint_id: str, on_type: str, body: Place, columns: Columns | None) -> Constraint:
-    fields = (columns or {}).get(on_type)
-    scope = Scope(fields, attrs=fields, held=OVER_SNAPSHOT)
+    fields, states = (columns or {}).get(on_type, UNKNOWN)
+    scope = Scope(fields, attrs=fields, states=states, held=OVER_SNAPSHOT)
     return SnapshotConstraint(constraint_id, on_type, scope.expression(body.required("expr")))
 
 

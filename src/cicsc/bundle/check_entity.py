@@ -66,7 +66,7 @@ def read_type(name: str, place: Place) -> EntityType:
         initial_state=body.required("initial_state").known(declared.states, "no state {} is declared"),
         attrs=read_attributes(attrs),
         shadows=_read_shadows(shadows),
-        commands=_read_commands(body.required("commands"), reducer.names(), declared_fields(body)),
+        commands=_read_commands(body.required("commands"), reducer.names(), declared_fields(body), declared.states),
         reducer={key: _read_ops(ops, declared) for key, ops in reducer.entries("an object of event types")},
     )
 
@@ -76,6 +76,13 @@ def declared_fields(place: Place) -> Names:
     attrs, shadows = place.find("attrs"), place.optional("shadows", {}).names()
     names = None if attrs is None else attrs.names()
     return None if names is None or shadows is None else names | shadows
+
+
+def declared_states(place: Place) -> Names:
+    """Return the states that the entity type at `place` declares, None where a defect hides them."""
+    states = place.find("states")
+    found = None if states is None or not isinstance(states.value, list) else states.value
+    return frozenset(found) if found and all(isinstance(state, str) for state in found) else None
 
 
 def read_attributes(place: Place) -> dict[str, Attribute]:
@@ -114,12 +121,12 @@ def _read_shadows(place: Place) -> dict[str, Shadow]:
     return shadows
 
 
-def _read_commands(place: Place, event_types: Names, fields: Names) -> dict[str, Command]:
+def _read_commands(place: Place, event_types: Names, fields: Names, states: Names) -> dict[str, Command]:
     commands = {}
     for name, at in place.entries("an object of commands"):
         body = at.record("a command, an object")
         given = body.required("input")
-        scope = Scope(attrs=fields, inputs=given.names(), held=IN_COMMAND)
+        scope = Scope(attrs=fields, inputs=given.names(), states=states, held=IN_COMMAND)
         guard = body.required("guard").record("a guard, an object").required("expr")
         emits = body.required("emits").items("a list of events")
         commands[name] = Command(
@@ -169,7 +176,7 @@ def _read_set_shadow(body: Place, declared: _Declared) -> Op:
 
 def _read_written(place: Place, declared: _Declared) -> Node:
     """Read the expression of an op, which sees attributes but no shadows."""
-    return Scope(attrs=declared.attrs, held=IN_REDUCER).expression(place)
+    return Scope(attrs=declared.attrs, states=declared.states, held=IN_REDUCER).expression(place)
 
 
 def _read_target(body: Place, names: Names, what: str) -> str:

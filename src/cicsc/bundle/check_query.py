@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from cicsc.bundle.model import (
     CORE_FIELDS,
@@ -35,8 +35,18 @@ from cicsc.expression import Node, quoted
 
 CORE_COLUMNS: Final = frozenset(CORE_FIELDS)
 
-Columns: TypeAlias = Mapping[str, Names]
-"""The fields that the rows of each declared entity type have."""
+
+class Rows(NamedTuple):
+    """What the rows of an entity type have: their fields, and the states that these may be in; None where unknown."""
+
+    fields: Names = None
+    states: Names = None
+
+
+Columns: TypeAlias = Mapping[str, Rows]
+"""The rows of each declared entity type."""
+
+UNKNOWN: Final = Rows()
 
 Column: TypeAlias = tuple[str, Node]
 
@@ -46,7 +56,8 @@ def read_query(place: Place, columns: Columns | None, args: Names) -> Query:
     body = place.record("a query, an object")
     source, names = _read_source(body.required("source"), columns)
     if isinstance(source, Snap):
-        scope = Scope(names, args=args, attrs=names, held=OVER_SNAPSHOT)
+        states = (columns or {}).get(source.type, UNKNOWN).states
+        scope = Scope(names, args=args, attrs=names, states=states, held=OVER_SNAPSHOT)
     else:  # a joined row has no state and no attributes of its own
         scope = Scope(names, args=args, held=OVER_RESHAPED_ROW)
     steps = []
@@ -76,7 +87,7 @@ def _read_source(place: Place, columns: Columns | None) -> tuple[Source, Names]:
 
 def _read_snap(body: Place, columns: Columns | None) -> tuple[Source, Names]:
     name = read_type_name(body.required("type"), columns)
-    return Snap(name), (columns or {}).get(name)
+    return Snap(name), (columns or {}).get(name, UNKNOWN).fields
 
 
 def _read_join(body: Place, columns: Columns | None) -> tuple[Source, Names]:
@@ -103,7 +114,7 @@ def _read_side(place: Place, columns: Columns | None) -> tuple[str, Names]:
             return "", None
         name_place = found[1].record("an object").required("type")
     name = read_type_name(name_place, columns)
-    return name, (columns or {}).get(name)
+    return name, (columns or {}).get(name, UNKNOWN).fields
 
 
 _SOURCES: Final[Mapping[str, Callable[[Place, Columns | None], tuple[Source, Names]]]] = {
@@ -149,7 +160,7 @@ def _read_group_by(place: Place, scope: Scope) -> tuple[Step, Scope]:
 
 def _reshaped(scope: Scope, columns: Names) -> Scope:
     """Return what a row of these columns can read: nothing of the snapshots that it was made of."""
-    return replace(scope, columns=columns, aggs=None, attrs=None, held=OVER_RESHAPED_ROW)
+    return replace(scope, columns=columns, aggs=None, attrs=None, states=None, held=OVER_RESHAPED_ROW)
 
 
 def _read_columns(place: Place, scope: Scope) -> tuple[Column, ...]:

@@ -2,13 +2,13 @@
 
 Reading what is not there gives null and is no error. A misspelled field of a row would make a constraint pass or
 fail for every row, so it is a defect of the bundle; that of an attribute or input is a warning, and so is what the
-place does not hold at all.
+place does not hold at all, or a state that is compared with though nothing declares it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cicsc.bundle.place import Names, Place
 from cicsc.expression import Node, json_path, quoted
@@ -16,6 +16,9 @@ from cicsc.expression.grammar import FIELD_VARIABLES, FLAG_VARIABLES, operands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_Tagged: TypeAlias = tuple[str, object, str]
+"""A checked node: its tag, its body, and the path of that."""
 
 # What each place can read, as in docs/semantics.md.
 _CALL: Final = frozenset({"now", "actor"})
@@ -34,7 +37,7 @@ class Scope:
 
     `columns` are the fields of its row, `aggs` the aggregates of the group_by before it, `args` the
     arguments of its constraint, `attrs` the attributes that can be read, `inputs` those of its command.
-    `held` are the variables that there are at all.
+    `states` are those that the state can be compared with, `held` the variables that there are at all.
     """
 
     columns: Names = None
@@ -42,6 +45,7 @@ class Scope:
     args: Names = None
     attrs: Names = None
     inputs: Names = None
+    states: Names = None
     held: frozenset[str] = _ALL
 
     def expression(self, place: Place, *, host_calls: bool = False) -> Node:
@@ -55,7 +59,10 @@ class Scope:
             "attrs": (self.attrs, warnings, "there is no attribute {} to read here, so this is null"),
             "input": (self.inputs, warnings, "the command declares no input {}, so this is null"),
         }
-        for variable, path, argument in _variables(node, place.path):
+        nodes = list(_nodes(node, place.path))
+        for path, state in _states(nodes) if self.states is not None else ():
+            Place(state, path, warnings).known(self.states, "no state {} is declared")
+        for variable, path, argument in _variables(nodes):
             names, found, otherwise = declared.get(variable, (None, warnings, ""))
             is_defect = found is problems and names is not None and argument not in names
             if variable in self.held or is_defect:
@@ -70,20 +77,47 @@ class Scope:
         return {key: self.expression(at) for key, at in place.entries("an object of expressions")}
 
 
-def _variables(node: object, path: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each variable in a checked node: its name, the path of its argument, and that, which is "" for a flag."""
-    assert isinstance(node, dict)
-    for tag, body in node.items():
-        if tag == "var":
+def _variables(nodes: list[_Tagged]) -> Iterator[tuple[str, str, str]]:
+    """Yield each variable among nodes: its name, the path of its argument, and that, which is "" for a flag."""
+    for tag, body, at in nodes:
+        if tag == "var" and isinstance(body, dict):
             ((variable, argument),) = body.items()
-            at = json_path(json_path(path, tag), variable)
+            below = json_path(at, variable)
             if variable in FIELD_VARIABLES:
                 key = FIELD_VARIABLES[variable]
-                yield variable, json_path(at, key), argument[key]
+                yield variable, json_path(below, key), argument[key]
             else:
-                yield variable, at, ""
+                yield variable, below, ""
+
+
+def _states(nodes: list[_Tagged]) -> Iterator[tuple[str, str]]:
+    """Yield each text among nodes that the state is compared with, after its path."""
+    for tag, body, at in nodes:
+        match tag, body:
+            case (("eq" | "ne"), [left, right]):
+                compared = [(f"{at}[0]", left)] * _is_state(right) + [(f"{at}[1]", right)] * _is_state(left)
+            case "in", {"needle": needle, "haystack": {"arr": {"items": list(items)}}} if _is_state(needle):
+                compared = [(f"{at}.haystack.arr.items[{index}]", item) for index, item in enumerate(items)]
+            case _:
+                continue
+        for place, other in compared:
+            match other:
+                case {"lit": {"string": str(text)}}:
+                    yield f"{place}.lit.string", text
+
+
+def _is_state(node: object) -> bool:
+    return node in ({"var": {"state": True}}, {"var": {"row": {"field": "state"}}})
+
+
+def _nodes(node: object, path: str) -> Iterator[_Tagged]:
+    """Yield each node in a checked one."""
+    assert isinstance(node, dict)
+    for tag, body in node.items():
+        at = json_path(path, tag)
+        yield tag, body, at
         for steps, operand in operands(tag, body):
-            below = json_path(path, tag)
+            below = at
             for step in steps:
                 below = json_path(below, step)
-            yield from _variables(operand, below)
+            yield from _nodes(operand, below)

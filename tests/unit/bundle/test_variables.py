@@ -9,7 +9,20 @@ import pytest
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.load import load_bundle
 from cicsc.expression.grammar import FIELD_VARIABLES, FLAG_VARIABLES
-from unit.bundle.documents import MIGRATION, ORDER, PIPELINE, TRANSFORMS, Steps, bundle, changed, payload, row
+from unit.bundle.documents import (
+    MIGRATION,
+    ORDER,
+    PIPELINE,
+    TRANSFORMS,
+    Document,
+    Steps,
+    bundle,
+    changed,
+    number,
+    payload,
+    row,
+    text,
+)
 
 TYPE = "$.core_ir.types.Order"
 PAY = (*ORDER, "commands", "pay")
@@ -17,6 +30,9 @@ OPENED = (*ORDER, "reducer", "opened")
 CONSTRAINTS = ("core_ir", "constraints")
 VIEW = ("core_ir", "views", "board", "query", "pipeline")
 BACK = ("event_transforms", "opened", "payload_map")
+
+
+PROJECTED = [{"name": "who", "expr": row("who")}, {"name": "sum", "expr": row("total")}]
 
 
 def attr(name: str) -> object:
@@ -138,6 +154,64 @@ def test_what_a_place_does_not_hold_is_a_warning(steps: Steps, wrap: str | None,
         nothing = '""' if name == "state" else "null"
         messages = [warning.message for warning in found.warnings if "cannot be read here" in warning.message]
         assert messages == ([f"{name!r} cannot be read here, so this is {nothing}"] if name in unheld.split() else [])
+
+
+def state_is(value: str) -> Document:
+    return {"eq": [{"var": {"state": True}}, text(value)]}
+
+
+@pytest.mark.parametrize(
+    ("steps", "value", "path"),
+    [
+        ((*OPENED, 1, "set_attr", "expr"), state_is("opne"), f"{TYPE}.reducer.opened[1].set_attr.expr.eq[1]"),
+        ((*PAY, "guard", "expr"), {"not": state_is("opne")}, f"{TYPE}.commands.pay.guard.expr.not.eq[1]"),
+        (
+            (*PAY, "emits", 0, "payload", "amount"),
+            {"ne": [text("opne"), row("state")]},
+            f"{TYPE}.commands.pay.emits[0].payload.amount.ne[0]",
+        ),
+        (
+            (*CONSTRAINTS, "paid_has_amount", "expr"),
+            {"in": {"needle": row("state"), "haystack": {"arr": {"items": [text("new"), number(1), text("opne")]}}}},
+            "$.core_ir.constraints.paid_has_amount.expr.in.haystack.arr.items[2]",
+        ),
+        ((*VIEW, 0), {"filter": state_is("opne")}, "$.core_ir.views.board.query.pipeline[0].filter.eq[1]"),
+    ],
+)
+def test_a_comparison_with_a_state_that_nothing_declares_is_a_warning(steps: Steps, value: object, path: str) -> None:
+    found = load_bundle(changed(steps, value))
+    assert [(warning.path, warning.message) for warning in found.warnings] == [
+        (f"{path}.lit.string", "no state 'opne' is declared, did you mean 'open'?")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "value"),
+    [
+        ((*PAY, "guard", "expr"), state_is("open")),
+        ((*PAY, "guard", "expr"), {"eq": [row("channel"), text("opne")]}),
+        ((*PAY, "guard", "expr"), {"eq": [{"var": {"state": True}}, row("state")]}),
+        ((*PAY, "guard", "expr"), {"in": {"needle": {"var": {"state": True}}, "haystack": row("customer")}}),
+        ((*PAY, "guard", "expr"), {"in": {"needle": text("opne"), "haystack": {"arr": {"items": [row("state")]}}}}),
+        ((*MIGRATION, "attrs_map", "rank"), state_is("one_of_the_source")),
+        ((*PIPELINE, 0), {"filter": {"eq": [row("left.state"), text("opne")]}}),
+        ((*PIPELINE, 3), {"project": {"fields": [{"name": "state", "expr": row("who")}, *PROJECTED]}}),
+    ],
+)
+def test_other_comparisons_are_none(steps: Steps, value: object) -> None:
+    document = changed(steps, value)
+    if steps == (*PIPELINE, 3):
+        document["core_ir"]["constraints"]["few_open"]["query"]["pipeline"].append(
+            {"filter": {"eq": [row("state"), text("a_customer")]}}
+        )
+    assert load_bundle(document).warnings == ()
+
+
+def test_states_that_cannot_be_told_are_not_compared_with() -> None:
+    for states in (["new", 1], [], {}, None):
+        document = changed((*PAY, "guard", "expr"), state_is("opne"))
+        document["core_ir"]["types"]["Order"]["states"] = states
+        assert all("opne" not in problem.message for problem in parse_bundle(document)[1])
 
 
 def test_an_argument_that_is_declared_cannot_be_read_in_the_query() -> None:
