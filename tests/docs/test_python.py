@@ -53,6 +53,7 @@ def test_what_is_shown_passes_where_all_is_well(target: Callable[..., None]) -> 
         ({"migrations": {}}, "is not in the target bundle"),
         ({"constraints": {"c": 1}}, "$.core_ir.constraints.c"),
         ({"constraints": {"c": NEVER}}, "constraint 'c' does not hold"),
+        ({"polices": {}}, "did you mean 'policies'?"),
     ],
 )
 def test_what_is_shown_says_what_is_wrong(target: Callable[..., None], changes: dict[str, object], told: str) -> None:
