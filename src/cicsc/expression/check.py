@@ -6,6 +6,7 @@ by the limits it enforces, so a hostile document costs no more than an honest on
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _QUOTED_MAX = 40
 _KEYS_MAX = 4
 _NEAR_MAX = 200
+_NAMED_BELOW = 10**20
+_KINDS = {type(None): "null", bool: "bool", int: "int", float: "float", str: "string"}
 
 
 def check_expression(node: object, path: str, *, host_calls: bool = False) -> list[Problem]:
@@ -53,7 +56,8 @@ class _Check:
         elif depth > DEPTH_MAX:
             self._report(path, f"expression is nested deeper than {DEPTH_MAX} levels")
         elif not isinstance(node, dict) or len(node) != 1:
-            self._report(path, f"expected an expression, an object with exactly one key, found {describe(node)}")
+            what = "an expression, an object with exactly one key"
+            self._report(path, f"expected {what}, found {describe(node)}{_as_literal(node, 'lit')}")
         else:
             ((tag, body),) = node.items()
             self._tagged(tag, body, json_path(path, tag), depth)
@@ -74,7 +78,8 @@ class _Check:
 
     def _literal(self, body: object, path: str) -> None:
         if not isinstance(body, dict) or len(body) != 1:
-            self._report(path, f"expected a literal, an object with exactly one key, found {describe(body)}")
+            what = "a literal, an object with exactly one key"
+            self._report(path, f"expected {what}, found {describe(body)}{_as_literal(body)}")
             return
         ((kind, value),) = body.items()
         below = json_path(path, kind)
@@ -104,7 +109,9 @@ class _Check:
 
     def _variable(self, body: object, path: str) -> None:
         if not isinstance(body, dict) or len(body) != 1:
-            self._report(path, f"expected a variable, an object with exactly one key, found {describe(body)}")
+            meant = f', did you mean {{"{body}": true}}?' if _is_flag(body) else ""
+            what = "a variable, an object with exactly one key"
+            self._report(path, f"expected {what}, found {describe(body)}{meant}")
             return
         ((name, argument),) = body.items()
         below = json_path(path, name)
@@ -209,6 +216,27 @@ class _Check:
                 self._report(below, "number is too large for the language")
 
 
+def _is_flag(body: object) -> bool:
+    return isinstance(body, str) and body in grammar.FLAG_VARIABLES
+
+
+def _as_literal(value: object, *outer: str) -> str:
+    """Return `, did you mean ...?` with the literal that gives `value`, where that is short, else nothing."""
+    kind = _KINDS.get(type(value))
+    text = json.dumps(True if value is None else value) if kind is not None and _is_short(value) else None
+    if text is None:
+        return ""
+    for key in (kind, *outer):
+        text = f'{{"{key}": {text}}}'
+    return f", did you mean {text}?"
+
+
+def _is_short(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _QUOTED_MAX
+    return value is None or (isinstance(value, int | float) and _within_limit(value) and abs(value) < _NAMED_BELOW)
+
+
 def _within_limit(value: float) -> bool:
     return isfinite(value) if isinstance(value, float) else -INTEGER_LIMIT < value < INTEGER_LIMIT
 
@@ -221,7 +249,7 @@ def describe(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case int() | float():
-            return "a number" if not _within_limit(value) or abs(value) >= 10**20 else f"the number {value!r}"
+            return f"the number {value!r}" if _is_short(value) else "a number"
         case str():
             return f"the string {value!r}" if len(value) <= _QUOTED_MAX else f"a string of {len(value)} characters"
         case list():

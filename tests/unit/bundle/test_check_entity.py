@@ -75,7 +75,12 @@ CHANGES: list[tuple[Steps, object, str, str]] = [
         f"{TYPE}.shadows.rank.type",
         "expected one of 'string', 'int', 'float', 'bool', 'time', 'enum', 'json', found the string 'integer'",
     ),
-    ((*ORDER, "shadows", "rank", "expr"), 7, f"{TYPE}.shadows.rank.expr", f"{EXPRESSION} the number 7"),
+    (
+        (*ORDER, "shadows", "rank", "expr"),
+        7,
+        f"{TYPE}.shadows.rank.expr",
+        f'{EXPRESSION} the number 7, did you mean {{"lit": {{"int": 7}}}}?',
+    ),
     ((*ORDER, "commands"), [], f"{TYPE}.commands", "expected an object of commands, found a list of 0"),
     (PAY, None, f"{TYPE}.commands.pay", "expected a command, an object, found null"),
     ((*PAY, "input"), 1, f"{TYPE}.commands.pay.input", "expected an object of attributes, found the number 1"),
@@ -104,7 +109,7 @@ CHANGES: list[tuple[Steps, object, str, str]] = [
         (*PAY, "emits", 0, "payload", 'a"b'),
         None,
         f'{TYPE}.commands.pay.emits[0].payload["a\\"b"]',
-        f"{EXPRESSION} null",
+        f'{EXPRESSION} null, did you mean {{"lit": {{"null": true}}}}?',
     ),
     (OPENED, {}, f"{TYPE}.reducer.opened", "expected a list of ops, found an empty object"),
     (

@@ -87,7 +87,7 @@ CHANGES: list[tuple[Steps, object, str, str]] = [
         (*TRANSFORMS, "noted", "payload_map"),
         {"items": 1},
         f"{AT}.event_transforms.noted.payload_map.items",
-        f"{EXPRESSION} the number 1",
+        f'{EXPRESSION} the number 1, did you mean {{"lit": {{"int": 1}}}}?',
     ),
     (
         (*TRANSFORMS, "closed", "emit_as"),
@@ -123,7 +123,12 @@ CHANGES: list[tuple[Steps, object, str, str]] = [
         f"{EMIT_AT}[0].drop",
         "unknown key 'drop', expected one of emit_as, payload_map, condition",
     ),
-    ((*EMIT_MANY, 0, "condition"), True, f"{EMIT_AT}[0].condition", f"{EXPRESSION} true"),
+    (
+        (*EMIT_MANY, 0, "condition"),
+        True,
+        f"{EMIT_AT}[0].condition",
+        f'{EXPRESSION} true, did you mean {{"lit": {{"bool": true}}}}?',
+    ),
     (
         (*EMIT_MANY, 0, "payload_map"),
         1,
@@ -133,7 +138,12 @@ CHANGES: list[tuple[Steps, object, str, str]] = [
     ((*MIGRATION, "state_map"), [], f"{AT}.state_map", "expected an object of states, found a list of 0"),
     ((*MIGRATION, "state_map", "a"), 1, f"{AT}.state_map.a", "expected a string, found the number 1"),
     ((*MIGRATION, "attrs_map"), 1, f"{AT}.attrs_map", "expected an object of expressions, found the number 1"),
-    ((*MIGRATION, "attrs_map", "channel"), 1, f"{AT}.attrs_map.channel", f"{EXPRESSION} the number 1"),
+    (
+        (*MIGRATION, "attrs_map", "channel"),
+        1,
+        f"{AT}.attrs_map.channel",
+        f'{EXPRESSION} the number 1, did you mean {{"lit": {{"int": 1}}}}?',
+    ),
     (
         (*MIGRATION, "attrs_map", "chanel"),
         number(1),

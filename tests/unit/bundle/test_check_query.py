@@ -117,7 +117,7 @@ CHANGES: list[tuple[Steps, object, str, str]] = [
         (*PIPELINE, 2, "having"),
         None,
         f"{AT}.pipeline[2].having",
-        "expected an expression, an object with exactly one key, found null",
+        'expected an expression, an object with exactly one key, found null, did you mean {"lit": {"null": true}}?',
     ),
     (
         (*PIPELINE, 2, "having"),
