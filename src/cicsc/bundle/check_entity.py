@@ -18,12 +18,13 @@ from cicsc.bundle.model import (
     SetState,
     Shadow,
 )
-from cicsc.bundle.place import Names, Place
+from cicsc.bundle.place import KEY_LIKENESS, Names, Place
 from cicsc.bundle.variables import IN_COMMAND, IN_REDUCER, Scope
-from cicsc.expression import json_path
+from cicsc.errors import Problem
+from cicsc.expression import json_path, quoted, reads, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from cicsc.expression import Node
 
@@ -60,7 +61,7 @@ def read_type(name: str, place: Place) -> EntityType:
     attrs, shadows, reducer = body.required("attrs"), body.optional("shadows", {}), body.required("reducer")
     # A list of states without a string is reported; whether others are declared cannot be told then.
     declared = _Declared(frozenset(states) or None, attrs.names(), shadows.names())
-    return EntityType(
+    entity_type = EntityType(
         name=name,
         states=states,
         initial_state=body.required("initial_state").known(declared.states, "no state {} is declared"),
@@ -69,6 +70,8 @@ def read_type(name: str, place: Place) -> EntityType:
         commands=_read_commands(body.required("commands"), reducer.names(), declared_fields(body), declared.states),
         reducer={key: _read_ops(ops, declared) for key, ops in reducer.entries("an object of event types")},
     )
+    _doubt_payloads(body, entity_type)
+    return entity_type
 
 
 def declared_fields(place: Place) -> Names:
@@ -142,6 +145,30 @@ def _read_emitted(place: Place, event_types: Names, scope: Scope) -> CommandEven
     body = place.record("an event to emit, an object")
     event_type = body.required("event_type").known(event_types, "event type {} has no reducer")
     return CommandEvent(event_type, scope.expressions(body.required("payload")))
+
+
+def _doubt_payloads(body: Place, entity_type: EntityType) -> None:
+    """Warn of what a command emits, where the reducer of the event reads not that but something very like it."""
+    path = json_path(body.path, "commands")
+    read = {event_type: _payload_keys(ops) for event_type, ops in entity_type.reducer.items()}
+    for command in entity_type.commands.values():
+        for index, emitted in enumerate(command.emits):
+            wanted = read.get(emitted.event_type, frozenset())
+            absent = wanted - emitted.payload.keys()
+            for key in emitted.payload if absent else ():
+                close = "" if key in wanted else suggestion(key, absent, KEY_LIKENESS)
+                if close:
+                    at = json_path(f"{json_path(path, command.name)}.emits[{index}].payload", key)
+                    message = f"the reducer of {quoted(emitted.event_type)} does not read {quoted(key)}{close}"
+                    body.problems.warnings.add(Problem(at, message))
+
+
+def _payload_keys(ops: Iterable[Op]) -> frozenset[str]:
+    """Return the keys of its payload that the reducer of an event reads, none where it reads the whole."""
+    found = reads(op.expr for op in ops if not isinstance(op, ClearAttr) and op.expr)  # a defective one is empty
+    paths = [path.strip(".").split(".") for variable in ("e_payload", "payload") for path in found.of(variable)]
+    keys = frozenset(steps[0] for steps in paths)
+    return frozenset() if "" in keys else keys
 
 
 def _read_ops(place: Place, declared: _Declared) -> tuple[Op, ...]:

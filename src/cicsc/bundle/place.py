@@ -250,10 +250,6 @@ class Place:
             self.problems.add(problem)
         return self.value if isinstance(self.value, dict) and not found else {}
 
-    def expressions(self) -> dict[str, Node]:
-        """Expect an object of expressions."""
-        return {key: place.expression() for key, place in self.entries("an object of expressions")}
-
     def _unknown(self, keys: Collection[str]) -> list[tuple[str, Place]]:
         """Return the keys of a record that are none of `keys`."""
         entries = self.entries("an object") if isinstance(self.value, dict) else []

@@ -214,6 +214,46 @@ def test_states_that_cannot_be_told_are_not_compared_with() -> None:
         assert all("opne" not in problem.message for problem in parse_bundle(document)[1])
 
 
+def emitting(key: str, *read: object) -> Document:
+    """Return the example with a command that emits `key`, in an event whose reducer reads what is given."""
+    document = changed((*PAY, "emits", 0, "payload"), {key: number(1), "other": number(2)})
+    document["core_ir"]["types"]["Order"]["reducer"]["paid"] = [
+        {"set_attr": {"name": "amount", "expr": expr}} for expr in read
+    ] + [{"clear_attr": {"name": "channel"}}]
+    return document
+
+
+def test_what_a_command_emits_and_the_reducer_reads_under_a_name_very_like_it_is_a_warning() -> None:
+    found = load_bundle(emitting("amout", payload("..amount.minor"), {"var": {"payload": {"path": "why"}}}))
+    assert [(warning.path, warning.message) for warning in found.warnings] == [
+        (
+            f"{TYPE}.commands.pay.emits[0].payload.amout",
+            "the reducer of 'paid' does not read 'amout', did you mean 'amount'?",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "read"),
+    [
+        ("amount", [payload("amount")]),
+        ("amout", [payload("amount"), payload("amout")]),
+        ("amout", [payload("amount"), payload("")]),
+        ("sum", [payload("amount")]),
+        ("amout", []),
+    ],
+)
+def test_what_is_read_or_very_unlike_is_none(key: str, read: list[object]) -> None:
+    assert load_bundle(emitting(key, *read)).warnings == ()
+
+
+def test_a_reducer_with_a_defect_hides_no_other() -> None:
+    document = emitting("amout", {"lit": 1}, payload("amount"))
+    document["core_ir"]["types"]["Order"]["commands"]["pay"]["emits"][0]["event_type"] = "payd"
+    found, problems = parse_bundle(document)
+    assert (found, len(problems)) == (None, 2)
+
+
 def test_an_argument_that_is_declared_cannot_be_read_in_the_query() -> None:
     found = load_bundle(changed((*PIPELINE, 0), {"filter": {"var": {"arg": {"name": "most"}}}}))
     assert [(warning.path, warning.message) for warning in found.warnings] == [
