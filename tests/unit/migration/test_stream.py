@@ -52,6 +52,52 @@ def test_events_are_transformed_and_renumbered():
     assert sink.map == []
 
 
+FANNED = {
+    "event_transforms": {
+        "opened": {"emit_as": "account_opened"},
+        "paid": {
+            "fan_out": {
+                "emit_many": [
+                    {"emit_as": "paid", "condition": {"gt": [payload("amount"), lit(3)]}},
+                    {
+                        "emit_as": "paid",
+                        "payload_map": {"amount": lit(1)},
+                        "condition": {"gt": [payload("amount"), lit(4)]},
+                    },
+                ]
+            }
+        },
+        "pinged": {"drop": True},
+    }
+}
+IN_PLACE = {"event_transforms": {"paid": {"payload_map": {"amount": {"add": [payload("amount"), lit(1)]}}}}}
+EVERYTHING = {"digests": True, "migrated": True, "positions": True}
+
+
+@pytest.mark.parametrize(
+    ("migration", "amounts", "unmatched"),
+    [
+        (None, [1, 2, 3, 4, 5, 6, -9, 2], {}),
+        (FANNED, [4, 5, 1, 6, 1], {("Account", "paid"): 5}),
+        (IN_PLACE, [2, 3, 4, 5, 6, 7, -8, 3], {}),
+    ],
+    ids=["dropped", "fanned out", "in place"],
+)
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_stream_comes_out_alike_whether_or_not_it_is_in_memory(migration, amounts, unmatched, lazy):
+    paying = [event(seq, "paid", {"amount": seq}) for seq in range(1, 7)]
+    events = [*paying, event(7, "pinged"), event(8, "paid", {"amount": -9}), event(9, "paid", {"amount": 2})]
+
+    verdict, sink = run(events, migration=migration, lazy=lazy, **EVERYTHING)
+
+    made = [one for one in sink.events if one.event_type == "paid"]
+    assert [one.payload["amount"] for one in made] == amounts
+    assert [one.seq for one in sink.events] == list(range(1, len(sink.events) + 1))
+    assert verdict.unmatched == unmatched
+    assert sink.leaves == [("given", KEY, 9, leaf(events)), ("made", KEY, len(sink.events), leaf(sink.events))]
+    assert [new for *_, new in sink.map if new is not None] == [one.seq for one in sink.events]
+
+
 def test_extra_fields_travel_along():
     _, sink = run([event(1, "opened", {}, extra={"trace": 1})], migrated=True)
     assert sink.events == [event(1, "account_opened", {}, extra={"trace": 1})]
@@ -419,8 +465,9 @@ def test_each_side_says_what_it_does_not_know():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("make", [list, iter])
 @pytest.mark.parametrize("options", [{"migrated": True}, {"positions": True}])
-def test_batches_are_bounded_whatever_is_asked_for(options):
+def test_batches_are_bounded_whatever_is_asked_for(options, make):
     sizes = []
 
     class Measuring(Sink):
@@ -432,7 +479,8 @@ def test_batches_are_bounded_whatever_is_asked_for(options):
 
     source, target, parsed = bundles()
     events = [event(seq, "paid", {"amount": 1}) for seq in range(1, 2_501)]
-    migrate_stream(replace(compile_plan(source, target, parsed), **options), KEY, events, Verdict(), Measuring())
+    plan = replace(compile_plan(source, target, parsed), **options)
+    migrate_stream(plan, KEY, make(events), Verdict(), Measuring())
     assert sizes == [1_000, 1_000, 500]
 
 
@@ -486,9 +534,9 @@ def test_a_type_that_only_the_target_knows_is_not_replayed_by_the_source():
     assert verdict.target.violations == {}
 
 
-@pytest.mark.parametrize("divisor", [2, 3])
+@pytest.mark.parametrize(("divisor", "kinds"), [(2, [float, int]), (3, [int, float]), (10**6, [float, float])])
 @pytest.mark.parametrize("is_plain", [False, True])
-def test_leaf_of_payloads_that_become_fractions(divisor, is_plain):
+def test_leaf_of_payloads_that_become_fractions(divisor, kinds, is_plain):
     share = {"div": [payload("amount"), lit(divisor)]}
     migration = {"event_transforms": {"paid": {"payload_map": {"amount": share}}}}
     history = EventList([event(1, "paid", {"amount": 3}), event(2, "paid", {"amount": 4})], is_plain=is_plain)
@@ -500,4 +548,4 @@ def test_leaf_of_payloads_that_become_fractions(divisor, is_plain):
         expected["given"].update(given)
         expected["made"].update(made)
     assert sink.leaves == [(part, KEY, 2, leaf.hexdigest()) for part, leaf in expected.items()]
-    assert [type(made.payload["amount"]) for made in sink.events] == ([float, int] if divisor == 2 else [int, float])
+    assert [type(made.payload["amount"]) for made in sink.events] == kinds
