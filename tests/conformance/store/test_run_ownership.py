@@ -85,6 +85,21 @@ def test_pause_of_an_operator_that_ran_out_is_in_nobodys_way(store: Store) -> No
     assert code_of(lambda: store.resume("t", owner="ann", epoch=epoch)) == "GATE_LOST"
 
 
+def test_runs_of_the_past_are_in_no_operators_way(store: Store) -> None:
+    cut_over(store, "old")
+    store.pause("t", owner="ann", seconds=0.02, max_seconds=60)
+    lapse(store)
+
+    gate = store.pause("t", owner="bob", seconds=5, max_seconds=60)
+    renewed = store.renew("t", owner="bob", epoch=gate.epoch, seconds=30)
+    assert renewed.lease_until_ms > gate.lease_until_ms
+    assert store.resume("t", owner="bob", epoch=gate.epoch).owner is None
+
+    store.pause("t", owner="ann", seconds=0.02, max_seconds=60)
+    lapse(store)
+    assert begin(store, "next").phase == "PLANNED"
+
+
 def test_operator_cannot_pause_what_a_run_has(store: Store) -> None:
     begin(store)
 
