@@ -85,6 +85,54 @@ def test_mapped_attributes_and_shadows():
     ]  # fmt: skip
 
 
+def test_map_of_a_name_that_both_sides_declare_stands_for_the_name():
+    migration = {
+        "attrs_map": {"balance": {"mul": [attr("balance"), lit(100)]}, "payments": {"sub": [lit(0), attr("payments")]}}
+    }
+    source = fold("new", {"balance": 2}, {"payments": 7})
+    assert differences(source, fold("new", {"balance": 200}, {"payments": -7}), migration) == []
+    assert differences(source, fold("new", {"balance": 2}, {"payments": 7}), migration) == [
+        Difference("attrs.balance", 200, 2),
+        Difference("shadows.payments", -7, 7),
+    ]
+
+
+def test_mapped_value_that_is_equal_does_not_differ_beside_one_that_does():
+    source, target = (
+        fold("open", {"owner": "Ann", "balance": 2}),
+        fold("active", {"holder": "Bob", "cents": 200.0, "seen": 5}),
+    )
+    found = differences(source, target, MAPPED, rename_attribute)
+    assert [one.field for one in found] == ["attrs.balance", "attrs.holder"]
+
+
+def only(part):
+    """Leave the target one attribute, or one shadow, of those that the source has."""
+
+    def change(core):
+        account = core["types"]["Account"]
+        account["attrs"] = {"balance": {}} if part == "attrs" else {}
+        account["shadows"] = {"payments": {}} if part == "shadows" else {}
+        account["reducer"] = {name: [] for name in account["reducer"]}
+
+    return change
+
+
+@pytest.mark.parametrize(("part", "name"), [("attrs", "balance"), ("shadows", "payments")])
+def test_the_only_field_in_common_is_compared(part, name):
+    target = fold("active")
+    setattr(target, part, {name: 2})
+    source = fold("open", {"balance": 1}, {"payments": 1})
+    assert differences(source, target, None, only(part)) == [Difference(f"{part}.{name}", 1, 2)]
+    setattr(target, part, {name: 1})
+    assert differences(source, target, None, only(part)) == []
+
+
+def test_the_state_alone_is_compared():
+    assert differences(fold("open", {"balance": 1}), fold("active"), None, only("nothing")) == []
+    assert differences(fold("open"), fold("closed"), None, only("nothing")) == [Difference("state", "active", "closed")]
+
+
 @pytest.mark.parametrize(("name", "expected"), [("now", 9), ("actor", "me"), ("state", "open"), ("e_type", None)])
 def test_environment_of_attrs_map(name, expected):
     found = differences(
