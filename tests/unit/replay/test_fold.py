@@ -6,6 +6,8 @@ from cicsc.history.model import Event
 from cicsc.replay.fold import Fold, replay_steps
 from cicsc.replay.reducers import compile_types
 from conformance.runtime.bank import BANK
+from unit.migration.documents import bundles
+from unit.migration.documents import event as account_event
 
 PROGRAM = compile_types(BANK)["Account"]
 KEY = ("t", "Account", "1")
@@ -31,3 +33,17 @@ def test_snapshot_that_a_fold_starts_from_stays_as_it_is() -> None:
     fold.apply("deposited", {"amount": 9}, EVENTS[1])
 
     assert (snapshot.attrs, snapshot.shadows) == ({"owner": [1]}, {})
+
+
+def test_what_is_told_of_a_fold_stays_as_it_was_when_it_goes_on() -> None:
+    program = compile_types(bundles()[0])["Account"]
+    fold, paid = Fold(program), account_event(1, "paid", {"amount": 1})
+    fold.apply("paid", paid.payload, paid)
+    content, snapshot = fold.content(), fold.snapshot(KEY, 1)
+
+    for one in (fold, Fold(program, snapshot)):
+        one.apply("paid", {"amount": 2}, paid)
+        assert (one.attrs, one.shadows) == ({"balance": 3}, {"payments": 2})
+
+    assert content == {"state": "new", "attrs": {"balance": 1}, "shadows": {"payments": 1}}
+    assert (snapshot.attrs, snapshot.shadows) == (content["attrs"], content["shadows"])
