@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cicsc.replay.snapshot import Snapshot
 from cicsc.store.journal import exhaust
 from cicsc.store.protocol import Store
 from cicsc.store.records import Phase
@@ -44,13 +45,18 @@ def of_tenant(plain: Plain, tenant_id: str) -> dict[str, list[tuple[object, ...]
     }
 
 
+def snapshot(tenant_id: str = "t", entity_id: str = "1") -> Snapshot:
+    return Snapshot(tenant_id, "Order", entity_id, "new", {"total": 1}, {}, 1_000, 1)
+
+
 @pytest.mark.parametrize(("step", "phase"), ALL_STEPS)
 def test_step_touches_one_tenant(store: Store, plain: Plain, step: str, phase: Phase) -> None:
     append(store, event(seq=1), event(seq=2, event_type="paid"))
-    run = run_in(store, phase)
+    run = run_in(store, phase, snapshots=[snapshot()])
     add_tenant(store, "u")
     append(store, event(tenant_id="u"), event(seq=2, tenant_id="u"))
-    run_in(store, "STAGED", "r2", "u")
+    store.put_snapshots("u", [snapshot("u")], generation=1)
+    run_in(store, "STAGED", "r2", "u", snapshots=[snapshot("u")])
     before = of_tenant(plain, "u")
 
     STEPS[step](store, run)
@@ -62,15 +68,20 @@ def test_sweep_removes_what_its_run_staged(store: Store, plain: Plain) -> None:
     add_tenant(store, "u")
     append(store, event())
     append(store, event(tenant_id="u"))
-    cut_over(store)
-    other = run_in(store, "STAGED", "r2", "u")
-    run = run_in(store, "ABORTED", "r3")
+    store.put_snapshots("t", [snapshot()], generation=1)
+    run_in(store, "DONE", snapshots=[snapshot()])
+    other = run_in(store, "STAGED", "r2", "u", snapshots=[snapshot("u")])
+    kept = "select * from {event} where tenant_id = 't'", "select * from {snapshot} where tenant_id = 't'"
+    mine = [sorted(plain.execute(query), key=repr) for query in kept]
+    run = run_in(store, "ABORTED", "r3", snapshots=[snapshot(), snapshot(entity_id="2")])
     assert run.target_generation == 3
     before = of_tenant(plain, "u")
 
     removed = list(store.runs.sweep(run, lease_s=60))
 
-    assert removed[0] == 1
+    assert removed == [1, 2]
+    assert [len(rows) for rows in mine] == [2, 2]
+    assert [sorted(plain.execute(query), key=repr) for query in kept] == mine
     assert (store.runs.generations("t"), store.runs.generations("u")) == ([1, 2], [1, 2])
     assert of_tenant(plain, "u") == before
     assert store.runs.switch(other).phase == "SWITCHED"
@@ -82,6 +93,15 @@ def test_large_staging_is_removed_in_steps(store: Store, monkeypatch: pytest.Mon
     run = run_in(store, "ABORTED", rows=rows)
 
     assert list(store.runs.sweep(run, lease_s=60)) == [40, 40, 20]
+
+
+def test_snapshots_of_a_large_staging_are_removed_in_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cicsc.store.runs.REMOVE_ROWS_MAX", 2)
+    store.put_snapshots("t", [snapshot(entity_id=name) for name in "abc"], generation=1)
+    run = run_in(store, "ABORTED", rows=[], snapshots=[snapshot(entity_id=name) for name in "abcde"])
+
+    assert list(store.runs.sweep(run, lease_s=60)) == [2, 2, 1]
+    assert [found.entity_id for found in store.snapshots("t")] == ["a", "b", "c"]
 
 
 def test_sweep_goes_on_where_it_stopped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,13 +146,14 @@ def test_run_of_one_tenant_is_nothing_to_another(store: Store, plain: Plain) -> 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_name_of_a_tenant_is_only_a_name(store: Store, plain: Plain, name: str) -> None:
     append(store, event(seq=1), event(seq=2, event_type="paid"))
-    run_in(store, "STAGED")
+    store.put_snapshots("t", [snapshot()], generation=1)
+    run_in(store, "STAGED", snapshots=[snapshot()])
     add_tenant(store, name)
     append(store, event(tenant_id=name), event(seq=2, event_type="paid", tenant_id=name))
     before = of_tenant(plain, "t")
 
     cut_over(store, "r2", name)
-    exhaust(store.runs.sweep(run_in(store, "ABORTED", "r3", name), lease_s=60))
+    exhaust(store.runs.sweep(run_in(store, "ABORTED", "r3", name, snapshots=[snapshot(name)]), lease_s=60))
     claimed = store.runs.claim(name, "r4", lease_s=60, actor_id="b", epoch=begin(store, "r4", name).epoch)
     exhaust(store.runs.sweep(claimed, lease_s=60))
 
