@@ -175,3 +175,14 @@ def test_plain_writer_may_append(store: Store, plain: Plain) -> None:
 
     append(store, event(seq=3))
     assert stored(store) == [event(seq=1), event(seq=2), event(seq=3)]
+
+
+def test_seq_that_is_expected_is_that_of_the_tenants_own_stream(store: Store) -> None:
+    add_tenant(store, "u")
+    append(store, *(event(seq=seq, tenant_id="u") for seq in (1, 2, 3)))
+    append(store, event())
+
+    with pytest.raises(FenceError, match="expected seq 2, found 4") as caught:
+        append(store, event(seq=4))
+
+    assert caught.value.code == "WRONG_SEQ"

@@ -255,3 +255,20 @@ def test_settled_reading_of_an_unknown_tenant(store: Store) -> None:
         pytest.fail("it was read")
 
     assert caught.value.code == "UNKNOWN_TENANT"
+
+
+def test_last_position_is_of_one_tenant_and_generation(store: Store) -> None:
+    add_tenant(store, "u")
+    add_tenant(store, "v")
+    append(store, event("1"))
+    append(store, event("1", tenant_id="u"))
+    append(store, event("2"))
+    append(store, event("2", tenant_id="u"))
+
+    found = {}
+    for tenant_id in ("t", "u", "v"):
+        with store.reading(tenant_id) as reading:
+            assert (reading.last_position(), reading.last_position(2)) == (reading.head().position, 0)
+            found[tenant_id] = reading.last_position()
+
+    assert 0 == found["v"] < found["t"] < found["u"]
