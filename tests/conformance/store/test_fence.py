@@ -76,11 +76,42 @@ def test_unknown_event_type(store: Store, plain: Plain) -> None:
     assert insert_refusal(plain, event(entity_type="Customer")) == "UNKNOWN_EVENT_TYPE"
 
 
-@pytest.mark.parametrize("seq", [-1, 0, 1, 3, 2**62])
+def test_streams_of_two_types_have_their_own_seqs(store: Store, plain: Plain) -> None:
+    registered = {"entity_type": "Customer", "event_type": "registered"}
+    plain.execute(INSERT, *columns(event()))
+    plain.execute(INSERT, *columns(event(seq=2)))
+
+    assert insert_refusal(plain, event(seq=3, **registered)) == "WRONG_SEQ"
+    plain.execute(INSERT, *columns(event(**registered)))
+
+    assert [(found.entity_type, found.seq) for found in stored(store)] == [("Customer", 1), ("Order", 1), ("Order", 2)]
+
+
+@pytest.mark.parametrize("seq", [-(2**63), -1, 0, 1, 3, 2**62, 2**63 - 1])
 def test_wrong_seq(store: Store, plain: Plain, seq: int) -> None:
     append(store, event())
 
     assert insert_refusal(plain, event(seq=seq)) == "WRONG_SEQ"
+
+
+@pytest.mark.parametrize(("position", "ordinal"), [(2**40, 0), (1, 1)])
+def test_events_are_not_written_at_a_place_of_their_own(
+    desk: Desk, store: Store, plain: Plain, position: int, ordinal: int
+) -> None:
+    append(store, event("1"))
+
+    with pytest.raises(RefusedError) as caught:
+        desk.put_staged(plain, columns(event("2")), position, ordinal)
+
+    assert (caught.value.code, store.head("t").count) == ("HISTORY_IMMUTABLE", 1)
+
+
+def test_events_are_not_written_with_an_ordinal_alone(store: Store, plain: Plain) -> None:
+    statement = INSERT.replace("actor_id)", "actor_id, ordinal)").replace("?)", "?, ?)")
+
+    assert refusal(plain, statement, *columns(event()), 1) == "HISTORY_IMMUTABLE"
+
+    assert stored(store) == []
 
 
 def test_refused_statement_writes_nothing(store: Store, plain: Plain) -> None:
