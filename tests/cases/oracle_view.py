@@ -1,6 +1,6 @@
 """What the independent oracle says of a call, where it can be asked: a second opinion beside `expected.json`.
 
-It is asked about reports of preflight and dry run on an intact history, about snapshots, and about
+It is asked about reports of preflight and dry run on an intact history, about digests and snapshots, and about
 rollbacks along a structural inverse. It reads JSON and JSON Lines, so that calls on Parquet or standard
 input pass without it.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from typing import Any
 import zstandard
 
 from oracle import migration as oracle
-from oracle.digest import history_digest
-from oracle.replay import replay, violations
+from oracle.digest import history_digest, streams
+from oracle.replay import replay, types_of, violations
 from oracle.values import equal
 
 Document = dict[str, Any]
@@ -77,23 +78,34 @@ def report_disagreements(flags: Flags, output: bytes, work: Path, events: list[D
     every_event = flags.get("--equivalence") == ["every-event"]
     diverged = oracle.divergences(source, target, migration, events, every_event)
     verify = preflight["verify"]
-    expected = {
+    expected: dict[str, tuple[object, object]] = {
         "source_events": (len(events), verify["source_events"]),
         "migrated_events": (len(migrated), verify["migrated_events"]),
         "streams_diverged": (len({d.key for d in diverged}), verify["equivalence"]["streams_diverged"]),
+        "diverged_by_field": (
+            Counter(f"{key[1]}.{field}" for key, field in {(d.key, d.field) for d in diverged}),
+            verify["equivalence"]["diverged_by_field"],
+        ),
+        "unconstrained": (
+            unconstrained(source, target, migration),
+            sorted(name.rpartition(" (")[0] for name in verify["equivalence"]["unconstrained"]),
+        ),
+        "source entities": (len(streams(events)), verify["source_verify"]["entities_count"]),
+        "target entities": (len(streams(migrated)), verify["target_verify"]["entities_count"]),
         "source violations": (
             count_violations(source, events, now, actor, tenants),
-            verify["source_verify"]["violations_total"],
+            verify["source_verify"].get("violations_by_constraint", {}),
         ),
         "target violations": (
             count_violations(target, migrated, now, actor, tenants),
-            verify["target_verify"]["violations_total"],
+            verify["target_verify"].get("violations_by_constraint", {}),
         ),
         "total": (not oracle.holes(source, target, migration), checks["migration_total"]["ok"]),
     }
     if artifact is not None:
         expected["source_digest"] = (history_digest(events), artifact["source_digest"])
         expected["migrated_digest"] = (history_digest(migrated), artifact["migrated_digest"])
+        expected["heads"] = (heads(events), artifact["heads"])
     if "inverse" not in migration:
         reasons = sorted(oracle.obstacles(source, migration))
         expected["reversibility"] = (reasons, sorted(preflight["reversibility"]["reasons"]))
@@ -102,11 +114,39 @@ def report_disagreements(flags: Flags, output: bytes, work: Path, events: list[D
 
 def count_violations(
     bundle: Document, events: list[Document], now: int | None, actor: str | None, tenants: set[str]
-) -> int:
-    """The violated constraints and the events that cannot be replayed."""
+) -> dict[str, int]:
+    """How often each constraint is violated, and how many events cannot be replayed."""
     _, unhandled = replay(bundle, events)
     found, _ = violations(bundle, events, now, actor, tenants)
-    return len(found) + len(unhandled)
+    return Counter([*(violation.constraint_id for violation in found), *("replay" for _ in unhandled)])
+
+
+def unconstrained(source: Document, target: Document, migration: Document) -> list[str]:
+    """What equivalence does not compare, in the entity types of both bundles."""
+    bodies, (before, after) = oracle.type_bodies(migration), (types_of(source), types_of(target))
+    return sorted(
+        f"{name}.{field}"
+        for name in before.keys() & after.keys()
+        for field in oracle.unconstrained(before[name], after[name], bodies.get(name))
+    )
+
+
+def heads(events: list[Document]) -> Document:
+    """How far the history of each tenant reaches."""
+    tenants: dict[str, list[Document]] = {}
+    for event in events:
+        tenants.setdefault(event["tenant_id"], []).append(event)
+    return {name: {"events": len(own), "digest": history_digest(own)} for name, own in tenants.items()}
+
+
+def digest_disagreements(flags: Flags, output: bytes, work: Path, events: list[Document]) -> list[str]:
+    """Compare the digest of a history that has one."""
+    document = json.loads(output)
+    if document.get("digest") is None:
+        return []
+    found = {"digest": document["digest"], "events": document["events"], "streams": document["streams"]}
+    said = {"digest": history_digest(events), "events": len(events), "streams": len(streams(events))}
+    return unequal({name: (said[name], found[name]) for name in said})
 
 
 def snapshot_disagreements(flags: Flags, output: bytes, work: Path, events: list[Document]) -> list[str]:
@@ -141,6 +181,7 @@ def unequal(compared: dict[str, tuple[object, object]]) -> list[str]:
 
 
 VERBS: dict[str, Callable[[Flags, bytes, Path, list[Document]], list[str]]] = {
+    "history-verify": digest_disagreements,
     "history-replay": snapshot_disagreements,
     "migration-preflight": report_disagreements,
     "migration-dry-run": report_disagreements,
