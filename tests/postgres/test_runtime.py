@@ -87,6 +87,28 @@ def test_expected_seq_is_not_tried_again(store: PostgresStore, connect: Connect,
     assert store.head("b").count == 2
 
 
+@pytest.mark.parametrize("more", [{}, {"expected_seq": 1}])
+def test_command_that_was_done_elsewhere_meanwhile_is_found_by_its_id(
+    store: PostgresStore, desk: PostgresDesk, more: dict[str, int]
+) -> None:
+    words = ("b", "Account", "1", "deposit", {"amount": 1})
+    elsewhere = []
+
+    def allowed(*_: object) -> bool:
+        if not elsewhere:
+            elsewhere.append(None)
+            with desk.open() as other:
+                runtime = Runtime(other, host={"allowed": lambda *_: True})
+                elsewhere.append(runtime.execute(*words, actor="ann", command_id="c1"))
+        return True
+
+    result = Runtime(store, host={"allowed": allowed}).execute(*words, actor="ann", command_id="c1", **more)
+
+    assert (result.repeated, elsewhere[1].repeated) == (True, False)
+    assert (result.events, result.snapshot) == (elsewhere[1].events, elsewhere[1].snapshot)
+    assert store.head("b").count == 2
+
+
 @pytest.mark.parametrize(
     ("name", "more", "statements"),
     [("swap", {}, 10), ("swap", {"command_id": "c1"}, 12), ("look", {}, 8)],

@@ -290,3 +290,18 @@ def test_payload_that_would_double_with_each_command(store: Store, runtime: Runt
     assert "a weight of 100,000 beside that of the input" in error.message
     runtime.execute("u", "Account", "2", "start", {"owner": [0] * 40_000}, actor="ann")
     assert runtime.execute("u", "Account", "2", "double", {}, actor="ann").last_seq == 2
+
+
+def test_bundles_that_were_used_last_are_kept(store: Store, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cicsc.runtime.runtime.BUNDLES_MAX", 2)
+    digests = {}
+    for tenant_id in ("a", "b", "c"):
+        bundle = bank(**{f"look_{tenant_id}": command({"lit": {"bool": True}}, {})})
+        store.put_bundle(bundle)
+        store.create_tenant(tenant_id, bundle_digest=bundle.digest, version=3, actor_id="ann")
+        digests[tenant_id] = bundle.digest
+
+    for tenant_id in ("a", "b", "a", "c"):
+        runtime.execute(tenant_id, "Account", "1", f"look_{tenant_id}", {}, actor="ann")
+
+    assert list(runtime._applications) == [digests["a"], digests["c"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -98,6 +99,15 @@ def test_tenant_that_was_empty(store: Store, write: Write, artifact: Artifact) -
     store.append("u", [event(1, "opened", tenant_id="u")], generation=1)
 
     approve(store, path, tenant_id="u")
+
+
+def test_order_of_what_is_accepted_does_not_matter(store: Store, write: Write, artifact: Artifact) -> None:
+    preflight = msgspec.structs.replace(artifact.preflight, accepted_source_violations=["a", "b"])
+    path = write(msgspec.structs.replace(artifact, preflight=preflight))
+
+    approve(store, path, replace(INTENT, accept_source_violations=("b", "a", "b")))
+
+    assert refused(store, path, replace(INTENT, accept_source_violations=("b",))).code == "ARTIFACT_DIFFERS"
 
 
 # ------------------------------------------------------------------------------------------- has moved
