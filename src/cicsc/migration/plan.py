@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cicsc.migration.relation import Relation, compile_relation
 from cicsc.migration.restoring import Restoring, compile_restoring
 from cicsc.migration.transform import Rule, compile_rules
+from cicsc.remembered import remembering
 from cicsc.replay.constraints import ConstraintProgram, compile_constraints
 from cicsc.replay.judgement import compile_judge
 from cicsc.replay.reducers import compile_types
@@ -178,7 +179,12 @@ NOTHING = Plan(
 def compile_plan(
     source: Bundle, target: Bundle, migration: Migration, *, now: int | None = None, actor: str | None = None
 ) -> Plan:
-    """Compile a migration between two bundles."""
+    """Compile a migration between two bundles; tenants who ask for the same one after the other share its functions."""
+    return replace(_compile_migration(source, target, migration), now=now, actor=actor)
+
+
+@remembering
+def _compile_migration(source: Bundle, target: Bundle, migration: Migration) -> Plan:
     constraints = compile_constraints(source), compile_constraints(target)
     before, after = compile_sides(source, constraints[0]), compile_sides(target, constraints[1])
     restoring = compile_restoring(source, migration)
@@ -194,11 +200,16 @@ def compile_plan(
         )
         for name in sorted(source.types.keys() | target.types.keys())
     }
-    return Plan(types, *constraints, now=now, actor=actor, origin=(source, target, migration))
+    return Plan(types, *constraints, now=None, actor=None, origin=(source, target, migration))
 
 
 def compile_judgement(bundle: Bundle, *, now: int | None = None, actor: str | None = None) -> Plan:
     """Compile a plan that migrates nothing, and only judges a history by its own bundle."""
+    return replace(_compile_judgement(bundle), now=now, actor=actor)
+
+
+@remembering
+def _compile_judgement(bundle: Bundle) -> Plan:
     constraints = compile_constraints(bundle)
     types = {
         name: TypePlan(side, SidePlan(None), None, None) for name, side in compile_sides(bundle, constraints).items()
@@ -207,8 +218,8 @@ def compile_judgement(bundle: Bundle, *, now: int | None = None, actor: str | No
         types,
         constraints,
         ConstraintProgram({}, ()),
-        now=now,
-        actor=actor,
+        now=None,
+        actor=None,
         migrates=False,
         origin=(bundle,),
     )

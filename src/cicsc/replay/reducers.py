@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from cicsc.bundle.model import ClearAttr, Op, SetAttr, SetShadow, SetState
 from cicsc.expression import FunctionBuilder
 from cicsc.expression.compile import payload_path
+from cicsc.remembered import remembering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,8 +42,9 @@ class TypeProgram:
     reducers: Mapping[str, Reducer]
 
 
+@remembering
 def compile_types(bundle: Bundle) -> dict[str, TypeProgram]:
-    """Compile the reducers of every entity type of a bundle."""
+    """Compile the reducers of every entity type of a bundle, or return those of it that were compiled last."""
     return {name: compile_type(entity_type) for name, entity_type in bundle.types.items()}
 
 

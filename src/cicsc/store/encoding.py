@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import repeat
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +21,7 @@ from cicsc.canonical import EVENT_FIELDS, canonical_bytes, sha256_hex
 from cicsc.decoding import WatchingDecoder, any_exceeds_cheap_bounds, decode_value, exceeds_cheap_bounds
 from cicsc.errors import InputError, StoreError, UsageError
 from cicsc.history.model import Event, EventList
+from cicsc.remembered import KEPT_MAX
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.records import StagedEvents
 
@@ -249,8 +251,12 @@ def decode_document(text: str, what: str) -> dict[str, object]:
         raise StoreError("STORE_DAMAGED", f"cannot read stored {what}: {error.message}") from error
 
 
+@lru_cache(KEPT_MAX)
 def stored_bundle(digest: str, body: str) -> Bundle:
-    """Return the bundle of a stored document; raises StoreError STORE_DAMAGED when it is not the one of the digest."""
+    """Return the bundle of a stored document; raises StoreError STORE_DAMAGED when it is not the one of the digest.
+
+    The same text is the same object again, so that what was compiled from it is found again.
+    """
     bundle, _ = parse_bundle(decode_document(body, f"bundle {digest}"))
     if bundle is None or bundle.digest != digest:
         found = "one that is not valid" if bundle is None else bundle.digest

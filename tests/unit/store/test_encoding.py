@@ -15,6 +15,7 @@ from cicsc.store.encoding import (
     event_rows,
     event_types,
     placed_rows,
+    stored_bundle,
     stored_event,
     stored_event_types,
 )
@@ -137,3 +138,14 @@ def test_event_types_of_what_is_no_bundle_or_another(body: str, document: dict[s
     with pytest.raises(StoreError) as caught:
         stored_event_types(sha256_hex(canonical_bytes(document)), body)
     assert caught.value.code == "STORE_DAMAGED"
+
+
+def test_the_same_text_is_the_same_bundle_again() -> None:
+    body = encode_text(BUNDLE.document)
+    assert stored_bundle(BUNDLE.digest, body) is stored_bundle(BUNDLE.digest, str(body.encode(), "utf-8"))
+
+
+def test_another_text_is_read_for_itself() -> None:
+    stored_bundle(BUNDLE.digest, encode_text(BUNDLE.document))
+    with pytest.raises(StoreError, match="found one that is not valid"):
+        stored_bundle(BUNDLE.digest, "{}")
