@@ -11,6 +11,7 @@ import cicsc
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import BundleError, InputError, RefusedError, UsageError, WorkError
 from cicsc.history.model import Event
+from cicsc.operations.live.change import PAUSE_BESIDE_S
 from cicsc.operations.live.cutover import Order, TenantCutover
 from cicsc.operations.live.cutovers import cutover_pause_migrate_resume
 from cicsc.operations.live.run import Timing
@@ -60,7 +61,7 @@ def test_without_execute_nothing_is_changed(store: Store) -> None:
 
     assert (report.ok, report.executed, report.counts) == (True, False, {"rehearsed": 3})
     assert report.not_moved == list(TENANTS)
-    assert all(tenant.predicted_pause_ms >= 0 for tenant in report.tenants)
+    assert all(tenant.predicted_pause_ms >= 1000 * PAUSE_BESIDE_S for tenant in report.tenants)
     assert [(gate.epoch, gate.owner, gate.active_bundle) for gate in store.gates()] == before
     assert not [run for tenant in TENANTS for run in store.runs.of_tenant(tenant) if run.kind == "cutover"]
 

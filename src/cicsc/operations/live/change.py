@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 PAUSE_TO_LOOK: Final = 3.5
 """How long a pause takes, as a multiple of the look before it: it adds digests, writing and reading back."""
 
+PAUSE_BESIDE_S: Final = 0.05
+"""What the transactions of a pause take beside that, in seconds, however short the history is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -208,6 +211,10 @@ class TenantChange(ABC):
             # What matters is done and stands in the journal; who comes next finds the run and completes it.
             return error
         return None
+
+    def predict(self, look_s: float) -> None:
+        """Predict the pause from how long the look at the open tenant took, in seconds."""
+        self.predicted_s = PAUSE_TO_LOOK * look_s + PAUSE_BESIDE_S
 
     def require_short(self) -> None:
         """Refuse a pause that would take longer than the operator allows."""

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from cicsc.errors import RefusedError, and_more
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.live.binding import Approval, Intent, require_approved, require_repeated
-from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
+from cicsc.operations.live.change import TenantChange, Terms
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.sharing import ELSEWHERE, SharedHistory, StagedHistory, cut_for
@@ -115,7 +115,7 @@ class TenantCutover(TenantChange):
             progress.begin("preflight", Amount(head.count))
             cut = cut_for(self.store, reading, head, self.order.workers, moment)
             self.assessment = assess(self._call(SharedHistory(reading, progress, cut)), Outputs())
-            self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
+            self.predict(time.monotonic() - began)
         self._require_yes(self.assessment, "PREFLIGHT_FAILED")
         self.require_short()
 

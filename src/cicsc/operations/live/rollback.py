@@ -24,7 +24,7 @@ from cicsc.migration.undo import compile_undo
 from cicsc.operations.arguments import require_migration
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
-from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
+from cicsc.operations.live.change import TenantChange, Terms
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.regained import Regained, Undone
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
@@ -154,7 +154,7 @@ class TenantRollback(TenantChange):
                 kind = PlacedHistory if self.migration.inverse is not None else TenantHistory
                 self._undo(kind(reading, progress), None)
                 self.method = "inverse"
-            self.predicted_s = PAUSE_TO_LOOK * (time.monotonic() - began)
+            self.predict(time.monotonic() - began)
         self.require_short()
 
     # --------------------------------------------------------------------------------------- the steps
