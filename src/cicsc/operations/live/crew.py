@@ -81,9 +81,13 @@ class Crew:
 
     def stop(self) -> None:
         """Begin no further tenant, and pass the signal on to every worker."""
-        self._waiting.clear()
+        self.begin_no_other()
         for worker in self._workers:
             worker.process.terminate()
+
+    def begin_no_other(self) -> None:
+        """Begin no further tenant; those under way go on to their end."""
+        self._waiting.clear()
 
     def reports(self) -> Iterator[tuple[str, Cutover | None]]:
         """Yield each tenant with its report when it is there, with None where its worker has ended without one."""

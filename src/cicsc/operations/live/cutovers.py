@@ -21,6 +21,7 @@ from cicsc.operations.arguments import require_equivalence, require_migration, r
 from cicsc.operations.live.binding import read_approval
 from cicsc.operations.live.crew import Crew
 from cicsc.operations.live.cutover import Order, TenantCutover, cut_over, describe
+from cicsc.operations.live.reaching import LOST, lost
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import NOT_DONE
 from cicsc.operations.live.run import LEASE_S, Timing
@@ -161,15 +162,16 @@ class _Several:
         self._done: dict[str, Cutover] = {}
         self._begun: list[str] = []
         self._error: CicscError | None = None
+        self._lost: CicscError | None = None
         self._interrupted = False
 
     def in_turn(self) -> None:
-        """Cut the tenants over one after the other; a signal ends the one under way, and begins no other."""
+        """Cut the tenants over one after the other; a signal ends the one under way. No other is begun after it."""
         try:
             for name in self._names:
                 self._begin(name)
                 self._take(name, cut_over(self._store, name, self._order, self._progress))
-                if self._interrupted:
+                if self._interrupted or self._lost is not None:
                     break
         except KeyboardInterrupt as signal:
             self._interrupted = True
@@ -185,6 +187,8 @@ class _Several:
                         self._take(name, report or self._found(name, self._loss(name)))
                         if self._interrupted:
                             crew.stop()
+                        elif self._lost is not None:
+                            crew.begin_no_other()
                 except KeyboardInterrupt:
                     self._interrupted = True
                     crew.stop()
@@ -202,6 +206,9 @@ class _Several:
         is_told = isinstance(report.error, dict) and report.error["code"] == "INTERRUPTED"
         self._interrupted = self._interrupted or report.interrupted or is_told
         self._on_tenant(report)
+        may_be_lost = isinstance(report.error, dict) and report.error["code"] in LOST
+        if may_be_lost and not self._interrupted and self._lost is None and len(self._begun) < len(self._names):
+            self._lost = lost(self._store, name)
 
     def _loss(self, name: str) -> BaseException:
         if self._interrupted:
@@ -256,6 +263,9 @@ class _Several:
     def _summed_up(self, reports: list[Cutover], not_begun: int) -> dict[str, object]:
         """Say in one error what went wrong over all tenants."""
         hint = "the same command can be run again: what is on the target already is left alone"
+        if self._lost is not None and not_begun:
+            message = f"{self._lost.message}; {not_begun} of {len(self._names)} tenants were not begun"
+            return {"code": self._lost.code, "message": message, "hint": hint}
         if self._error is not None and not_begun:
             return {"code": self._error.code, "message": self._error.message, "hint": self._error.hint}
         if not_begun:
