@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -11,7 +12,7 @@ from rich.console import Group, RenderableType
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, Rows, headline, plain
 from cicsc.report.live.cutover_text import mark_of
-from cicsc.report.live.cutover_words import reason, verdict
+from cicsc.report.live.cutover_words import code, reason, verdict
 from cicsc.report.live.models import Cutover, Cutovers
 from cicsc.report.live.next_steps import after_cutovers
 from cicsc.report.moments import lasting
@@ -47,7 +48,7 @@ def _cutovers(report: Cutovers, call: Invocation) -> Iterator[RenderableType]:
     yield headline(f"{what} of {counted(total, 'tenant')}", found or "nothing to do", _mark(report, total))
     if not report.executed and total:
         yield plain("nothing was changed")
-    rows = sorted(report.tenants, key=lambda item: item.ok)
+    rows = _rarest_first(report.tenants)
     if rows:
         yield plain()
         yield _table(rows[:ROWS_MAX])
@@ -61,6 +62,12 @@ def _cutovers(report: Cutovers, call: Invocation) -> Iterator[RenderableType]:
         yield plain()
         yield Marked("skipped", f"not begun: {', '.join(waiting[:REASONS_MAX])}{more}")
     yield from after_cutovers(report, call)
+
+
+def _rarest_first(tenants: Sequence[Cutover]) -> list[Cutover]:
+    """Put who did not end well first, and of these what few have: one broken history among many that are taken."""
+    alike = Counter(code(item) for item in tenants if not item.ok)
+    return sorted(tenants, key=lambda item: (item.ok, 0 if item.ok else alike[code(item)]))
 
 
 def _mark(report: Cutovers, total: int) -> Mark:
@@ -99,4 +106,6 @@ def _reasons(bad: Sequence[Cutover]) -> Iterator[RenderableType]:
             "FAILED", f"{value_text(item.tenant_id)}: {shortened(reason(item) or verdict(item), REASON_CHARACTERS_MAX)}"
         )
     if len(bad) > REASONS_MAX:
-        yield Detail(f"and {len(bad) - REASONS_MAX:,} more", deep=False)
+        counts = Counter(code(item) for item in bad).most_common()
+        of_each = ", ".join(f"{count:,} {name}" for name, count in counts)
+        yield Detail(f"and {len(bad) - REASONS_MAX:,} more; in all {of_each}", deep=False)

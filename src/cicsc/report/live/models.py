@@ -93,7 +93,7 @@ class Cutovers(Report, frozen=True, kw_only=True):
     """The cutovers of several tenants, each its own; `not_moved` names every tenant that is not on the target now.
 
     `tenants` holds those that were begun, in the order in which they were given; after a signal, or when
-    no worker could be started, there may be others, which `counts` has as `not_begun`.
+    no worker could be started or the store is gone, there may be others, which `counts` has as `not_begun`.
     """
 
     ok: bool

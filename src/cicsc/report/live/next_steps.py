@@ -10,7 +10,7 @@ from rich.console import RenderableType
 
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import next_step
-from cicsc.report.live.cutover_words import code
+from cicsc.report.live.cutover_words import code, is_interrupted
 from cicsc.report.live.models import Cutover, Cutovers, RecoveryReport, StatusReport
 from cicsc.report.next_steps import ARTIFACT, SAME_CHECKS
 
@@ -90,12 +90,12 @@ def after_cutovers(report: Cutovers, call: Invocation) -> Iterator[RenderableTyp
         for item in left if len(left) <= NAMED_MAX else []:
             command = command.plus("--tenant", item.tenant_id)
         yield from next_step("bring to an end what is left, then run the same command again", command)
-    elif len(bad) == 1:
+    elif len(bad) == 1 and not report.counts.get("not_begun"):
         yield from _after_trouble(bad[0], _for_one(call, bad[0].tenant_id))
     elif not report.ok:
-        yield from next_step(
-            "mend what is named above, then run the same command again: who has moved is left alone", call
-        )
+        again = "run the same command again: who has moved is left alone"
+        is_mended = all(is_interrupted(item) for item in bad)
+        yield from next_step(again if is_mended else f"mend what is named above, then {again}", call)
     else:
         yield from next_step("see how they stand", call.then("migration-status", "--store"))
 

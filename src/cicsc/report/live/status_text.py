@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -17,7 +18,7 @@ from cicsc.report.moments import dated, lasting, utc
 from cicsc.report.printable import counted, shortened, value_text
 
 ROWS_MAX: Final = 40
-"""Tenants in the table; those that are paused, taken or left behind come first, and the report holds them all."""
+"""Tenants in the table, of which the report has all: paused, taken or left behind first, then who was not moved."""
 
 REASON_CHARACTERS_MAX: Final = 400
 
@@ -62,6 +63,9 @@ def _status(report: StatusReport, call: Invocation) -> Iterator[RenderableType]:
         yield headline(counted(len(tenants), "tenant"), f"{paused:,} paused", "note" if paused else "ok")
     if report.at is not None:
         yield plain(f"read at   {utc(report.at)}")
+    versions = Counter(tenant.active_version for tenant in tenants)
+    if len(versions) > 1:
+        yield plain("versions  " + ", ".join(f"{count:,} on {version}" for version, count in sorted(versions.items())))
     if len(tenants) > 1:
         yield plain()
         yield _table(sorted(tenants, key=_rank)[:ROWS_MAX])
@@ -74,7 +78,8 @@ def _status(report: StatusReport, call: Invocation) -> Iterator[RenderableType]:
 
 def _rank(tenant: TenantStatus) -> tuple[int, str]:
     """Put what an operator should see first."""
-    urgent = 0 if tenant.paused else 1 if tenant.owner is not None else 2
+    is_aborted = tenant.run is not None and tenant.run.outcome == "aborted"
+    urgent = 0 if tenant.paused else 1 if tenant.owner is not None else 2 if is_aborted else 3
     return urgent, tenant.tenant_id
 
 
