@@ -176,7 +176,7 @@ def _recovery(report: Recovery, call: Invocation) -> Iterator[RenderableType]:
     found = [f"{counted(done, 'run')} brought to an end"] if done else []
     found += [f"{counted(len(held), 'run')} may still live"] if held else []
     yield headline("recovery", ", ".join(found), "FAILED" if held else "ok")
-    for item in report.tenants[:ROWS_MAX]:
+    for item in sorted(report.tenants, key=lambda item: item.outcome != "held")[:ROWS_MAX]:
         yield from _recovered(item)
     if len(report.tenants) > ROWS_MAX:
         yield Detail(f"and {len(report.tenants) - ROWS_MAX:,} more, all of them in the report", deep=False)

@@ -122,7 +122,7 @@ def _after_finalize(bad: Sequence[Finalize], call: Invocation) -> Iterator[Rende
 
 
 def _tenants(report: Finalizes) -> Iterator[RenderableType]:
-    told = [item for item in report.tenants if item.generations or not item.ok]
+    told = sorted((item for item in report.tenants if item.generations or not item.ok), key=lambda item: item.ok)
     for item in told[:_TENANTS_MAX]:
         yield Marked("ok" if item.ok else "FAILED", f"{value_text(item.tenant_id)}: {_one(item)}")
         if isinstance(item.error, dict):

@@ -7,8 +7,19 @@ from rich.console import Console, RenderableType
 
 from cicsc.report.invocation import Invocation
 from cicsc.report.live.cutovers_text import REASONS_MAX, cutovers_summary
-from cicsc.report.live.models import Boundaries, Cutover, Cutovers, StatusReport
-from cicsc.report.live.status_text import ROWS_MAX, status_summary
+from cicsc.report.live.models import (
+    Boundaries,
+    Cutover,
+    Cutovers,
+    Finalize,
+    Finalizes,
+    GenerationReport,
+    Recovery,
+    RecoveryReport,
+    StatusReport,
+)
+from cicsc.report.live.status_text import ROWS_MAX, recovery_summary, status_summary
+from cicsc.report.live.ways_back_text import finalize_summary
 from unit.report.live.test_metrics import OPEN, RUN
 
 CALL = Invocation("migration-cutover", (("--all", None), ("--parallel", "4"), ("--execute", None)))
@@ -100,3 +111,49 @@ def test_the_status_counts_versions_and_shows_who_was_not_moved() -> None:
     version = OPEN.active_version
     assert told[2] == f"versions  {ROWS_MAX} on {version}, 1 on {version + 1}"
     assert told[6].split()[0] == "z"
+
+
+def finalized(number: int, code: str | None = None) -> Finalize:
+    return Finalize(
+        ok=code is None,
+        tenant_id=f"t{number:03}",
+        outcome="dropped" if code is None else "refused",
+        mutated=code is None,
+        exit_code=0 if code is None else 1,
+        active_generation=2,
+        generations=[GenerationReport(generation=1, events=3)],
+        rows_removed=3,
+        error=msgspec.UNSET if code is None else {"code": code, "message": f"{code} of t{number:03}", "hint": ""},
+    )
+
+
+def test_the_one_that_was_not_finalized_comes_before_those_that_were() -> None:
+    tenants = [*(finalized(number) for number in range(60)), finalized(60, "GATE_HELD")]
+    report = Finalizes(ok=False, executed=True, exit_code=1, rows_removed=180, not_begun=[], tenants=tenants)
+
+    told = lines(finalize_summary(report, CALL))
+
+    assert told[0] == "finalize: 1 tenant not finalized"
+    assert told[1].startswith('  FAILED   "t060": ')
+    assert told[2].strip() == "GATE_HELD of t060"
+
+
+def test_the_run_that_may_still_live_comes_before_those_that_were_ended() -> None:
+    ended = [
+        RecoveryReport(
+            tenant_id=f"t{number:03}",
+            run_id="r",
+            kind="cutover",
+            actor_id="ann",
+            found_phase="FENCED",
+            outcome="reopened",
+            boundaries=Boundaries(),
+        )
+        for number in range(60)
+    ]
+    held = msgspec.structs.replace(ended[0], tenant_id="z", outcome="held")
+
+    told = lines(recovery_summary(Recovery(ok=False, exit_code=1, tenants=[*ended, held]), CALL))
+
+    assert told[0] == "recovery: 60 runs brought to an end, 1 run may still live"
+    assert told[1].startswith('  FAILED   "z": ')
