@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -149,8 +150,9 @@ def _create(database: Database) -> None:
     database.run("put_schema_version", (VERSION,))
 
 
-def _expected_objects() -> dict[tuple[str, str], tuple[str, str]]:
-    """Return what an intact schema holds, as SQLite itself writes it down."""
+@cache
+def _expected_objects() -> Mapping[tuple[str, str], tuple[str, str]]:
+    """Return what an intact schema holds, as SQLite itself writes it down; made once, since tenants wait for it."""
     fresh = Database(Path(":memory:"), wait_s=0, create=True)
     try:
         _create(fresh)
