@@ -103,6 +103,14 @@ def test_checks_of_a_developer_do_not_stop_the_fence(store: PostgresStore) -> No
     assert store.head("t").count == 2
 
 
+def test_spelling_that_others_want_changes_nothing(store: PostgresStore) -> None:
+    with with_settings(store, array_nulls="off", quote_all_identifiers="on") as odd:
+        append(odd, event(), event(seq=2))
+        assert odd.fence_faults() == ()
+
+    assert stored(store) == [event(), event(seq=2)]
+
+
 def test_database_that_is_frozen_is_only_read(store: PostgresStore, tmp_path: Path) -> None:
     append(store, event())
 

@@ -5,12 +5,14 @@
 -- operators, which would run with an operator's rights, and limits of time, which a long history exceeds each time anew.
 -- Locks are waited for as long as is said here. The limit on idling in a transaction stays, for one that writes. Rows that
 -- a policy hides are an error, since a history without them would be another. The fence takes the first of several rows.
+-- What a column lacks is sent as NULL in an array, and the names in what the server writes of the fence are not quoted.
 select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
     pg_catalog.set_config('lock_timeout', %s, false),
     pg_catalog.set_config('statement_timeout', '0', false), pg_catalog.set_config('idle_session_timeout', '0', false),
     case when pg_catalog.current_setting('server_version_num')::pg_catalog.int4 operator(pg_catalog.>=) 170000
         then pg_catalog.set_config('transaction_timeout', '0', false) end,
     pg_catalog.set_config('row_security', 'off', false), pg_catalog.set_config('plpgsql.extra_errors', 'none', false),
+    pg_catalog.set_config('array_nulls', 'on', false), pg_catalog.set_config('quote_all_identifiers', 'off', false),
     pg_catalog.set_config('enable_sort', 'off', false), pg_catalog.set_config('enable_incremental_sort', 'off', false),
     pg_catalog.set_config('enable_bitmapscan', 'off', false), pg_catalog.set_config('jit', 'off', false);
 
