@@ -179,11 +179,12 @@ def staging_differs(run: Run, found: str) -> FenceError:
     )
 
 
-def fence_changed(run: Run, faults: tuple[str, ...]) -> FenceError:
+def fence_changed(tenant_id: str, faults: tuple[str, ...]) -> FenceError:
     """Make the error for a fence that may have let writes through."""
     more = and_more(len(faults))
     return FenceError(
         "FENCE_CHANGED",
-        f"cannot switch tenant {run.tenant_id!r}: the fence is not as installed: {faults[0]}{more}",
-        hint="nothing was switched; store-check lists what is wrong, store-upgrade --reinstall-fence puts it right",
+        f"cannot switch tenant {tenant_id!r}: the fence is not as installed: {faults[0]}{more}",
+        hint="nothing was switched; store-check lists what is wrong, store-upgrade --reinstall-fence puts it right "
+        "and names what has to be done by hand",
     )

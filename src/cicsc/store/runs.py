@@ -277,7 +277,7 @@ class Runs(Generic[Database]):
                 raise staging_differs(run, f"{staged} events")
             faults = self._host.faults(database)
             if faults:
-                raise fence_changed(run, faults)
+                raise fence_changed(run.tenant_id, faults)
             names = names_of(run) | {
                 "now_ms": now_ms(database),
                 "source_bundle": run.source_bundle,

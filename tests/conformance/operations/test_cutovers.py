@@ -21,7 +21,7 @@ from cicsc.store.protocol import Store
 from cicsc.store.records import Run
 from conformance.operations.conftest import TENANTS
 from conformance.operations.dying import fenced, planned, wait_for_lease
-from conformance.store.desk import Desk
+from conformance.store.desk import Desk, Plain
 from e2e.live import orders, violate
 from e2e.shop import Json, diverging_target, event, source, target
 
@@ -132,6 +132,17 @@ def test_a_rehearsal_refuses_a_pause_of_an_operator_until_it_is_over(store: Stor
     while store.gate("acme").is_paused:
         time.sleep(0.02)
     assert outcomes(cutover(store, ["acme"], execute=False)) == ["rehearsed"]
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_changed_fence_is_refused_and_pauses_nobody(store: Store, desk: Desk, plain: Plain, execute: bool) -> None:
+    desk.weaken_fence(plain)
+
+    (report,) = cutover(store, ["acme"], execute=execute).tenants
+
+    assert (report.outcome, report.error["code"], report.boundaries.paused_at) == ("refused", "FENCE_CHANGED", None)
+    assert "fence_insert" in report.error["message"]
+    assert store.gate("acme").owner is None
 
 
 def test_a_tenant_that_an_operator_paused_is_not_opened(store: Store) -> None:

@@ -21,7 +21,7 @@ from cicsc.store.check import check_store
 from cicsc.store.protocol import Store
 from cicsc.store.records import RunPlan
 from conformance.operations.application import MAPPED, READ_TOTAL, V1, V2, add
-from conformance.store.desk import Desk
+from conformance.store.desk import Desk, Plain
 from conformance.store.history import event, stored
 
 TIMING = Timing(lease_s=60, max_pause_s=60)
@@ -162,6 +162,17 @@ def test_rehearsal_tells_the_method_and_changes_nothing(tenants: Store) -> None:
         ("rehearsed", "inverse"),
     ]
     assert (everything(tenants), tenants.gate("t").epoch, len(tenants.runs.of_tenant("t"))) == (before, gate, runs)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_changed_fence_is_refused_and_pauses_nobody(tenants: Store, desk: Desk, plain: Plain, execute: bool) -> None:
+    forward(tenants)
+    desk.weaken_fence(plain)
+
+    report = back(tenants, execute=execute)
+
+    assert (report.outcome, report.error["code"], report.boundaries.paused_at) == ("refused", "FENCE_CHANGED", None)
+    assert tenants.gate("t").owner is None
 
 
 def test_tenant_that_an_operator_paused_is_left_alone(tenants: Store) -> None:

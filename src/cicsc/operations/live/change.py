@@ -18,7 +18,7 @@ from cicsc.operations.live.recovery import recover_tenant
 from cicsc.operations.live.run import DEFAULT_TIMING, LiveRun, Timing, new_run_id, reason_of
 from cicsc.operations.live.sharing import read_back
 from cicsc.progress import SILENT, Amount, Phase, Progress
-from cicsc.store.refusals import run_lost, staging_differs
+from cicsc.store.refusals import fence_changed, run_lost, staging_differs
 
 if TYPE_CHECKING:
     from cicsc.operations.live.staging import Written
@@ -215,6 +215,12 @@ class TenantChange(ABC):
     def predict(self, look_s: float) -> None:
         """Predict the pause from how long the look at the open tenant took, in seconds."""
         self.predicted_s = PAUSE_TO_LOOK * look_s + PAUSE_BESIDE_S
+
+    def require_fence(self) -> None:
+        """Refuse a fence that is not as installed while the tenant is open; the switch looks at it again."""
+        if faults := self.store.fence_faults():
+            error = fence_changed(self.tenant_id, faults)
+            raise RefusedError(error.code, error.message, hint=error.hint)
 
     def require_short(self) -> None:
         """Refuse a pause that would take longer than the operator allows."""

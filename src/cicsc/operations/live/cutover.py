@@ -106,6 +106,7 @@ class TenantCutover(TenantChange):
     def check(self, progress: Progress) -> None:
         """Run the full preflight, and hold the artifact against the tenant."""
         self._require_version()
+        self.require_fence()
         with self.store.moment(settled=self.tenant_id) as moment:
             reading = moment.reading(self.tenant_id)
             if self.order.approval is not None:

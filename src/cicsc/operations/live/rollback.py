@@ -145,6 +145,7 @@ class TenantRollback(TenantChange):
                 self._led_elsewhere(),
             )
         self._require_source()
+        self.require_fence()
         with self.store.reading(self.tenant_id, settled=True) as reading:
             began, head = time.monotonic(), reading.head()
             progress.begin("checking", Amount(head.count))
