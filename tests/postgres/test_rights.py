@@ -90,6 +90,21 @@ def test_nobody_is_paused_for_a_run_whose_rights_are_missing(opened_as: As) -> N
     assert ([run.kind for run in store.runs.of_tenant("t")], store.gate("t").owner) == (["import"], None)
 
 
+def test_tenant_is_let_go_with_the_one_connection_that_is_left(opened_as: As) -> None:
+    store = opened_as("cicsc_operator")
+    add(store, "t")
+    store.close()
+    with psycopg.connect(opened_as(OWNER).shared_url.replace(OWNER, "postgres"), autocommit=True) as connection:
+        connection.execute("alter role cicsc_operator connection limit 1")
+
+    store = opened_as("cicsc_operator")
+    report = cut_over(store, "t", Order(target=V2, migration="to_2", operator="ann", execute=True))
+
+    assert (report.outcome, report.error["code"]) == ("failed", "STORE_UNREACHABLE")
+    assert "too many connections for role" in report.error["message"]
+    assert store.gate("t").owner is None
+
+
 def test_reader_sees_all_and_changes_nothing(opened_as: As, tmp_path: Path) -> None:
     add(opened_as("cicsc_operator"), "t")
     store = opened_as("cicsc_reader")

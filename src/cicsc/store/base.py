@@ -49,8 +49,8 @@ class SqlStore(Store, Generic[Database]):
         """Give a write transaction, on a schema that this program works with."""
 
     @abstractmethod
-    def _database(self) -> Database:
-        """Return a connection for single statements, on a schema that this program works with."""
+    def asking(self) -> Database:
+        """Return the connection that writes, for single statements, on a schema that this program works with."""
 
     @abstractmethod
     def looking(self) -> AbstractContextManager[Database]:
@@ -119,7 +119,7 @@ class SqlStore(Store, Generic[Database]):
                     database.run("put_event_type", (bundle.digest, *row))
 
     def bundle(self, digest: str) -> Bundle:
-        body = self._database().value("bundle", (digest,))
+        body = self.asking().value("bundle", (digest,))
         if body is None:
             raise unknown_bundle(digest)
         return stored_bundle(digest, body)
@@ -135,7 +135,7 @@ class SqlStore(Store, Generic[Database]):
             return read_gate(database, tenant_id)
 
     def gate(self, tenant_id: str) -> Gate:
-        return read_gate(self._database(), tenant_id)
+        return read_gate(self.asking(), tenant_id)
 
     def gates(self) -> Iterator[Gate]:
         with self.looking() as database:

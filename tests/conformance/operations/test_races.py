@@ -111,7 +111,7 @@ def test_signal_while_the_tenant_is_looked_at_for_the_report(
     def broken_off(tenant_id: str) -> Gate:
         found = gate(tenant_id)
         if found.active_version == 2:
-            live._database()._connection.execute("begin")
+            live.asking()._connection.execute("begin")
             raise KeyboardInterrupt
         return found
 

@@ -268,7 +268,7 @@ class _Signalled:
 def test_signal_just_when_a_transaction_has_begun_leaves_none_open(
     store: SqlStore[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = store._database()
+    database = store.asking()
     with monkeypatch.context() as patched:
         patched.setattr(database, "_connection", _Signalled(database._connection))
         with pytest.raises(KeyboardInterrupt):

@@ -124,7 +124,7 @@ class PostgresStore(SqlStore[Database]):
         if count >= ANALYZED_EVENTS_MIN:
             # Until the server knows how large the table is, it counts in one process; it would learn that, but later.
             with suppress(StoreError):
-                self._database().run("analyze_events")
+                self.asking().run("analyze_events")
         return count
 
     @contextmanager
@@ -151,7 +151,7 @@ class PostgresStore(SqlStore[Database]):
 
     # ------------------------------------------------------------------------------------ connections
 
-    def _database(self) -> Database:
+    def asking(self) -> Database:
         """Return the connection, once the schema is one that this program works with."""
         database = self._connected()
         schema.require_schema(database)

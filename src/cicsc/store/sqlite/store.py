@@ -76,7 +76,7 @@ class SqliteStore(SqlStore[Database]):
         schema.upgrade(self._connected())
 
     def fence_faults(self) -> tuple[str, ...]:
-        database = self._database()
+        database = self.asking()
         with database.reading():
             return schema.fence_faults(database)
 
@@ -130,7 +130,7 @@ class SqliteStore(SqlStore[Database]):
 
     # ------------------------------------------------------------------------------------ connections
 
-    def _database(self) -> Database:
+    def asking(self) -> Database:
         """Return the connection, once the schema is one that this program works with."""
         database = self._connected()
         schema.require_schema(database)
@@ -138,7 +138,7 @@ class SqliteStore(SqlStore[Database]):
 
     @contextmanager
     def looking(self) -> Iterator[Database]:
-        yield self._database()  # a statement sees one moment, however slowly its rows are taken
+        yield self.asking()  # a statement sees one moment, however slowly its rows are taken
 
     @contextmanager
     def holding_gate(self, what: str, tenant_id: str) -> Iterator[Database]:  # noqa: ARG002 - nobody to wait for
