@@ -175,11 +175,20 @@ class _Attempt:
                 _write(self._store, gate, events, self._actor_id)
                 self._outcome = "imported"
             for batch in _batches(self._folded(gate)):
-                self._store.put_snapshots(self._tenant_id, batch, generation=gate.active_generation)
-                self._snapshots += len(batch)
+                self._snapshots += self._keep(batch, gate.active_generation)
         except CicscError as error:
             return _Result(self._report(error), error)
         return _Result(self._report(None), None)
+
+    def _keep(self, batch: list[Snapshot], generation: int) -> int:
+        """Write snapshots and return their number; none where a run that came after has made its own active."""
+        try:
+            self._store.put_snapshots(self._tenant_id, batch, generation=generation)
+        except FenceError as error:
+            if error.code != "STALE_GENERATION":
+                raise
+            return 0
+        return len(batch)
 
     def _is_there(self, gate: Gate) -> bool:
         """Tell whether the tenant holds this history already, neither more nor less."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+import cicsc
 from cicsc.errors import FenceError, RefusedError
+from cicsc.operations import import_history
 from cicsc.operations.live.cutover import Order, TenantCutover, cut_over
 from cicsc.operations.live.recovery import recover_tenant
 from cicsc.operations.live.run import LiveRun, Timing
@@ -42,6 +44,21 @@ def test_tenant_that_was_moved_since_the_look_is_not_migrated_again(live: Store)
     assert caught.value.code == "TENANT_MOVED"
     gate = live.gate("t")
     assert (gate.active_version, gate.active_generation, gate.owner) == (2, 2, None)
+
+
+def test_import_whose_tenant_is_cut_over_before_its_snapshots_are_made(live: Store, monkeypatch: Any) -> None:
+    write = import_history._write
+
+    def write_and_move(*given: Any) -> None:
+        write(*given)
+        assert cut_over(live, "t", ORDER).ok
+
+    monkeypatch.setattr(import_history, "_write", write_and_move)
+    report = cicsc.import_history(live, [event("3", 1)], actor_id="bob")
+
+    assert (report.ok, report.tenants[0].outcome, report.tenants[0].snapshots) == (True, "imported", 0)
+    with live.reading("t") as reading:
+        assert [snapshot.entity_id for snapshot in reading.snapshots()] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("comes_to_switch", [True, False], ids=["after a switch that was refused", "at once"])
