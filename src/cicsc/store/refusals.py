@@ -144,11 +144,18 @@ def run_abandoned(run: Run) -> FenceError:
 def run_lost(what: str, run: Run, gate: Gate) -> FenceError:
     """Make the error for a step by a run that has the tenant no more, or whose lease is over."""
     found = f"owner {gate.owner!r}, epoch {gate.epoch}, lease until {gate.lease_until_ms}"
+    is_late = (gate.owner, gate.epoch) == (run.run_id, run.epoch) and run.lease_until_ms <= gate.clock_ms
+    hint = "migration-status tells how the tenant stands"
+    if is_late:
+        hint = (
+            "nobody has taken the run over, but its lease ran out without progress: see what held it up, or allow a "
+            "longer one with --lease, then run the same command again"
+        )
     return FenceError(
         "RUN_LOST",
         f"cannot {what} tenant {run.tenant_id!r} as run {run.run_id} at epoch {run.epoch}, "
         f"lease until {run.lease_until_ms}: found {found}, now is {gate.clock_ms}",
-        hint="nothing was changed by this step; migration-status tells how the tenant stands",
+        hint=f"nothing was changed by this step; {hint}",
     )
 
 

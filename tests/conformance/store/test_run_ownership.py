@@ -35,6 +35,20 @@ def history(store: Store) -> None:
 # -------------------------------------------------------------------------------------- beside another
 
 
+def test_run_that_was_too_slow_is_told_apart_from_one_that_was_taken_over(store: Store) -> None:
+    run = run_in(store, "FENCED", lease_s=0.02)
+    outlive(store, run)
+
+    with pytest.raises(FenceError) as late:
+        store.runs.keep(run, lease_s=60)
+    store.runs.claim("t", run.run_id, lease_s=60, actor_id="bob")
+    with pytest.raises(FenceError) as taken:
+        store.runs.keep(run, lease_s=60)
+
+    assert (late.value.code, taken.value.code) == ("RUN_LOST", "RUN_LOST")
+    assert ["--lease" in str(caught.value.hint) for caught in (late, taken)] == [True, False]
+
+
 @pytest.mark.parametrize("phase", LIVING)
 def test_second_run_is_told_who_has_the_tenant(desk: Desk, store: Store, plain: Plain, phase: Phase) -> None:
     run = run_in(store, phase)
