@@ -12,6 +12,10 @@ from typing import Final
 from cicsc.errors import StoreError, system_reason
 
 _RIGHTS: Final = "nothing was changed; give this user the right, or name another place"
+PATH_BYTES_MAX: Final = 504
+NAME_BYTES_MAX: Final = 247
+"""What SQLite and a file system take of a path and of a name, since files with a longer ending stand beside it."""
+
 _ANYTHING: Final = (
     "see whether the path leads to a file that can be read and written, on a disk that works and has room"
 )
@@ -49,6 +53,12 @@ def unusable(path: Path, found: str) -> StoreError:
     return StoreError("STORE_UNREACHABLE", f"cannot use store {str(path)!r}: {cause}", hint=hint)
 
 
+def require_short(path: Path) -> None:
+    """Raise StoreError for a path that SQLite could make a file at, but not those beside it."""
+    if _too_long(path) is not None:
+        raise unusable(path, "")
+
+
 def missing_folder(path: Path) -> tuple[str, str] | None:
     """Name the folder that a store cannot be made in, and what to do first; None where it is there."""
     folder = Path(os.path.realpath(path)).parent
@@ -57,8 +67,17 @@ def missing_folder(path: Path) -> tuple[str, str] | None:
     return f"there is no folder {str(folder)!r}", "make the folder, or name one that is there; then run store-init"
 
 
+def _too_long(path: Path) -> tuple[str, str] | None:
+    for what, text, longest in (("path", str(path), PATH_BYTES_MAX), ("name", path.name, NAME_BYTES_MAX)):
+        if (size := len(os.fsencode(text))) > longest:
+            return f"its {what} has {size} bytes, expected at most {longest}", "name another place"
+    return None
+
+
 def _cause(path: Path) -> tuple[str, str] | None:
     """Return what is wrong with a path and what to do, None where nothing is seen to be."""
+    if (long := _too_long(path)) is not None:
+        return long
     try:
         if path.is_dir():
             return "it is a folder", "name a file inside it"

@@ -24,7 +24,7 @@ from cicsc.store.refusals import run_lost
 from cicsc.store.session import Value
 from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import Database
-from cicsc.store.sqlite.place import is_there
+from cicsc.store.sqlite.place import is_there, require_short
 from cicsc.store.sqlite.views import SqliteMoment, SqliteTransaction, put_snapshots
 
 WAIT_S: Final = 5.0
@@ -69,6 +69,7 @@ class SqliteStore(SqlStore[Database]):
         return schema.installed_version(self._connected())
 
     def initialise(self) -> None:
+        require_short(self._file)
         with closing(self._connect(create=True)) as database:
             schema.install(database)
 

@@ -153,6 +153,19 @@ def test_folder_is_no_store(tmp_path: Path) -> None:
         assert error_of(store.initialise).code == "STORE_UNREACHABLE"
 
 
+@pytest.mark.parametrize("names", [["x" * 248], ["y" * 200, "z" * 200, "x" * 200]], ids=["name", "path"])
+def test_path_that_is_too_long_is_told_so_and_nothing_is_made(tmp_path: Path, names: list[str]) -> None:
+    path = tmp_path.joinpath(*names)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    with SqliteStore(path) as store:
+        error = error_of(store.initialise)
+
+    assert error.code == "STORE_UNREACHABLE"
+    assert "bytes, expected at most" in error.message
+    assert list(path.parent.iterdir()) == []
+
+
 def test_file_that_is_no_database(path: Path) -> None:
     path.write_bytes(b"seq,event_type\n" * 1000)
 
