@@ -7,9 +7,10 @@ same whoever listens. Reads no clock and draws nothing; the command line does bo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import compress, count, islice
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 Item = TypeVar("Item")
 
@@ -24,8 +25,7 @@ NOTED_EVENTS: Final = 10_000
 """Events after which they are noted; fewer where a batch is smaller."""
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(Struct, frozen=True):
     """Some work: events and streams, bytes of the input as it is stored, bytes written to temporary files."""
 
     events: int = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from cicsc.bundle.model import (
     Attribute,
@@ -43,8 +44,7 @@ _TYPE_KEYS: Final = ("id_type", "states", "initial_state", "attrs", "shadows", "
 _ATTRIBUTE_KEYS: Final = ("type", "optional", "default", "values")
 
 
-@dataclass(frozen=True, slots=True)
-class _Declared:
+class _Declared(Struct, frozen=True):
     """What the ops of a type may write, and its expressions may read."""
 
     states: Names

@@ -6,8 +6,9 @@ Each step sees the columns of the one before, so what an expression may read cha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
+
+from msgspec.structs import replace
 
 from cicsc.bundle.model import (
     CORE_FIELDS,

@@ -8,9 +8,10 @@ Nothing here knows what a bundle is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from cicsc.errors import Problem
 from cicsc.expression import Node, check_expression, describe, json_path, quoted, suggestion
@@ -77,8 +78,7 @@ class Problems:
         return listed
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A value of the document, where it stands, and where its problems go."""
 
     value: object

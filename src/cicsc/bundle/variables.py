@@ -7,8 +7,9 @@ place does not hold at all, or a state that is compared with though nothing decl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct
 
 from cicsc.bundle.place import Names, Place
 from cicsc.expression import Node, json_path, quoted
@@ -31,8 +32,7 @@ OVER_RESHAPED_ROW: Final = _CALL | {"row"}
 IN_ASSERT: Final = _CALL | {"rows_count", "arg"}
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What is declared where an expression stands; None for what it may read without a check.
 
     `columns` are the fields of its row, `aggs` the aggregates of the group_by before it, `args` the

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,8 +16,7 @@ CALL_WRONG: Final = 2
 NOT_DONE: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What is left to say when the work is over.
 
     `document` are the bytes for standard output. `summary` makes the text for a terminal, only when

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from cicsc.errors import UsageError
 
 EngineName = Literal["local", "spark"]
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """What is to work: so many processes of this machine, or a Spark, on `master` or on what there is."""
 
     workers: int = 1

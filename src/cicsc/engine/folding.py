@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from cicsc.engine.parts import Part, Writers, run_part
 from cicsc.engine.pool import Pool, TaskError, still_wanted
@@ -77,8 +78,7 @@ class Work(Protocol[Share_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Folded(Generic[Made]):
+class Folded(Struct, Generic[Made], frozen=True):
     """The result on a share, and what is to be known of the rows that came of it."""
 
     part: Part

@@ -6,8 +6,9 @@ wait as the very lines that it is made of, and are hashed when all parts are the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
+
+from msgspec import Struct, field
 
 from cicsc.canonical import RootHasher, leaf_line
 from cicsc.engine.spool import Spool
@@ -23,16 +24,14 @@ if TYPE_CHECKING:
 _READ_BYTES_MAX: Final = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """Where a tenant's history stands: how many events it has, and their digest."""
 
     events: int
     digest: str
 
 
-@dataclass(slots=True)
-class Digests:
+class Digests(Struct):
     """The digests of the history that was given and of the one that was made of it.
 
     `heads` are those of the given one, by tenant. A history with malformed events has none of these;
@@ -46,8 +45,7 @@ class Digests:
     tenants: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class TenantLeaves:
+class TenantLeaves(Struct):
     """What a tenant has in a part: its events, and the bytes of its leaves' lines."""
 
     tenant_id: str

@@ -7,9 +7,10 @@ a part keeps what its queries need; those of all others it decides itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from cicsc.engine.leaves import Chain, Digests, LeavesPair
 from cicsc.engine.rows import RowStore
@@ -34,8 +35,7 @@ DECIDED_ROWS: Final = 10_000
 """Rows that a query takes between two words that there was progress, by which a live tenant keeps its lease."""
 
 
-@dataclass(slots=True)
-class TenantRows:
+class TenantRows(Struct):
     """What the queries of a tenant need of some of its streams, by side, check and source.
 
     `broken` tells that one of the streams is not intact, so that the tenant cannot be judged.
@@ -52,8 +52,7 @@ class TenantRows:
         self.kept = {}
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """The result on consecutive streams; can be handed to another process where it was made in a folder.
 
     `tenants` are those with a stream in it, in order, `undecided` the ones of these that may go on

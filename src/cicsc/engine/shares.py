@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from cicsc.durable import require_space
 from cicsc.engine.folding import SHARES_PER_WORKER, FoldedShare, fold_work, share_ends
@@ -105,8 +106,7 @@ def fold_shared(
         return conclude(plan, handed_on(folded, events, positions, progress), history.malformed)
 
 
-@dataclass(frozen=True, slots=True)
-class CutRuns:
+class CutRuns(Struct, frozen=True):
     """A history of files in shares of its streams: the runs that they are in, and the folder of these."""
 
     runs: Sequence[Run]

@@ -11,8 +11,9 @@ import heapq
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 from cicsc.history.model import StreamKey
 from cicsc.history.runs import Block, is_contiguous, ordered, tie_key
@@ -27,8 +28,7 @@ HELD_BYTES_MAX: Final = 32 * 1024 * 1024
 _TIES_MAX: Final = 1024
 
 
-@dataclass(slots=True)
-class Held:
+class Held(Struct):
     """How much of a stream is in memory, against how much may be."""
 
     events: int = 0
@@ -44,8 +44,7 @@ class Held:
         return self.events > HELD_EVENTS_MAX or self.bytes > HELD_BYTES_MAX
 
 
-@dataclass(slots=True)
-class MergedStream:
+class MergedStream(Struct):
     """The pieces of one stream; `is_whole` tells that there is just one, which is in memory."""
 
     pieces: Iterator[Piece]
@@ -122,8 +121,7 @@ def _piece(seqs: list[int], records: list[bytes]) -> Piece:
     return seqs, b"\n".join(records)
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(Struct):
     """What one run holds of a stream: blocks that are gathered, those to come, and how far events were taken.
 
     `records` are those of the first block, once an event was taken of it.

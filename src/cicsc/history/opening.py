@@ -12,10 +12,11 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from cicsc.decoding import WIDE_HINT, looks_wide
 from cicsc.errors import InputError, system_reason
@@ -41,8 +42,7 @@ _FORMATS: Final[dict[str, Format]] = {
 _COMPRESSIONS: Final = {".gz": ("gzip", GZIP_MAGIC), ".zst": ("zstd", ZSTD_MAGIC)}
 
 
-@dataclass(frozen=True, slots=True)
-class OpenInput:
+class OpenInput(Struct, frozen=True):
     """An opened input: its name for messages, its format, and its text in chunks, without byte order mark.
 
     `file` is the file itself where it is Parquet and its bytes are stored as they are, so that it can be

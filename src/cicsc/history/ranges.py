@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from msgspec import Struct
 
 from cicsc.errors import InputError
 from cicsc.history import texts
@@ -28,8 +29,7 @@ _FIRST_LINE: Final = 2
 """What a range takes the number of its first line for, unless it is that of the file; it begins in the middle."""
 
 
-@dataclass(frozen=True, slots=True)
-class RangedFile:
+class RangedFile(Struct, frozen=True):
     """A file of lines, with what tells that it is still the same one, cut into ranges from byte to byte."""
 
     path: Path
@@ -61,8 +61,7 @@ class RangedFile:
             raise file_changed(self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class RangeSums:
+class RangeSums(Struct, frozen=True):
     """What reading a range tells, beside the events that it put into a sorter."""
 
     lines: int

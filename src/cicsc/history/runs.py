@@ -14,12 +14,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from cicsc.canonical import canonical_event
 from cicsc.durable import write_error
@@ -135,8 +135,7 @@ def blocks_of(key: StreamKey, seqs: list[int], records: list[bytes]) -> Iterator
     yield Block(*key, seqs[start:], b"\n".join(records[start:]))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A file of sorted blocks. `marks` are some of its blocks: the stream of each, and where it begins."""
 
     path: Path
@@ -149,8 +148,7 @@ class Run:
         return self.marks[after - 1][1] if after else 0
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRange:
+class KeyRange(Struct, frozen=True):
     """The streams from `first` on and before `end`; None is without bound."""
 
     first: StreamKey | None = None

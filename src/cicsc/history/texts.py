@@ -6,8 +6,9 @@ its texts in a few numbers, since only those with a fault are ever named.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from cicsc.errors import InputError
 
@@ -15,8 +16,7 @@ TEXT_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes of the text of one event. Decoded, a text can take twenty times its size of memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextBatch:
+class TextBatch(Struct, frozen=True):
     """Texts in the order of the input; blank ones stand for lines to be skipped.
 
     `first` is the number of the first: its line (from 1), or its index (from 0) where `lines` tells
@@ -45,8 +45,7 @@ class TextBatch:
         return f"{self.origin(name, offset)} line {self.line(offset)}"
 
 
-@dataclass(slots=True)
-class Lines:
+class Lines(Struct):
     """Whole lines, each ended by a line feed; `first` is the number of the first, from 1.
 
     `count` is how many they are, where somebody has counted them.

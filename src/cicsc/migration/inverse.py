@@ -8,8 +8,9 @@ them at once; the round trip over the real history has the last word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
 
 from cicsc.bundle.model import Migration, Transform, TypeMigration
 from cicsc.migration.totality import emitted_types
@@ -25,8 +26,7 @@ _MAPPED: Final = "payload_map on"
 """How the one kind of obstacle begins that an `inverse` of the migration takes away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reversibility:
+class Reversibility(Struct, frozen=True):
     """Whether a migration can be undone, by which method, and every obstacle where it cannot."""
 
     method: Method

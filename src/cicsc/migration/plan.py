@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cicsc.migration.relation import Relation, compile_relation
 from cicsc.migration.restoring import Restoring, compile_restoring
@@ -29,16 +32,14 @@ def _nothing_asked(*_: object) -> tuple[Any, ...]:
     return (True,)
 
 
-@dataclass(frozen=True, slots=True)
-class RowKeeper:
+class RowKeeper(Struct, frozen=True):
     """One source of a query constraint: the positions of the constraint, and of the source in its query."""
 
     check: int
     source: int
 
 
-@dataclass(frozen=True, slots=True)
-class SidePlan:
+class SidePlan(Struct, frozen=True):
     """One bundle's view of one entity type: how it replays, what is checked, which rows are kept.
 
     `program` is None where the bundle does not know the type. `judge` tells whether all checks hold, and the row for
@@ -128,8 +129,7 @@ def _steps(plan: TypePlan) -> dict[str, Step]:
     return steps
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A compiled migration, with what a run is asked for.
 
     A plan that does not migrate only judges the source; one that does not even judge has no bundle, and

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from cicsc.expression import FunctionBuilder, reads
 from cicsc.expression.values import equal
 from cicsc.replay.snapshot import PARAMETERS, compile_over_snapshot, snapshot_variable
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
 _OF_TARGET = ("target_state", "target_attrs", "target_shadows")
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One field in which a target snapshot is not what the source snapshot is related to."""
 
     field: str

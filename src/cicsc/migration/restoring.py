@@ -6,8 +6,9 @@ out; from the migrated history alone nobody can tell that any more. What is foun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cicsc.history.model import Event
 from cicsc.migration.inverse import reversibility
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from cicsc.migration.verdict import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Restoring:
+class Restoring(Struct, frozen=True):
     """The way of one entity type's events forward, and back as it is declared."""
 
     forward: Mapping[str, Rule]

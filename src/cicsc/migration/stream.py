@@ -8,9 +8,10 @@ with others; what is produced goes into a `StreamSink`, which the engine supplie
 
 from __future__ import annotations
 
-from dataclasses import replace
 from operator import is_
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from cicsc.canonical import LeafHasher
 from cicsc.history.integrity import checked_sequence, is_intact

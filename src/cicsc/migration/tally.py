@@ -7,8 +7,9 @@ commutative, so a history may be cut anywhere between streams and still give the
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
+
+from msgspec import Struct, field
 
 Item = TypeVar("Item")
 
@@ -16,8 +17,7 @@ EXAMPLES_MAX: Final = 10
 """Examples listed per group; the count beyond is exact."""
 
 
-@dataclass(slots=True)
-class Tally(Generic[Item]):
+class Tally(Struct, Generic[Item]):
     """A count with the smallest examples; `include` takes the key that they are ordered by."""
 
     count: int = 0

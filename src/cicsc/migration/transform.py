@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cicsc.expression import FunctionBuilder, reads
 from cicsc.expression.values import path_steps, payload_value
@@ -29,8 +30,7 @@ _PARAMETERS = ("payload", "event")
 _FLOAT_MAKERS = frozenset({"div", "call"})
 
 
-@dataclass(frozen=True, slots=True)
-class EmissionProgram:
+class EmissionProgram(Struct, frozen=True):
     """One event that a source event may become.
 
     `payload` maps the source's payload and event to the new payload (None: kept as it is);
@@ -44,8 +44,7 @@ class EmissionProgram:
     makes_floats: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What becomes of one source event type: its emissions in order; a dropped one has none.
 
     `always` is the one emission of a rule that emits exactly one event whatever it is.

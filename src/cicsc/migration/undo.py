@@ -7,8 +7,9 @@ bundle is known, the undone stream must replay under it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct, field
 
 from cicsc.bundle.model import Bundle, Migration
 from cicsc.canonical import LeafHasher
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 _BATCH_EVENTS_MAX: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class UndoPlan:
+class UndoPlan(Struct, frozen=True):
     """A migration's inverse and the migration itself, compiled.
 
     `programs` is None without a source bundle. A plan that only inspects takes nothing back: the
@@ -60,8 +60,7 @@ class UndoPlan:
         return found
 
 
-@dataclass(slots=True)
-class UndoVerdict:
+class UndoVerdict(Struct):
     """What is known after some streams were taken back; merges like `Verdict`.
 
     `no_way_back` and `not_replayable` count events by (entity type, event type), `not_restored` holds

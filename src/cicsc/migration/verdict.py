@@ -12,8 +12,9 @@ engine supplies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from msgspec import Struct, field
 
 from cicsc.history.integrity import FindingsTally
 from cicsc.migration.tally import Tally
@@ -32,8 +33,7 @@ REPLAY: Final = "replay"
 """The kind of a violation that says that a bundle cannot replay an event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """One place where a bundle's rules do not hold; `sample` says where, in the report's terms."""
 
     constraint_id: str
@@ -43,8 +43,7 @@ class Violation:
     sample: Mapping[str, object]
 
 
-@dataclass(slots=True)
-class SideVerdict:
+class SideVerdict(Struct):
     """What one bundle says of its side of the history; violations by (kind, constraint id, type)."""
 
     events: int = 0
@@ -63,8 +62,7 @@ class SideVerdict:
             self.violations.setdefault(name, Tally()).merge(tally)
 
 
-@dataclass(frozen=True, slots=True)
-class Divergence:
+class Divergence(Struct, frozen=True):
     """The smallest example of a target that is not what its source is related to."""
 
     tenant_id: str
@@ -79,8 +77,7 @@ class Divergence:
     target_snapshot: Mapping[str, object]
 
 
-@dataclass(slots=True)
-class DivergenceVerdict:
+class DivergenceVerdict(Struct):
     """How many streams diverge, in which fields, and the example with the fewest events."""
 
     streams: int = 0
@@ -101,8 +98,7 @@ class DivergenceVerdict:
             self.size, self.example = other.size, other.example
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(Struct):
     """What is known after some streams were migrated and verified.
 
     `source_events` counts all events that came in, `broken_streams` those streams that were not

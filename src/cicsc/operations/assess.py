@@ -7,10 +7,10 @@ one that it needs has failed, is reported as skipped; all that can run do.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from cicsc.engine.choice import Engine, EngineName, chosen_engine
 from cicsc.engine.inprocess import SortedStreams
@@ -52,8 +52,7 @@ class History(SortedStreams, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """What an operator asks to be assessed.
 
     `now` is in milliseconds and defaults to the history's largest ts. An empty `tenants` means all.
@@ -82,8 +81,7 @@ class Call:
         return chosen_engine(self.engine, workers=self.workers, spark_master=self.spark_master)
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(Struct, frozen=True):
     """What an assessment is asked to produce besides its report."""
 
     digests: bool = False
@@ -92,8 +90,7 @@ class Outputs:
     snapshots: RowWriter[Snapshot] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(Struct, frozen=True):
     """The report of a preflight, with what a dry run records beside it."""
 
     report: Preflight

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from cicsc.canonical import LeafHasher
 from cicsc.history.model import known_plain
@@ -19,8 +20,7 @@ _WRITTEN_AT_ONCE: Final = 1_000
 """Events handed to the writer at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What was written: its digest, and how many streams each tenant has."""
 
     digest: str

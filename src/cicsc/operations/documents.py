@@ -6,10 +6,9 @@ which opens the history with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct, field
 
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import BundleError, UsageError
@@ -30,16 +29,14 @@ PROBLEMS_MAX: Final = 100
 """Problems of a document listed in a report; their number is exact."""
 
 
-@dataclass(frozen=True, slots=True)
-class Active:
+class Active(Struct, frozen=True):
     """What is active in the store that a history comes from."""
 
     bundle_digest: str
     tenants: Mapping[str, Held]
 
 
-@dataclass(slots=True)
-class Documents:
+class Documents(Struct):
     """What is known of a migration before the history is opened."""
 
     source: Bundle | None = None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cicsc.durable import TemporaryFolder
 from cicsc.engine.folding import each_share
@@ -58,8 +60,7 @@ def write_shares(cut: CutStore, writer: RowWriter[Event], progress: Progress) ->
 # --------------------------------------------------------------------------------------- in a worker's process
 
 
-@dataclass(frozen=True, slots=True)
-class _Copied:
+class _Copied(Struct, frozen=True):
     """What came of a share: lines, leaves, and of each tenant how many streams there are, and events that were read."""
 
     rows: WaitingRows

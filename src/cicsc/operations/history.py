@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from cicsc.engine.choice import chosen_engine, worker_count
 from cicsc.engine.workers import migrate_shared

@@ -7,12 +7,11 @@ A tenant that holds the very history already is left as it is, so the same impor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct, field
 
 from cicsc.canonical import LeafHasher, RootHasher
 from cicsc.errors import CicscError, FenceError, HistoryError, RefusedError, StoreError, WorkError, and_more
@@ -74,8 +73,7 @@ def import_history(
     return _report(results, read, survey.digest)
 
 
-@dataclass(slots=True)
-class _Surveyed:
+class _Surveyed(Struct):
     """What the file holds of one tenant."""
 
     events: int = 0
@@ -146,8 +144,7 @@ def _lost() -> Iterator[Event]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
+class _Result(Struct, frozen=True):
     report: TenantImport
     error: CicscError | None
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from cicsc.durable import TemporaryFolder
 from cicsc.engine.folding import each_share
@@ -74,8 +75,7 @@ def _taken(shares: Iterable[_Replayed], found: Found, progress: Progress) -> Ite
 # --------------------------------------------------------------------------------------- in a worker's process
 
 
-@dataclass(frozen=True, slots=True)
-class _Replayed:
+class _Replayed(Struct, frozen=True):
     """What came of a share: batches of snapshots, and what was found."""
 
     snapshots: Spool

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from cicsc.history.integrity import FindingsTally, checked_sequence
 from cicsc.migration.tally import Tally
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from cicsc.replay.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is to be replayed: with which bundle, which entity (type, id) or all, and whether step by step."""
 
     bundle: Bundle
@@ -28,8 +28,7 @@ class Wanted:
     steps: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a replay comes across beside the snapshots; merging is associative and commutative."""
 
     findings: FindingsTally = field(default_factory=FindingsTally)

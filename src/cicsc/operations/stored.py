@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
+
+from msgspec import Struct
 
 from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.workers import open_shared
@@ -47,8 +48,7 @@ _NAMED_MAX: Final = 3
 """Tenants that a message names; their number is exact."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """What a store holds of a tenant: what is active, how far the generation to be read reaches, its largest ts."""
 
     gate: Gate

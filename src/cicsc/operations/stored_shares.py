@@ -11,10 +11,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cicsc.durable import TemporaryFolder
 from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_work, share_ends
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
     from cicsc.store.protocol import Store, StoreMoment, TenantReading
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Some streams of a tenant, up to its head."""
 
     tenant_id: str
@@ -48,8 +48,7 @@ class Piece:
     within: KeyRange = EVERY_STREAM
 
 
-@dataclass(frozen=True, slots=True)
-class CutStore:
+class CutStore(Struct, frozen=True):
     """What workers need to read a store: its URL, the pieces of each share, and the moment that they share, if any."""
 
     url: str
@@ -183,8 +182,7 @@ class PiecesShare:
                 self.seen[piece.tenant_id] += found.seen
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Struct, frozen=True):
     """What came of a share: rows, and how many events of each tenant were read."""
 
     rows: WaitingRows

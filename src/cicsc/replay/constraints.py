@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from cicsc.bundle.model import QueryConstraint, SnapshotConstraint
 from cicsc.expression import FunctionBuilder
 from cicsc.replay.query import QueryProgram, compile_query
@@ -41,8 +43,7 @@ class SnapshotCheck:
         return compile_over_snapshot(self.expr, self.entity_type)
 
 
-@dataclass(frozen=True, slots=True)
-class QueryCheck:
+class QueryCheck(Struct, frozen=True):
     """A query constraint: rows kept by `query.sources`, then `holds` over their number."""
 
     id: str
@@ -55,8 +56,7 @@ class QueryCheck:
         return sum(1 for _ in self.query.rows(kept, now, actor))
 
 
-@dataclass(frozen=True, slots=True)
-class ConstraintProgram:
+class ConstraintProgram(Struct, frozen=True):
     """All constraints of a bundle; snapshot checks by the entity type that they look at."""
 
     snapshot_checks: dict[str, tuple[SnapshotCheck, ...]]

@@ -7,8 +7,9 @@ and a row is just the list of these, so that rows are small in memory and on dis
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from cicsc.expression import FunctionBuilder
 
@@ -22,16 +23,14 @@ if TYPE_CHECKING:
 PARAMETERS = ("row", "now", "actor")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """What one column holds: a variable of the language with its argument, such as row and its field."""
 
     variable: str
     argument: str | None
 
 
-@dataclass(slots=True)
-class Layout:
+class Layout(Struct):
     """The columns of a row, each with its position.
 
     `open` layouts grow while expressions are compiled against them: whatever is read of the

@@ -7,8 +7,9 @@ rule keeps only these.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cicsc.bundle.model import CORE_FIELDS, Filter, Join, Snap
 from cicsc.canonical import canonical_bytes
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from cicsc.replay.pipeline import Row, RowStep
 
 
-@dataclass(frozen=True, slots=True)
-class SourceProgram:
+class SourceProgram(Struct, frozen=True):
     """One side of a query's source: which snapshots it takes and what it keeps of each.
 
     A snapshot for which `condition` is false is not kept at all. `judgement` compiles both.
@@ -35,8 +35,7 @@ class SourceProgram:
     columns: tuple[Column, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class QueryProgram:
+class QueryProgram(Struct, frozen=True):
     """A compiled query: one source, or the two sides of a join, and the steps over their rows."""
 
     sources: tuple[SourceProgram, ...]

@@ -7,8 +7,9 @@ attributes as they were before the event; `fold` calls the functions in stream o
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct
 
 from cicsc.bundle.model import ClearAttr, Op, SetAttr, SetShadow, SetState
 from cicsc.expression import FunctionBuilder
@@ -28,8 +29,7 @@ _EVENT_FIELDS = {"now": "ts", "e_time": "ts", "actor": "actor_id", "e_actor": "a
 _PARAMETERS = ("state", "attrs", "shadows", "payload", "event")
 
 
-@dataclass(frozen=True, slots=True)
-class TypeProgram:
+class TypeProgram(Struct, frozen=True):
     """An entity type ready to be replayed: where a stream starts, and a function for each event type.
 
     A reducer takes state, attrs, shadows, payload and the event, changes attrs and shadows in place

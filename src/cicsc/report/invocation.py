@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cicsc.report.printable import shell_word
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """A verb with its words in order: (flag, value), where a switch has no value and a plain argument no flag."""
 
     verb: str

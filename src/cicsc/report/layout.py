@@ -7,9 +7,9 @@ terminal but the command to type, which must stay whole to be copied.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
+from msgspec import Struct
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.style import Style
@@ -27,8 +27,7 @@ _NARROW: Final = 60
 """Columns below which details are set in less deep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(Struct, frozen=True):
     """A line that opens with a mark: ok, FAILED, skipped or note."""
 
     mark: Mark
@@ -42,8 +41,7 @@ class Marked:
             first = Text(" " * len(first))
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(Struct, frozen=True):
     """A text under another line; with a bullet where it is one of several, set in `deep` under a marked line."""
 
     text: str
@@ -59,8 +57,7 @@ class Detail:
             first = rest
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Struct, frozen=True):
     """A command to type, broken at its flags where it is too long, and nowhere else."""
 
     command: Invocation
@@ -71,8 +68,7 @@ class Typed:
             yield Text(f"  {line}", style="bold", no_wrap=True, overflow="ignore")
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """A table of rows, each with a mark for one of its cells; where the terminal is narrow, a list of them."""
 
     names: tuple[str, ...]

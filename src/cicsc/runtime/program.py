@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from cicsc.bundle.model import Attribute, Bundle, Command, CommandEvent, EntityType
 from cicsc.expression import FunctionBuilder
@@ -21,16 +22,14 @@ COMMAND_PARAMETERS: Final = (*PARAMETERS, "input", "environment")
 """The parameters of a guard and of a payload; ``environment["host"]`` holds the functions of the host."""
 
 
-@dataclass(frozen=True, slots=True)
-class EmittedEvent:
+class EmittedEvent(Struct, frozen=True):
     """An event that a command emits: its type, and its payload as a function of `COMMAND_PARAMETERS`."""
 
     event_type: str
     payload: Callable[..., dict[str, object]]
 
 
-@dataclass(frozen=True, slots=True)
-class CommandProgram:
+class CommandProgram(Struct, frozen=True):
     """A command: what input it declares, its guard as a function of `COMMAND_PARAMETERS`, what it emits."""
 
     name: str
@@ -39,8 +38,7 @@ class CommandProgram:
     emits: tuple[EmittedEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EntityProgram:
+class EntityProgram(Struct, frozen=True):
     """An entity type: how its events fold, which commands it takes, what must hold for each entity."""
 
     replay: TypeProgram

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cicsc.errors import UsageError
 from cicsc.history.model import INTEGER_MAX, INTEGER_MIN, StreamKey
@@ -11,8 +12,7 @@ from cicsc.history.plain import plain_value
 from cicsc.runtime.result import request_digest
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A command for an entity, by whom and when; `digest` covers all that must be the same when it is repeated."""
 
     key: StreamKey

@@ -7,8 +7,9 @@ written can be read whatever its depth.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from cicsc.canonical import canonical_bytes, sha256_hex
 from cicsc.errors import CommandError, StoreError
@@ -21,8 +22,7 @@ from cicsc.store.records import Receipt
 _REQUEST: Final = "request_digest"
 
 
-@dataclass(frozen=True, slots=True)
-class CommandResult:
+class CommandResult(Struct, frozen=True):
     """What a command did: its events, the snapshot after them, and the seq of the stream's last event.
 
     `version` is the version of the application that carried it out. `repeated` tells that nothing was

@@ -7,8 +7,9 @@ wrong is a finding; an error is raised only where the store cannot be read at al
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from cicsc.canonical import canonical_bytes
 from cicsc.errors import InputError, StoreError
@@ -34,8 +35,7 @@ LISTED_MAX: Final = 10
 """Findings listed per code; the counts beyond are exact."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreFinding:
+class StoreFinding(Struct, frozen=True):
     """One thing wrong with a store, and with whose stream if it is about one."""
 
     code: StoreCode
@@ -45,8 +45,7 @@ class StoreFinding:
     entity_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoreCheck:
+class StoreCheck(Struct, frozen=True):
     """What was looked at and what was found; `counts` by code are exact, `findings` are the first of each code."""
 
     tenants: int
@@ -78,8 +77,7 @@ def check_store(store: Store, tenants: Collection[str] = ()) -> StoreCheck:
     return StoreCheck(len(names), check.events, check.snapshots, check.counts, tuple(check.findings))
 
 
-@dataclass(slots=True)
-class _Check:
+class _Check(Struct):
     """The findings so far, and the compiled bundles."""
 
     store: Store

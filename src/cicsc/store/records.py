@@ -7,8 +7,9 @@ Snapshots are those of `cicsc.replay.snapshot`, events those of `cicsc.history.m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from cicsc.history.model import Event, EventList
@@ -30,8 +31,7 @@ BEFORE_SWITCH: Final[tuple[Phase, ...]] = ("PLANNED", "FENCED", "VERIFIED", "STA
 """The phases from which a run that died is undone; from SWITCHED it is completed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """Who may write what for a tenant, as it was at `clock_ms`.
 
     `epoch` grows with every change of hands. `owner` is the run that has the tenant, open or paused,
@@ -58,8 +58,7 @@ class Gate:
         return self.state == "paused" and self.lease_until_ms is not None and self.lease_until_ms > self.clock_ms
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlan:
+class RunPlan(Struct, frozen=True):
     """What a run is to do: its digest names all that was approved, `target` is the version it leads to."""
 
     kind: RunKind
@@ -70,8 +69,7 @@ class RunPlan:
     target_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoreHead:
+class StoreHead(Struct, frozen=True):
     """How far a generation reaches: its largest position (0 when empty) and its number of events."""
 
     generation: int
@@ -101,8 +99,7 @@ class StagedEvents(NamedTuple):
     events: EventList
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run on one tenant, as its journal says: who does what, how far it has come, when what happened.
 
     `epoch` is the gate's as long as the run has the tenant; every step names it. `source` is what was
@@ -149,8 +146,7 @@ class Run:
         return StoreHead(self.source_generation, self.head_position, self.head_count)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a tenant stands: its gate, and the run that has it, or else its last one that was no import.
 
     `paused_ms` is when an operator last paused it, None unless the gate is paused. The run comes without its report.
@@ -161,8 +157,7 @@ class Standing:
     run: Run | None
 
 
-@dataclass(frozen=True, slots=True)
-class EndedWriter:
+class EndedWriter(Struct, frozen=True):
     """A session of the database that idled in a transaction, and was ended; `idle_ms` tells for how long."""
 
     pid: int
@@ -171,8 +166,7 @@ class EndedWriter:
     idle_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What a command with an id answered when it was carried out."""
 
     tenant_id: str
@@ -181,16 +175,14 @@ class Receipt:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class FenceRepair:
+class FenceRepair(Struct, frozen=True):
     """What of a fence was not as installed, and what of that still is not after it was installed anew."""
 
     found: tuple[str, ...]
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True):
     """One thing that was done, to a tenant or (None) to the store."""
 
     audit_id: int

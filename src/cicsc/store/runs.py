@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import fields, replace
 from typing import Final, Generic, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import RowsHasher
@@ -27,7 +28,7 @@ REMOVE_ROWS_MAX: Final = 5_000
 """Rows removed in one transaction, which takes some 20 ms."""
 
 
-_GATE_COLUMNS: Final = len(fields(Gate))
+_GATE_COLUMNS: Final = len(Gate.__struct_fields__)
 
 
 class RunHost(Protocol[Database]):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from operator import itemgetter
 
 import pytest
+from msgspec.structs import replace
 
 from cicsc.errors import FenceError
 from cicsc.history.runs import KeyRange

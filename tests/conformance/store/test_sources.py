@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 import cicsc
 from cicsc.bundle.load import load_bundle

@@ -1,6 +1,6 @@
 """The in-process engine: tenants, queries, digests."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cicsc.canonical import LeafHasher, history_root
 from cicsc.engine.inprocess import Digests, Head, migrate_history, undo_history

@@ -1,10 +1,10 @@
 """Parts of a history: cut anywhere between streams, they give what the whole gives."""
 
 import pickle
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from cicsc.engine.inprocess import migrate_history
 from cicsc.engine.parts import Writers, conclude, run_part

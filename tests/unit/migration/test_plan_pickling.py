@@ -1,9 +1,9 @@
 """A plan crosses to another process as what it was compiled from."""
 
 import pickle
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from cicsc.engine.inprocess import migrate_history
 from cicsc.history.sorted import open_history

@@ -1,8 +1,7 @@
 """Migrating and verifying one stream."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from cicsc.canonical import LeafHasher
 from cicsc.migration.plan import NOTHING, compile_judgement, compile_plan

@@ -7,13 +7,13 @@ tenant that has only grown since is still the one that was approved; any other d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from cicsc.canonical import LeafHasher, RootHasher, canonical_bytes, sha256_hex
 from cicsc.decoding import decode_value
@@ -34,8 +34,7 @@ ARTIFACT_BYTES_MAX = 256 * 2**20
 _WHICH_FILE = "give the file that migration-dry-run --artifact wrote, or run it again"
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """What is about to be applied, as an artifact would say it."""
 
     from_bundle_digest: str
@@ -48,13 +47,12 @@ class Intent:
 
     def digest(self, approval: Approval | None) -> str:
         """Return the digest that the journal keeps of the plan, with the artifact that approved it."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
         fields["accept_source_violations"] = list(self.accept_source_violations)
         return sha256_hex(canonical_bytes(fields | {"artifact": None if approval is None else approval.digest}))
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True):
     """An artifact that was read, and the digest of its bytes."""
 
     artifact: Artifact

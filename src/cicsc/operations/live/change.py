@@ -9,9 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from cicsc.errors import CicscError, FenceError, RefusedError
 from cicsc.operations.live.recovery import recover_tenant
@@ -33,8 +34,7 @@ PAUSE_BESIDE_S: Final = 0.05
 """What the transactions of a pause take beside that, in seconds, however short the history is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Struct, frozen=True, kw_only=True):
     """On which terms a tenant is changed: by whom, for how long at most, and whether at all or only rehearsed."""
 
     operator: str

@@ -8,10 +8,10 @@ made active in one transaction that opens the tenant too. Without `execute` it i
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET
+from msgspec.structs import asdict
 
 from cicsc.errors import RefusedError, and_more
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from cicsc.store.protocol import Store, TenantReading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order(Terms):
+class Order(Terms, frozen=True, kw_only=True):
     """What an operator orders, for each tenant alike."""
 
     target: Bundle

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import UNSET
@@ -51,8 +50,7 @@ Method = Literal["reactivate", "inverse"]
 _GIVE_SOURCE: Final = "nothing was written; give the bundle before the migration with --from"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollbackOrder(Terms):
+class RollbackOrder(Terms, frozen=True, kw_only=True):
     """What an operator orders: which migration is taken back.
 
     `source` is the bundle before it, needed only where the tenant's journal does not know it.

@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Lock
 from typing import Final, TypeVar
 from uuid import uuid4
+
+from msgspec import Struct
 
 from cicsc.errors import CicscError, StoreError
 from cicsc.replay.snapshot import Snapshot
@@ -39,8 +40,7 @@ _AGAIN: Final = frozenset(
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """How long a run may take: its lease, and the longest pause, in seconds."""
 
     lease_s: float = LEASE_S

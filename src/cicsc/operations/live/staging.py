@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from operator import attrgetter
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
+
+from msgspec import Struct
 
 from cicsc import signals
 from cicsc.history.model import Event, EventList, StreamKey
@@ -40,8 +41,7 @@ BATCH_ROWS_MAX: Final = 50_000
 """Rows of the first batch, and of any; a batch grows or shrinks until it takes the time it may."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What was written into some streams of a generation: how many rows, and their digest."""
 
     within: KeyRange

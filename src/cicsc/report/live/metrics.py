@@ -6,16 +6,16 @@ Each family has its HELP and TYPE, and a sample for each tenant that it says som
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from cicsc.report.live.models import StatusReport, TenantStatus
 
 _THOUSAND: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
+class _Family(Struct, frozen=True):
     """A metric: its name, what it says, and the value for a tenant (None: no sample), with further labels."""
 
     name: str

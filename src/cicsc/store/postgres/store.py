@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+
+from msgspec.structs import asdict
 
 from cicsc.errors import StoreError
 from cicsc.history.model import Event

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 import cicsc
 from cicsc.bundle.load import load_bundle
