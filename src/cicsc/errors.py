@@ -19,12 +19,12 @@ module imports nothing of the package, so every layer may raise from here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
-from msgspec import Struct
 
-
-class Problem(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """One defect inside a decoded document: where it is (a JSON path such as ``$.core_ir``) and what it is."""
 
     path: str

@@ -181,6 +181,7 @@ def test_line_1_migration_that_leads_nowhere_blocks_and_never_pauses(live: Store
 def test_line_1_history_that_is_not_intact_blocks_and_never_pauses(live: Store, plain: Plain, desk: Desk) -> None:
     desk.drop_trigger(plain, "fence_delete")
     plain.execute("delete from {event} where entity_id = '1' and seq = 1")
+    live.reinstall_fence(actor_id="ann")
 
     report = forward(live)
 

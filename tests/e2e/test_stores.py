@@ -57,7 +57,7 @@ FURTHER_PLACES = (
     ("shut", "it is a folder", "name a file inside it"),
     ("pipe", "it is no regular file", "name a file"),
     ("loop.db", "unable to open database file", "see whether the path leads to a file"),
-    ("n" * 300, "file name too long", "see whether the path leads to a file"),
+    ("n" * 300, "its name has 300 bytes", "name another place"),
     ("shut/shop.db", "permission denied", RIGHTS),
     ("closed/shop.db", "no file may be made in its folder", RIGHTS),
     ("closed/there.db", "no file may be made in its folder", RIGHTS),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-
-from msgspec import Struct
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,7 +15,8 @@ CALL_WRONG: Final = 2
 NOT_DONE: Final = 3
 
 
-class Outcome(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Outcome:
     """What is left to say when the work is over.
 
     `document` are the bytes for standard output. `summary` makes the text for a terminal, only when

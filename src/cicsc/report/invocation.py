@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from cicsc.report.printable import shell_word
 
 
-class Invocation(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Invocation:
     """A verb with its words in order: (flag, value), where a switch has no value and a plain argument no flag."""
 
     verb: str
