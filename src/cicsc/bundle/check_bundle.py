@@ -15,7 +15,6 @@ from cicsc.bundle.model import Bundle, Constraint, QueryConstraint, SnapshotCons
 from cicsc.bundle.place import Names, Place, ProblemList, Problems
 from cicsc.bundle.variables import IN_ASSERT, OVER_SNAPSHOT, Scope
 from cicsc.canonical import canonical_bytes, sha256_hex
-from cicsc.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,8 +75,7 @@ def _doubt_keys(root: Place) -> None:
     for key in ("types", "constraints", "migrations"):
         misplaced = root.find(key)
         if misplaced is not None:
-            message = f"{key!r} is ignored here, did you mean it inside 'core_ir'?"
-            root.problems.warnings.add(Problem(misplaced.path, message))
+            misplaced.doubt(f"{key!r} is ignored here, did you mean it inside 'core_ir'?")
     core = root.find("core_ir")
     if core is not None:
         core.doubtful(SECTIONS)

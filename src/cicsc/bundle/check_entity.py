@@ -21,7 +21,6 @@ from cicsc.bundle.model import (
 )
 from cicsc.bundle.place import KEY_LIKENESS, Names, Place
 from cicsc.bundle.variables import IN_COMMAND, IN_REDUCER, Scope
-from cicsc.errors import Problem
 from cicsc.expression import json_path, quoted, reads, suggestion
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ def _doubt_payloads(body: Place, entity_type: EntityType) -> None:
                 if close:
                     at = json_path(f"{json_path(path, command.name)}.emits[{index}].payload", key)
                     message = f"the reducer of {quoted(emitted.event_type)} does not read {quoted(key)}{close}"
-                    body.problems.warnings.add(Problem(at, message))
+                    Place(key, at, body.problems).doubt(message)
 
 
 def _payload_keys(ops: Iterable[Op]) -> frozenset[str]:

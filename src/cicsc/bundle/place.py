@@ -89,6 +89,10 @@ class Place(Struct, frozen=True):
         """Report a problem with this place."""
         self.problems.add(Problem(self.path, message))
 
+    def doubt(self, message: str) -> None:
+        """Warn of this place: it is no defect, but perhaps a typing error."""
+        self.problems.warnings.add(Problem(self.path, message))
+
     def at(self, step: str | int, value: object) -> Place:
         """Return the place of `value`, one step below; its path shortens a very long name."""
         return Place(value, json_path(self.path, step), self.problems)
@@ -163,7 +167,7 @@ class Place(Struct, frozen=True):
         for key, place in unknown if len(unknown) <= SUGGESTION_NAMES_MAX else ():
             close = suggestion(key, absent, KEY_LIKENESS)
             if close:
-                self.problems.warnings.add(Problem(place.path, f"unknown key {quoted(key)} is ignored{close}"))
+                place.doubt(f"unknown key {quoted(key)} is ignored{close}")
 
     def names(self) -> Names:
         """Return the keys of an object; None, and no problem, for anything else."""

@@ -7,10 +7,12 @@ never an error. Findings go into the verdicts and reports.
 
 from __future__ import annotations
 
+import dataclasses
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final, Literal
+
+from msgspec import Struct, field
 
 from cicsc.history.model import Event, EventList, StreamKey, integer_or_none
 
@@ -21,7 +23,7 @@ FINDINGS_MAX: Final = 10
 """Findings listed per code; the counts beyond are exact."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
     """One thing wrong with a history, and as much of the event's identity as is known.
 
@@ -35,7 +37,7 @@ class Finding:
     entity_type: str | None = None
     entity_id: str | None = None
     seq: int | None = None
-    place: str | None = field(default=None, compare=False)
+    place: str | None = dataclasses.field(default=None, compare=False)
 
     @property
     def where(self) -> str | None:
@@ -63,8 +65,7 @@ class Finding:
         )
 
 
-@dataclass(slots=True)
-class FindingsTally:
+class FindingsTally(Struct):
     """Findings counted by code, with the smallest of each code; merging is associative and commutative."""
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -108,7 +109,7 @@ class FindingsTally:
 def _moved(finding: Finding, lines: int) -> Finding:
     assert finding.place is not None, "a finding that was read from lines has a place"
     origin, word, line = finding.place.rpartition(" line ")
-    return replace(finding, place=f"{origin}{word}{int(line) + lines}")
+    return dataclasses.replace(finding, place=f"{origin}{word}{int(line) + lines}")
 
 
 def is_intact(events: Sequence[Event]) -> bool:
