@@ -49,7 +49,7 @@ def cutover(url: str, **more: object) -> Cutovers:
 
 def test_the_rest_is_not_begun(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(reaching.time, "sleep", waits.append)
+    monkeypatch.setattr(reaching, "sleep", waits.append)
 
     report = cutover(place.url, on_begin=lambda name, *_: place.away() if name == "t2" else None)
 
@@ -60,7 +60,7 @@ def test_the_rest_is_not_begun(place: Place, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_store_that_comes_back_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reaching.time, "sleep", place.back)
+    monkeypatch.setattr(reaching, "sleep", place.back)
 
     report = cutover(place.url, on_begin=lambda name, *_: place.away() if name == "t2" else None)
 
@@ -70,7 +70,7 @@ def test_a_store_that_comes_back_is_waited_for(place: Place, monkeypatch: pytest
 
 def test_nobody_waits_for_a_store_when_no_tenant_is_left(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(reaching.time, "sleep", waits.append)
+    monkeypatch.setattr(reaching, "sleep", waits.append)
 
     report = cutover(place.url, on_begin=lambda name, *_: place.away() if name == "t5" else None)
 

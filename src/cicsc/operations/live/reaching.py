@@ -5,7 +5,7 @@ A tenant's failure is its own. Where the store is gone every other tenant would 
 
 from __future__ import annotations
 
-import time
+from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from cicsc.errors import CicscError
@@ -28,7 +28,7 @@ def lost(store: Store, tenant_id: str) -> CicscError | None:
     for _ in range(ATTEMPTS_MAX - 1):
         if _absence(store, tenant_id) is None:
             return None
-        time.sleep(wait_s)
+        sleep(wait_s)
         wait_s *= 2
     return _absence(store, tenant_id)
 
