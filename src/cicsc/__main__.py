@@ -14,10 +14,10 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 
 def run() -> int:
     """Run the command line on the arguments of the process and return its exit code."""
-    from cicsc.cli.main import main  # noqa: PLC0415 (signals first)
-
     # Decoded events are many, short-lived and hold no cycles; looking for such after every few hundred is a waste.
     gc.set_threshold(50_000, 20, 100)
+    from cicsc.cli.main import main  # noqa: PLC0415 (signals first)
+
     return main()
 
 

@@ -10,7 +10,7 @@ HEAVY = ("cicsc.operations", "cicsc.history", "cicsc.expression", "rich", "msgsp
 
 OF_OTHERS = (
     "apsw", "multiprocessing", "psycopg", "pyarrow", "pyspark", "rich", "zstandard",
-    "cicsc.cli.migration_dry_run", "cicsc.cli.tenant_execute", "cicsc.engine.shares", "cicsc.engine.spark",
+    "cicsc.cli.migration_dry_run", "cicsc.cli.tenant_execute", "cicsc.engine.reading", "cicsc.engine.shares", "cicsc.engine.spark",
     "cicsc.operations.dry_run", "cicsc.operations.import_history", "cicsc.operations.live",
     "cicsc.operations.store_admin", "cicsc.runtime", "cicsc.store.protocol",
 )  # fmt: skip

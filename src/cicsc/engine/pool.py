@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from cicsc import signals
 from cicsc.engine.choice import forks_safely, peak_rss_bytes
+from cicsc.engine.turns import Turns
 from cicsc.errors import CicscError, WorkError, system_reason
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Pool(Generic[Result, Last]):
     """Processes that work through the tasks `0` to `tasks - 1`; a context manager that ends them.
 
     `make` makes the worker in its process; it and its result types can be pickled, and what workers tell
-    on the way to `heard`. When all is done, `peaks` are the largest resident sets of the processes, in bytes.
+    on the way to `heard`. Tasks begin in the order of their numbers, or in each process by itself where they go
+    `apart`, as `Turns` says. When all is done, `peaks` are the largest resident sets of the processes, in bytes.
     """
 
     def __init__(
@@ -77,12 +79,13 @@ class Pool(Generic[Result, Last]):
         tasks: int,
         workers: int,
         heard: Callable[[Any], None] = lambda _: None,
+        *,
+        apart: bool = False,
     ) -> None:
         self._make = make
         self._heard = heard
-        self._tasks = tasks
-        self._next = 0
         self._workers = max(1, min(workers, tasks, WORKERS_MAX))
+        self._turns = Turns(tasks, self._workers, apart=apart)
         self._hands: list[_Hand] = []
         self.last: list[Last] = []
         self.peaks: list[int] = []
@@ -109,13 +112,12 @@ class Pool(Generic[Result, Last]):
     def results(self) -> Iterator[tuple[int, Result]]:
         """Yield each task with its result, as they come; then `last` is what the workers said at the end.
 
-        Tasks begin in the order of their numbers. Raises TaskError for the first task, in that order, that
-        failed, and WorkError where a worker died.
+        Raises TaskError for the first task, by number, that failed, and WorkError where a worker died.
         """
         busy = {hand.connection: hand for hand in self._hands}
         failed: TaskError | None = None
         for hand in self._hands:
-            self._assign(hand, stop=False)
+            self._assign(hand)
         while busy:
             for ready in wait(list(busy)):
                 hand = busy[ready]  # type: ignore[index]  # only connections were waited for
@@ -131,20 +133,16 @@ class Pool(Generic[Result, Last]):
                 if kind == "error":
                     del busy[hand.connection]
                     failed = TaskError(task, value) if failed is None or task < failed.task else failed
+                    self._turns.drop_from(failed.task)  # one of those before it may fail as well
                     continue
-                # Tasks before the one that failed are waited for: one of these may have failed as well.
-                self._assign(hand, stop=failed is not None)
+                self._assign(hand)
                 if kind == "result" and failed is None:
                     yield task, value
         if failed is not None:
             raise failed
 
-    def _assign(self, hand: _Hand, *, stop: bool) -> None:
-        if stop or self._next == self._tasks:
-            hand.send(None)
-            return
-        hand.send(self._next)
-        self._next += 1
+    def _assign(self, hand: _Hand) -> None:
+        hand.send(self._turns.take(self._hands.index(hand)))
 
 
 class _Hand:

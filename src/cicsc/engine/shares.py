@@ -1,21 +1,17 @@
-"""The engine of worker processes: ranges of the file are read at once, then ranges of streams are folded at once.
+"""The engine of worker processes, after `reading`: ranges of streams are folded at once.
 
-    file ──ranges──> readers ──sorted runs──> folders, each merging its streams of all runs ──parts──> one result
+    sorted runs ──shares──> folders, each merging its streams of all runs ──parts──> one result
 
-A worker reads ranges of a file of lines and writes what it read as sorted runs. Where such a run can be
-entered is known, so the streams can be cut into shares when all runs are there,
-and each share is run as a part. Other inputs are read by one process, and folded by all. What the
-streams are turned into waits as text and is handed to the one writer in the order of the shares, so
-that all bytes are those of the in-process engine, which small histories are left to.
+Where a run can be entered is known, so the streams can be cut into shares when all runs are there,
+and each share is run as a part. What the streams are turned into waits as text and is handed to the one writer in the
+order of the shares, so that all bytes are those of the in-process engine, which small histories are left to.
 """
 
 from __future__ import annotations
 
-import os
 from contextlib import closing, contextmanager
-from functools import partial
-from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -23,16 +19,13 @@ from cicsc.durable import require_space
 from cicsc.engine.folding import SHARES_PER_WORKER, FoldedShare, fold_work, share_ends
 from cicsc.engine.lines import WaitingRows, handed_on
 from cicsc.engine.parts import conclude
-from cicsc.engine.pool import Pool, TaskError, still_wanted
-from cicsc.errors import InputError
-from cicsc.history.ranges import RangedFile, RangeSums, added_up, read_range, refuse_range
 from cicsc.history.runs import KeyRange
 from cicsc.history.sorted import decoded_streams
-from cicsc.history.sorting import MEMORY_BYTES_MAX, Sorter, merged_runs
-from cicsc.progress import SILENT, Amount, Progress
+from cicsc.history.sorting import merged_runs
+from cicsc.progress import Amount
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from cicsc.engine.leaves import Digests
@@ -42,50 +35,6 @@ if TYPE_CHECKING:
     from cicsc.history.sorted import SortedHistory
     from cicsc.migration.plan import Plan
     from cicsc.migration.verdict import Verdict
-
-
-def read_shared(
-    ranged: RangedFile, tenants: frozenset[str] | None, sorter: Sorter, workers: int, progress: Progress = SILENT
-) -> RangeSums:
-    """Read the ranges of a file into runs of the sorter, in so many processes."""
-    progress.begin("reading", Amount(bytes_read=ranged.size))
-    make = partial(_Reader, ranged, tenants, sorter.folder(), workers, os.getpid())
-    sums: dict[int, RangeSums] = {}
-    with Pool(make, len(ranged.ranges), workers) as pool:
-        try:
-            for task, found in pool.results():
-                sums[task] = found
-                start, end = ranged.ranges[task]
-                progress.note(Amount(found.events_count, bytes_read=end - start))
-        except TaskError as failed:
-            if isinstance(failed.error, InputError):
-                refuse_range(ranged, failed.task, tenants)
-            raise failed.error from None
-    progress.worked(pool.peaks)
-    sorter.adopt(chain.from_iterable(pool.last))
-    return added_up([sums[number] for number in sorted(sums)])
-
-
-class _Reader:
-    """Reads ranges, and writes what it read as runs."""
-
-    def __init__(
-        self, ranged: RangedFile, tenants: frozenset[str] | None, folder: Path, workers: int, parent: int
-    ) -> None:
-        self._ranged = ranged
-        self._tenants = tenants
-        self._workers = workers
-        self._parent = parent
-        self._sorter = Sorter(MEMORY_BYTES_MAX // workers, place=folder)
-
-    def run(self, task: int, tell: Callable[[Any], None]) -> RangeSums:  # noqa: ARG002 (a range is soon read)
-        still_wanted(self._parent)
-        return read_range(self._ranged, task, self._sorter, self._tenants)
-
-    def finish(self) -> tuple[Run, ...]:
-        self._sorter.spill()
-        self._sorter.finish(self._workers)
-        return self._sorter.runs()
 
 
 def fold_shared(

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard, runtime_checkable
 
 from cicsc.durable import require_space
-from cicsc.engine.inprocess import migrate_history
 from cicsc.history.ranges import ranged_file
 from cicsc.history.sorted import SortedHistory, open_history
 from cicsc.history.sorting import Sorter
@@ -50,7 +49,7 @@ def open_shared(
         ranged = ranged_file(source, SHARED_BYTES_MIN)
     if ranged is None:
         return open_history(source, tenants=tenants, progress=progress)
-    from cicsc.engine.shares import read_shared  # noqa: PLC0415 (small calls must not load multiprocessing)
+    from cicsc.engine.reading import read_shared  # noqa: PLC0415 (small calls must not load multiprocessing)
 
     sorter = Sorter(progress=progress)
     try:
@@ -83,6 +82,8 @@ def migrate_shared(
     if isinstance(history, FoldsItself):
         return history.fold(plan, events, positions, snapshots)
     if snapshots is not None or not pays_to_share(history, workers):
+        from cicsc.engine.inprocess import migrate_history  # noqa: PLC0415 (a large history is read without)
+
         return migrate_history(plan, history, events, positions, snapshots)
     from cicsc.engine.shares import fold_shared  # noqa: PLC0415 (small calls must not load multiprocessing)
 

@@ -9,8 +9,6 @@ from msgspec.structs import replace
 
 from cicsc.engine.choice import chosen_engine, worker_count
 from cicsc.engine.workers import migrate_shared
-from cicsc.migration.plan import NOTHING, compile_judgement
-from cicsc.migration.totality import target_faults
 from cicsc.operations.arguments import require_view
 from cicsc.operations.documents import checked_bundle, reported
 from cicsc.operations.integrity import check_integrity
@@ -54,6 +52,8 @@ def verify_history(
     with opened_with(chosen, events, tenants, progress=progress) as history:
         if bundle is None and isinstance(history, StoredHistory):
             loaded, bundle_check = checked_bundle(history.bundle())
+        from cicsc.migration.plan import NOTHING, compile_judgement  # noqa: PLC0415 (loaded while others read)
+
         moment = history.latest_ts if now is None else now
         plan = NOTHING if loaded is None else compile_judgement(loaded, now=moment, actor=actor)
         # Asked anew, since what reading has loaded may have threads.
@@ -95,5 +95,7 @@ def validate_bundle(bundle: BundleSource) -> BundleVerify:
 
 def _warned(bundle: Bundle) -> tuple[list[ProblemReport], int]:
     """Return what a valid bundle is warned of, up to the cap, and how much; what will be refused comes first."""
+    from cicsc.migration.totality import target_faults  # noqa: PLC0415 (start-up: a history has no bundle to warn of)
+
     faults = target_faults(bundle)
     return reported([*faults, *bundle.warnings]), len(faults) + bundle.warnings.total

@@ -11,7 +11,7 @@ import pytest
 
 import cicsc
 import native
-from cicsc.engine import choice, pool, shares, workers
+from cicsc.engine import choice, pool, reading, shares, workers
 from cicsc.engine.parts import RowStore
 from cicsc.engine.spark import session
 from cicsc.history import ranges, runs, sorting
@@ -58,7 +58,7 @@ def _cut_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "MARK_BYTES", 1)
     monkeypatch.setattr(runs, "BLOCK_EVENTS_MAX", 2)
     monkeypatch.setattr(shares, "SHARES_PER_WORKER", 1_000)
-    monkeypatch.setattr(shares, "MEMORY_BYTES_MAX", 3_000)
+    monkeypatch.setattr(reading, "MEMORY_BYTES_MAX", 3_000)
     monkeypatch.setattr(sorting, "RUNS_MAX", 7)
     monkeypatch.setattr("cicsc.engine.parts.RowStore", lambda folder: RowStore(1, folder))
     monkeypatch.setattr("cicsc.engine.spool.Spool.__init__.__defaults__", (None, 50))

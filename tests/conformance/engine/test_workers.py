@@ -61,9 +61,10 @@ def started_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("started_by")
-def test_all_tasks_are_done_once() -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_all_tasks_are_done_once(apart: bool) -> None:
     heard: list[int] = []
-    with Pool(partial(Tasks, "good"), 20, 2, heard.append) as found:
+    with Pool(partial(Tasks, "good"), 20, 2, heard.append, apart=apart) as found:
         assert dict(found.results()) == {task: task * task for task in range(20)}
     assert sorted(heard) == list(range(20))
     assert [peak > 0 for peak in found.peaks] == [True, True]
@@ -87,9 +88,10 @@ def test_a_worker_that_dies_is_an_error(kind: str, how: str) -> None:
     assert "--workers 1" in str(raised.value.hint)
 
 
-def test_the_first_task_that_fails_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_first_task_that_fails_is_the_error(monkeypatch: pytest.MonkeyPatch, apart: bool) -> None:
     monkeypatch.setattr(pool, "forks_safely", lambda: True)
-    with pytest.raises(TaskError) as raised, Pool(partial(Tasks, "fails"), 9, 3) as found:
+    with pytest.raises(TaskError) as raised, Pool(partial(Tasks, "fails"), 9, 3, apart=apart) as found:
         list(found.results())
     assert (raised.value.task, str(raised.value.error)) == (3, "task 3")
 
