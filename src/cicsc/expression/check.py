@@ -7,7 +7,6 @@ by the limits it enforces, so a hostile document costs no more than an honest on
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -266,5 +265,7 @@ def suggestion(name: object, known: Iterable[str], likeness: float = 0.6) -> str
     """Return `, did you mean ...?` where a known name is as like `name` as is asked (from 0 to 1), else nothing."""
     if not isinstance(name, str) or len(name) > _NEAR_MAX:
         return ""
+    from difflib import get_close_matches  # noqa: PLC0415 (start-up: most documents have nothing to suggest)
+
     close = get_close_matches(name, sorted(known), n=1, cutoff=likeness)
     return f", did you mean {close[0]!r}?" if close else ""

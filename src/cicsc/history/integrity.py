@@ -7,12 +7,12 @@ never an error. Findings go into the verdicts and reports.
 
 from __future__ import annotations
 
-import dataclasses
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cicsc.history.model import Event, EventList, StreamKey, integer_or_none
 
@@ -23,8 +23,7 @@ FINDINGS_MAX: Final = 10
 """Findings listed per code; the counts beyond are exact."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, eq=False):
     """One thing wrong with a history, and as much of the event's identity as is known.
 
     `place` is where it stands in the input, for people only: it takes no part in equality, in order
@@ -37,7 +36,13 @@ class Finding:
     entity_type: str | None = None
     entity_id: str | None = None
     seq: int | None = None
-    place: str | None = dataclasses.field(default=None, compare=False)
+    place: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Finding) and self.sort_key() == other.sort_key()
+
+    def __hash__(self) -> int:
+        return hash(self.sort_key())
 
     @property
     def where(self) -> str | None:
@@ -109,7 +114,7 @@ class FindingsTally(Struct):
 def _moved(finding: Finding, lines: int) -> Finding:
     assert finding.place is not None, "a finding that was read from lines has a place"
     origin, word, line = finding.place.rpartition(" line ")
-    return dataclasses.replace(finding, place=f"{origin}{word}{int(line) + lines}")
+    return replace(finding, place=f"{origin}{word}{int(line) + lines}")
 
 
 def is_intact(events: Sequence[Event]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -76,15 +76,12 @@ class Step(NamedTuple):
     several: tuple[Emitted, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TypePlan:
+class TypePlan(Struct, frozen=True, dict=True):
     """The migration of one entity type.
 
     `rules` is None where nothing is migrated and only the source is judged; `relation` is None where
     there is nothing to compare, because a side does not know the type. `restoring` is None where there is no
-    declared inverse to try on the source. `steps` are the event types that both sides can
-    replay, whatever becomes of them; `makes_floats` tells that a payload that is made may hold a float where there was
-    none before.
+    declared inverse to try on the source.
     """
 
     source: SidePlan
@@ -92,13 +89,17 @@ class TypePlan:
     rules: Mapping[str, Rule] | None
     relation: Relation | None
     restoring: Restoring | None = None
-    steps: Mapping[str, Step] = field(init=False)
-    makes_floats: bool = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", _steps(self))
+    @cached_property
+    def steps(self) -> Mapping[str, Step]:
+        """The event types that both sides can replay, whatever becomes of them."""
+        return _steps(self)
+
+    @cached_property
+    def makes_floats(self) -> bool:
+        """Whether a payload that is made may hold a float where there was none before."""
         emissions = chain.from_iterable(rule.emissions for rule in (self.rules or {}).values())
-        object.__setattr__(self, "makes_floats", any(emission.makes_floats for emission in emissions))
+        return any(emission.makes_floats for emission in emissions)
 
 
 def _steps(plan: TypePlan) -> dict[str, Step]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -38,8 +37,7 @@ class Difference(Struct, frozen=True):
     found: object
 
 
-@dataclass(frozen=True)
-class Relation:
+class Relation(Struct, frozen=True, dict=True):
     """The compiled relation of one entity type.
 
     `holds` tells of both snapshots whether nothing differs. What does is found field by field: `attrs` and `shadows`

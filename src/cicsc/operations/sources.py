@@ -6,9 +6,10 @@ import glob
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from cicsc.bundle.model import Bundle
 from cicsc.errors import UsageError
@@ -27,15 +28,17 @@ EventSource: TypeAlias = str | Path | Iterable[Event | Mapping[str, object]]
 """A history: the path of its file, "-" for standard input, or its events."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreSource:
+class StoreSource(Struct, frozen=True):
     """Histories in a store: those of the tenants that are named, or of every tenant for None.
 
     `store` is a URL, which is opened and closed again, or a store that is open.
     """
 
-    store: str | Store = field(repr=False)  # a URL may hold a password
+    store: str | Store
     tenants: Collection[str] | None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(tenants={self.tenants!r})"  # a URL may hold a password
 
     def files(self) -> Mapping[str, Path]:
         """Return the files that the store consists of, by what messages call them."""

@@ -7,7 +7,6 @@ tenant pass by and is decided once all of them have passed; whoever drives the r
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 _ASSERT_PARAMETERS = ("rows_count", "now", "actor")
 
 
-@dataclass(frozen=True)
-class SnapshotCheck:
+class SnapshotCheck(Struct, frozen=True, dict=True):
     """A snapshot constraint, on entities of the type `entity_type`."""
 
     id: str

@@ -103,7 +103,12 @@ def test_counts_go_on_beyond_the_cap() -> None:
 
 
 def test_place_takes_no_part_in_equality() -> None:
-    assert Finding("SEQ_GAP", "x", place="line 1") == Finding("SEQ_GAP", "x", place="line 2")
+    here, there = Finding("SEQ_GAP", "x", place="line 1"), Finding("SEQ_GAP", "x", place="line 2")
+
+    assert here == there
+    assert hash(here) == hash(there)
+    assert here != Finding("SEQ_GAP", "y", place="line 1")
+    assert here != "x"
 
 
 def test_malformed_event_keeps_what_identity_it_has() -> None:
