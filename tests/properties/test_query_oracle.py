@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from cicsc.bundle.check_bundle import parse_bundle
 from cicsc.bundle.model import QueryConstraint
 from cicsc.engine.rows import RowStore
+from cicsc.replay.gathering import Counting, First, Grouping
 from cicsc.replay.judgement import compile_judge
 from cicsc.replay.query import compile_query
 from oracle import query as oracle
@@ -90,13 +93,22 @@ def everything(query: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
     return {"project": {"fields": [{"name": n, "expr": {"var": {"row": {"field": n}}}} for n in dict.fromkeys(names)]}}
 
 
+def in_pieces(draw: Draw, rows: list[Any]) -> list[list[Any]]:
+    """Cut rows into one to four pieces, which may be empty."""
+    bounds = sorted(draw.index(len(rows) + 1) for _ in range(draw.index(4)))
+    return [rows[start:end] for start, end in pairwise([0, *bounds, len(rows)])]
+
+
 def test_queries_give_the_oracle_s_rows() -> None:
+    """Also where the rows come in pieces, of which each is gathered in another process."""
     rows_seen: Counter[str] = Counter()
+    divided: Counter[type] = Counter()
 
     @settings(max_examples=EXAMPLES)
     @given(seed=seeds())
     def compare(seed: int) -> None:
-        document, snapshots, memory = draw_tables(Seeded(seed))
+        draw = Seeded(seed)
+        document, snapshots, memory = draw_tables(draw)
         bundle, problems = parse_bundle(document)
         assert bundle is not None, problems
         constraint = bundle.constraints["q"]
@@ -114,11 +126,20 @@ def test_queries_give_the_oracle_s_rows() -> None:
         expected = oracle.run(query, held_rows(snapshots, document["core_ir"]["types"]), {"now": 5, "actor": "me"})
         names = [field["name"] for field in query["pipeline"][-1]["project"]["fields"]]
         found = [dict(zip(names, row, strict=True)) for row in program.rows(stores, 5, "me")]
+        assert identical(expected, found), (expected, found)
+        if program.division is not None:
+            divided[type(program.division.gathering)] += 1
+            pieces = in_pieces(draw, list(stores[0]))
+            gathered = [pickle.loads(pickle.dumps(program.division.gathered(piece, 5, "me"))) for piece in pieces]
+            rows = list(program.division.rows(gathered, 5, "me"))
+            assert len(rows) == len(expected)
+            if not isinstance(program.division.gathering, Counting):
+                assert identical(expected, [dict(zip(names, row, strict=True)) for row in rows])
         for store in stores:
             store.close()
-        assert identical(expected, found), (expected, found)
         if expected:
             rows_seen.update({next(iter(query["source"])), *(next(iter(step)) for step in query["pipeline"])})
 
     compare()
     assert all(rows_seen[name] >= EXAMPLES // 100 for name in ("snap", "join", *oracle.OPERATIONS)), rows_seen
+    assert all(divided[kind] >= EXAMPLES // 100 for kind in (Counting, First, Grouping)), divided

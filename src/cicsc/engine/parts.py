@@ -2,54 +2,34 @@
 
 An engine cuts a history anywhere between streams, also inside a tenant, runs each part anywhere, and
 hands all parts to `conclude`, in the order of their keys. Of a tenant that may go on in another part,
-a part keeps what its queries need; those of all others it decides itself.
+a part keeps what its queries need, and begins with them where that leaves less to keep; those of all others it
+decides itself.
 """
 
 from __future__ import annotations
 
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from cicsc.engine.leaves import Chain, Digests, LeavesPair
+from cicsc.engine.queries import TenantRows, begin_queries, decide_queries
 from cicsc.engine.rows import RowStore
 from cicsc.history.rows import LineWriter, RecordWriter
 from cicsc.migration.stream import migrate_stream
-from cicsc.migration.verdict import Verdict, Violation
-from cicsc.progress import SILENT, Amount, Progress
+from cicsc.migration.verdict import Verdict
+from cicsc.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from cicsc.history.integrity import FindingsTally
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import PositionRow, RowWriter
     from cicsc.migration.plan import Plan
-    from cicsc.migration.verdict import Side, SideVerdict
-    from cicsc.replay.constraints import ConstraintProgram
+    from cicsc.migration.verdict import Side
     from cicsc.replay.snapshot import Snapshot
-
-DECIDED_ROWS: Final = 10_000
-"""Rows that a query takes between two words that there was progress, by which a live tenant keeps its lease."""
-
-
-class TenantRows(Struct):
-    """What the queries of a tenant need of some of its streams, by side, check and source.
-
-    `broken` tells that one of the streams is not intact, so that the tenant cannot be judged.
-    """
-
-    tenant_id: str
-    broken: bool = False
-    kept: dict[tuple[Side, int, int], RowStore] = field(default_factory=dict)
-
-    def close(self) -> None:
-        """Give memory and disk back."""
-        for rows in self.kept.values():
-            rows.close()
-        self.kept = {}
 
 
 class Part(Struct):
@@ -156,9 +136,10 @@ class _PartRun:
         if self.tenant is None:
             return
         if keep:
+            begin_queries(self._plan, self.tenant, self._progress)
             self.part.undecided.append(self.tenant)
         else:
-            _decide(self._plan, [self.tenant], self.part.verdict, self._progress)
+            decide_queries(self._plan, [self.tenant], self.part.verdict, self._progress)
 
     def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
         assert self.tenant is not None
@@ -185,52 +166,13 @@ def conclude(
         tenants.extend(part.tenants[1:] if tenants[-1:] == part.tenants[:1] else part.tenants)
         for rows in part.undecided:
             if waiting and rows.tenant_id != waiting[0].tenant_id:
-                _decide(plan, waiting, verdict, progress)
+                decide_queries(plan, waiting, verdict, progress)
                 waiting = []
             waiting.append(rows)
         chain.add(part.leaves)
         part.leaves.close()
     if waiting:
-        _decide(plan, waiting, verdict, progress)
+        decide_queries(plan, waiting, verdict, progress)
     digests = chain.finish(verdict.integrity)
     digests.tenants = tenants
     return verdict, digests
-
-
-def _decide(plan: Plan, pieces: list[TenantRows], verdict: Verdict, progress: Progress) -> None:
-    """Decide the queries of a tenant of which all rows are there, unless some of its streams are not intact."""
-    if not any(piece.broken for piece in pieces):
-        _decide_side("source", plan.source_constraints, plan, pieces, verdict.source, progress)
-        _decide_side("target", plan.target_constraints, plan, pieces, verdict.target, progress)
-    for piece in pieces:
-        piece.close()
-
-
-def _decide_side(
-    side: Side,
-    constraints: ConstraintProgram,
-    plan: Plan,
-    pieces: list[TenantRows],
-    verdict: SideVerdict,
-    progress: Progress,
-) -> None:
-    tenant_id = pieces[0].tenant_id
-    for position, check in enumerate(constraints.query_checks):
-        kept = [_kept(pieces, (side, position, source), progress) for source in range(len(check.query.sources))]
-        rows_count = check.rows_count(kept, plan.now, plan.actor)
-        progress.note(Amount())
-        if not check.holds(rows_count, plan.now, plan.actor):
-            message = (
-                f"constraint {check.id!r} does not hold for tenant {tenant_id!r}: its query gives {rows_count} rows"
-            )
-            sample = {"tenant_id": tenant_id, "rows_count": rows_count}
-            violation = Violation(check.id, "bool_query", check.on_type, message, sample)
-            verdict.violated("bool_query", check.id, check.on_type).include((tenant_id,), violation)
-
-
-def _kept(pieces: list[TenantRows], name: tuple[Side, int, int], progress: Progress) -> Iterator[list[object]]:
-    """Iterate over the rows that one source of a query has in all pieces; `progress` is told that there are some."""
-    rows = chain.from_iterable(piece.kept.get(name, ()) for piece in pieces)
-    while some := list(islice(rows, DECIDED_ROWS)):
-        yield from some
-        progress.note(Amount())

@@ -28,15 +28,20 @@ class RowStore:
 
     def __init__(self, rows_in_memory_max: int = ROWS_IN_MEMORY_MAX, folder: Path | None = None) -> None:
         self._limit = rows_in_memory_max
+        self._count = 0
         self._rows: list[list[object]] = []
         self._older = Spool(folder, memory_bytes_max=0)
 
     def append(self, row: list[object]) -> None:
         """Keep one more row."""
+        self._count += 1
         self._rows.append(row)
         if len(self._rows) >= self._limit:
             self._older.append(_encode(self._rows))
             self._rows = []
+
+    def __len__(self) -> int:
+        return self._count
 
     def __iter__(self) -> Iterator[list[object]]:
         """Iterate over all rows, those on disk first, which are the older ones."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from cicsc.expression.values import add, is_number, number
 
@@ -15,6 +15,9 @@ class Accumulator(Protocol):
 
     def include(self, value: object) -> None:
         """Take the value of one more row."""
+
+    def merge(self, other: Self) -> None:
+        """Take what another one was given after what this one was given."""
 
     def result(self) -> object:
         """Return the aggregate, or null where no value counted."""
@@ -31,6 +34,10 @@ class RowCount:
     def include(self, value: object) -> None:  # noqa: ARG002  every row counts
         """Count one more row."""
         self._count += 1
+
+    def merge(self, other: Self) -> None:
+        """Count the rows of another one as well."""
+        self._count += other._count
 
     def result(self) -> int:
         """Return the number of rows."""
@@ -62,6 +69,12 @@ class ExactSum:
             numerator, denominator = value.as_integer_ratio()
             self._units += numerator << (_UNIT_EXPONENT - (denominator.bit_length() - 1))
 
+    def merge(self, other: Self) -> None:
+        """Add what another one has added."""
+        self._seen = self._seen or other._seen
+        self._integers += other._integers
+        self._units += other._units
+
     def result(self) -> int | float | None:
         """Return the sum, or null."""
         if not self._seen:
@@ -83,6 +96,10 @@ class Smallest:
         if is_number(value) and (self._best is None or value < self._best):
             self._best = value
 
+    def merge(self, other: Self) -> None:
+        """Take the smallest that another one has seen."""
+        self.include(other._best)
+
     def result(self) -> float | None:
         """Return the smallest number, or null."""
         return self._best
@@ -100,6 +117,10 @@ class Largest:
         """Take one more value."""
         if is_number(value) and (self._best is None or value > self._best):
             self._best = value
+
+    def merge(self, other: Self) -> None:
+        """Take the largest that another one has seen."""
+        self.include(other._best)
 
     def result(self) -> float | None:
         """Return the largest number, or null."""

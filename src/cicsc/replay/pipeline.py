@@ -25,8 +25,8 @@ from cicsc.bundle.model import (
     Step,
     Sum,
 )  # fmt: skip
-from cicsc.canonical import canonical_bytes
 from cicsc.replay.aggregates import Accumulator, ExactSum, Largest, RowCount, Smallest
+from cicsc.replay.gathering import Grouping
 from cicsc.replay.layout import Layout, named_layout
 from cicsc.replay.ordering import order_key
 
@@ -94,25 +94,7 @@ def _compile_group_by(step: GroupBy, layout: Layout) -> tuple[RowStep, Layout]:
     keys = [layout.compile(expr) for _, expr in step.keys]
     aggregates = [_compile_aggregate(aggregate, layout) for aggregate in step.aggs.values()]
     names = [name for name, _ in step.keys] + list(step.aggs)
-    return _group_by(keys, aggregates), named_layout(names, frozenset(step.aggs))
-
-
-def _group_by(keys: list[RowFunction], aggregates: list[tuple[RowFunction, type[Accumulator]]]) -> RowStep:
-    """Group rows whose keys are equal; groups come in the order of their first rows, none from no rows."""
-
-    def run(rows: Iterable[Row], now: object, actor: object) -> Iterator[Row]:
-        groups: dict[bytes, tuple[Row, list[Accumulator]]] = {}
-        for row in rows:
-            values = [key(row, now, actor) for key in keys]
-            name = canonical_bytes(values)
-            group = groups.get(name)
-            if group is None:
-                group = groups[name] = (values, [kind() for _, kind in aggregates])
-            for (function, _), accumulator in zip(aggregates, group[1], strict=True):
-                accumulator.include(function(row, now, actor))
-        return (values + [accumulator.result() for accumulator in made] for values, made in groups.values())
-
-    return run
+    return Grouping(keys, aggregates), named_layout(names, frozenset(step.aggs))
 
 
 def _compile_aggregate(aggregate: Aggregate, layout: Layout) -> tuple[RowFunction, type[Accumulator]]:

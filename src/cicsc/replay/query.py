@@ -2,26 +2,33 @@
 
 Keeping happens stream by stream, running once per tenant. Filters that stand first in a pipeline
 over one entity type already run while rows are kept, so that a query for the few rows that break a
-rule keeps only these.
+rule keeps only these. Most queries can also begin with the rows of some streams before the others are there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import reduce
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from cicsc.bundle.model import CORE_FIELDS, Filter, Join, Snap
+from cicsc.bundle.model import CORE_FIELDS, Filter, Having, Join, Limit, Offset, OrderBy, Project, Snap
 from cicsc.canonical import canonical_bytes
+from cicsc.replay.gathering import Counting, First, Grouping
 from cicsc.replay.layout import Column, Layout
 from cicsc.replay.pipeline import compile_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cicsc.bundle.model import EntityType, Query
+    from cicsc.bundle.model import EntityType, Query, Step
     from cicsc.expression import Node
+    from cicsc.replay.gathering import Gathering
     from cicsc.replay.pipeline import Row, RowStep
+
+FIRST_ROWS_MAX: Final = 10_000
+"""Rows that a query takes of an order and that are kept for it instead of all."""
 
 
 class SourceProgram(Struct, frozen=True):
@@ -36,17 +43,42 @@ class SourceProgram(Struct, frozen=True):
 
 
 class QueryProgram(Struct, frozen=True):
-    """A compiled query: one source, or the two sides of a join, and the steps over their rows."""
+    """A compiled query: one source, or the two sides of a join, and the steps over their rows.
+
+    `division` is there where it can begin with the rows of some streams.
+    """
 
     sources: tuple[SourceProgram, ...]
     steps: tuple[RowStep, ...]
+    division: Division | None = None
 
     def rows(self, kept: Sequence[Iterable[Row]], now: object, actor: object) -> Iterator[Row]:
         """Run the query over the rows kept of one tenant, one iterable for each source."""
-        rows: Iterable[Row] = kept[0] if len(self.sources) == 1 else _join(kept[0], kept[1])
-        for step in self.steps:
-            rows = step(rows, now, actor)
-        return iter(rows)
+        rows = kept[0] if len(self.sources) == 1 else _join(kept[0], kept[1])
+        return iter(_run(self.steps, rows, now, actor))
+
+
+class Division(Struct, frozen=True):
+    """The steps of a query: those that look at one row at a time, what gathers the rows then, and those after it."""
+
+    before: tuple[RowStep, ...]
+    gathering: Gathering
+    after: tuple[RowStep, ...]
+
+    def gathered(self, kept: Iterable[Row], now: object, actor: object) -> Any:
+        """Begin with the rows kept of some streams of a tenant."""
+        return self.gathering.gather(_run(self.before, kept, now, actor), now, actor)
+
+    def rows(self, gathered: Iterable[Any], now: object, actor: object) -> Iterator[Row]:
+        """Go on with what was gathered of all streams, in their order; where rows are only counted they are empty."""
+        whole = reduce(lambda one, more: self.gathering.join(one, more, now, actor), gathered)
+        return iter(_run(self.after, self.gathering.rows(whole), now, actor))
+
+
+def _run(steps: Iterable[RowStep], rows: Iterable[Row], now: object, actor: object) -> Iterable[Row]:
+    for step in steps:
+        rows = step(rows, now, actor)
+    return rows
 
 
 def compile_query(query: Query, types: Mapping[str, EntityType]) -> QueryProgram:
@@ -64,7 +96,35 @@ def _compile_snap(query: Query, source: Snap) -> QueryProgram:
     layout = Layout()
     steps = _compile_steps(pipeline, layout)
     condition: Node | None = {"and": [step.expr for step in first]} if first else None
-    return QueryProgram((SourceProgram(source.type, condition, tuple(layout.columns)),), steps)
+    sources = (SourceProgram(source.type, condition, tuple(layout.columns)),)
+    return QueryProgram(sources, steps, _divided(pipeline, steps))
+
+
+def _divided(pipeline: Sequence[Step], steps: tuple[RowStep, ...]) -> Division | None:
+    single = len(list(takewhile(lambda step: isinstance(step, Filter | Having | Project), pipeline)))
+    if single == len(steps):
+        return Division(steps, Counting(), ())
+    following = steps[single]
+    if isinstance(following, Grouping):
+        return Division(steps[:single], following, steps[single + 1 :])
+    order = following if isinstance(pipeline[single], OrderBy) else None
+    cut = single if order is None else single + 1
+    count = _first_wanted(pipeline[cut:])
+    if count is None or count > FIRST_ROWS_MAX:
+        return None
+    return Division(steps[:single], First(count, order), steps[cut:])
+
+
+def _first_wanted(pipeline: Sequence[Step]) -> int | None:
+    """Return how many rows, from the first on, can matter to these steps; None where each can."""
+    before = 0
+    for step in pipeline:
+        if isinstance(step, Limit):
+            return before + step.count
+        if not isinstance(step, Offset):
+            break
+        before += step.count
+    return None
 
 
 def _compile_steps(pipeline: Sequence[object], layout: Layout) -> tuple[RowStep, ...]:

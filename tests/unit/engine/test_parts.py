@@ -108,7 +108,7 @@ class Noted:
 
 def test_progress_is_told_while_queries_are_decided(monkeypatch):
     """By so many rows, and after each query: a live tenant keeps its lease by that."""
-    monkeypatch.setattr("cicsc.engine.parts.DECIDED_ROWS", 2)
+    monkeypatch.setattr("cicsc.engine.queries.DECIDED_ROWS", 2)
     plan, whole, cut = compiled(9), Noted(), Noted()
     with open_history(closing("a", *"12345")) as history:
         streams = [(key, list(given)) for key, given in history.streams()]

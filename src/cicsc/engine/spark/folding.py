@@ -21,7 +21,8 @@ import pyarrow as pa
 from cicsc.durable import TemporaryFolder
 from cicsc.engine.leaves import Leaves, LeavesPair
 from cicsc.engine.lines import WaitingRows, hand_on_lines
-from cicsc.engine.parts import Part, TenantRows, run_part
+from cicsc.engine.parts import Part, run_part
+from cicsc.engine.queries import TenantRows
 from cicsc.engine.rows import RowStore
 from cicsc.engine.spark.space import executor_folder
 from cicsc.engine.spool import Spool
@@ -120,7 +121,7 @@ def _disassembled(part: Part) -> Iterator[_Data]:
                 rows = iter(store)
                 while some := list(islice(rows, _ROWS_PER_DATA)):
                     yield "kept", pickle.dumps((number, name, _encode_rows(some)))
-        tenants = [(tenant.tenant_id, tenant.broken) for tenant in part.undecided]
+        tenants = [(tenant.tenant_id, tenant.broken, tenant.gathered) for tenant in part.undecided]
         heads = _head(part.leaves.given), _head(part.leaves.made)
         yield "part", pickle.dumps((part.verdict, part.tenants, tenants, heads))
 
@@ -185,7 +186,7 @@ class _Assembly:
         for leaves, head in zip((self._leaves.given, self._leaves.made), heads, strict=True):
             leaves.tenants, leaves.first, leaves.last = head
         kept = [
-            TenantRows(tenant_id, broken, self._kept.get(number, {}))
-            for number, (tenant_id, broken) in enumerate(undecided)
+            TenantRows(tenant_id, broken, self._kept.get(number, {}), gathered)
+            for number, (tenant_id, broken, gathered) in enumerate(undecided)
         ]
         return Part(verdict, tenants, kept, self._leaves)
