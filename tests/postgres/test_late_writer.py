@@ -18,11 +18,12 @@ from cicsc.operations import stored, stored_shares
 from cicsc.operations.live import sharing
 from cicsc.operations.live.binding import read_approval
 from cicsc.operations.live.cutover import Order, cut_over
+from cicsc.operations.live.rollback import RollbackOrder, roll_back_tenant
 from cicsc.operations.live.run import Timing
 from cicsc.progress import SILENT, Amount, Phase, Progress
 from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.store import PostgresStore
-from conformance.operations.application import V2, add
+from conformance.operations.application import DECLARED, V2, add
 from conformance.store.history import append, event
 from conformance.store.postgres_desk import PostgresDesk
 from postgres.conftest import Connect
@@ -192,6 +193,25 @@ def test_what_tells_a_head_waits_for_writes_under_way(
     with PostgresStore(url, wait_s=0.1) as other, pytest.raises(StoreError) as caught:
         read(other, tmp_path, 2, SILENT)
     assert caught.value.code == "STORE_LOCKED"
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_event_at_a_position_of_before_the_cutover_hides_no_loss(
+    store: PostgresStore, connect: Connect, execute: bool
+) -> None:
+    """A program chooses a position that was left out; the inverse loses a note of an event of before."""
+    writer = connect()
+    position = writer.execute("select nextval('cicsc.event_position_seq')").fetchone()[0]
+    add(store, "v", events=[event("1", payload={"total": 1, "note": "fragile"})])
+    forward = Order(target=DECLARED, migration="to_2", operator="ann", execute=True)
+    assert cut_over(store, "v", forward).ok
+    writer.execute(LATE.replace("'t', 1,", "'v', 2,"), ("late", position))
+
+    report = roll_back_tenant(store, "v", RollbackOrder(migration="to_2", operator="bob", execute=execute))
+
+    what = "the inverse cannot be held against the 1 events of before the cutover: found 2 at their positions"
+    assert (report.outcome, report.reasons) == ("refused", [what])
+    assert store.gate("v").active_version == 2
 
 
 def until_waits(connection: psycopg.Connection, mode: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from cicsc.bundle.load import load_bundle
@@ -48,6 +49,17 @@ V1 = version(1, "paid")
 V2 = version(2, "settled", more=("audited",), transforms={"paid": {"emit_as": "settled"}})
 MAPPED = version(2, "paid", transforms={"created": {"payload_map": {"total": READ_TOTAL}}})
 """A second version that cannot be taken back: a payload is mapped."""
+
+
+def _declared() -> Bundle:
+    document = copy.deepcopy(dict(MAPPED.document))
+    transforms = {"created": {"payload_map": {"total": READ_TOTAL}}}
+    document["core_ir"]["migrations"]["to_2"]["inverse"] = {"event_transforms": transforms}
+    return load_bundle(document)
+
+
+DECLARED = _declared()
+"""The same with a declared inverse, which loses what a payload holds beside its total."""
 
 EVENTS = [
     event("1", 1, payload={"total": 10**30}, extra={"source": "web"}),

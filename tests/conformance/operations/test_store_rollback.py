@@ -20,7 +20,7 @@ from cicsc.operations.live.run import LiveRun, Timing
 from cicsc.store.check import check_store
 from cicsc.store.protocol import Store
 from cicsc.store.records import RunPlan
-from conformance.operations.application import MAPPED, READ_TOTAL, V1, V2, add
+from conformance.operations.application import DECLARED, MAPPED, V1, V2, add
 from conformance.store.desk import Desk, Plain
 from conformance.store.history import event, stored
 
@@ -239,15 +239,9 @@ def test_misspelled_inverse_is_named_in_the_hint(tenants: Store) -> None:
     assert "event type 'craeted' has a transform in the inverse" in report.error["hint"]
 
 
-DECLARED = copy.deepcopy(dict(MAPPED.document))
-DECLARED["core_ir"]["migrations"]["to_2"]["inverse"] = {
-    "event_transforms": {"created": {"payload_map": {"total": READ_TOTAL}}}
-}
-
-
 @pytest.mark.parametrize("finalized", [False, True])
 def test_inverse_that_loses_what_was_there_before_is_refused(tenants: Store, finalized: bool) -> None:
-    forward(tenants, load_bundle(DECLARED))  # the payload of '2' has a note
+    forward(tenants, DECLARED)  # the payload of '2' has a note
     tenants.append("t", [event("9", 1, payload={"total": 1})], generation=2)
     if finalized:
         finalize_tenant(tenants, "t", Terms(operator="ann", execute=True))
@@ -266,7 +260,7 @@ def test_inverse_that_restores_all_is_taken(tenants: Store) -> None:
     plain = [event("1", 1, payload={"total": 2}), event("1", 2, "paid"), event("2", 1, payload={"total": None})]
     add(tenants, "plain", events=plain)
     before = active_rows(tenants, "plain")
-    forward(tenants, load_bundle(DECLARED), "plain")
+    forward(tenants, DECLARED, "plain")
     new = event("9", 1, payload={"total": 1})
     tenants.append("plain", [Event("plain", *msgspec.structs.astuple(new)[1:])], generation=2)
 
@@ -277,7 +271,7 @@ def test_inverse_that_restores_all_is_taken(tenants: Store) -> None:
 
 
 def test_event_that_the_inverse_does_not_restore_is_named(tenants: Store) -> None:
-    forward(tenants, load_bundle(DECLARED))
+    forward(tenants, DECLARED)
     tenants.append("t", [event("9", 1, payload={"sum": 1})], generation=2)
 
     reasons = back(tenants).reasons

@@ -249,7 +249,6 @@ class TenantRollback(TenantChange):
         verdict, digests = undo_history(plan, history, regained or staged, snapshots)
         integrity = check_integrity(verdict.integrity, digests.given, None)
         faults = [] if integrity.ok else [str(integrity.detail)]
-        faults += [] if regained is None else regained.obstacles()
         reasons = [
             *self._version_faults(),
             *obstacles.reasons,
@@ -257,6 +256,7 @@ class TenantRollback(TenantChange):
             *history_obstacles(verdict),
             *faults,
         ]
+        reasons += [] if regained is None else regained.obstacles(is_refused=bool(reasons))
         if reasons:
             raise self._unsafe(reasons, self._hint(obstacles, is_intact=integrity.ok))
         self.events, self.digests = verdict.events, digests
