@@ -24,11 +24,11 @@ from cicsc.store.encoding import (
     stored_bundle,
     stored_event_types,
 )
-from cicsc.store.journal import exhaust, finish_run, read_gate, record
+from cicsc.store.journal import exhaust, finish_run, now_ms, read_gate, record, taken
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.protocol import Store
 from cicsc.store.records import AuditEntry, EndedWriter, FenceRepair, Gate, Run, RunPlan, StagedEvents
-from cicsc.store.refusals import gate_held, gate_lost, paused, stale_generation, tenant_exists, unknown_bundle
+from cicsc.store.refusals import gate_lost, paused, stale_generation, tenant_exists, unknown_bundle
 from cicsc.store.runs import Runs
 from cicsc.store.session import Session
 from cicsc.store.views import Transaction
@@ -202,7 +202,7 @@ class SqlStore(Store, Generic[Database]):
             )
             gate = read_gate(database, tenant_id)
             if not changed:
-                raise gate_held(gate)
+                raise taken(database, gate, now_ms(database))
             detail = {
                 "epoch": gate.epoch,
                 "lease_until_ms": gate.lease_until_ms,

@@ -331,7 +331,8 @@ class Store(Protocol):
         """Refuse writes of a tenant for some seconds, once those under way have ended; return the new gate.
 
         The lease can be renewed up to `max_seconds` from now (by default not at all). Raises GATE_HELD
-        when the tenant is paused already, whoever by.
+        when an operator has paused the tenant already, RUN_HELD when a run has it, RUN_ABANDONED when
+        one has it that is dead.
         """
         ...
 

@@ -137,7 +137,7 @@ def run_abandoned(run: Run) -> FenceError:
         "RUN_ABANDONED",
         f"tenant {run.tenant_id!r} was left by {run.kind} {run.run_id} of {run.actor_id!r} in phase {run.phase}; "
         f"its lease ended at {run.lease_until_ms}",
-        hint="run migration-recover",
+        hint=f"migration-recover --tenant {quote(run.tenant_id)} brings it to its end",
     )
 
 

@@ -114,10 +114,26 @@ def test_runs_of_the_past_are_in_no_operators_way(store: Store) -> None:
     assert begin(store, "next").phase == "PLANNED"
 
 
-def test_operator_cannot_pause_what_a_run_has(store: Store) -> None:
-    begin(store)
+@pytest.mark.parametrize("phase", ["PLANNED", "FENCED"])
+def test_operator_who_would_pause_what_a_run_has_is_told_who_has_it(store: Store, phase: Phase) -> None:
+    run = run_in(store, phase)
 
-    assert code_of(lambda: store.pause("t", owner="bob", seconds=60)) == "GATE_HELD"
+    with pytest.raises(FenceError, match=rf"taken by cutover {run.run_id} of 'ann': epoch {run.epoch}") as caught:
+        store.pause("t", owner="bob", seconds=60)
+    assert caught.value.code == "RUN_HELD"
+
+
+@pytest.mark.parametrize("phase", ["PLANNED", "FENCED"])
+def test_operator_who_would_pause_what_a_dead_run_has_is_told_what_ends_it(store: Store, phase: Phase) -> None:
+    run = run_in(store, phase, lease_s=0.02)
+    outlive(store, run)
+
+    with pytest.raises(FenceError, match=rf"was left by cutover {run.run_id}") as caught:
+        store.pause("t", owner="bob", seconds=60)
+    assert (caught.value.code, caught.value.hint) == (
+        "RUN_ABANDONED",
+        "migration-recover --tenant t brings it to its end",
+    )
 
 
 @pytest.mark.parametrize("phase", ["FENCED", "STAGED"])

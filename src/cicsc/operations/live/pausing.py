@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def pause_tenant(store: Store, tenant_id: str, *, seconds: float, owner: str) -> PauseReport:
-    """Refuse writes of a tenant for some seconds. Raises GATE_HELD, and OWNER_IS_RUN for the id of a run."""
+    """Refuse writes of a tenant for some seconds.
+
+    Raises GATE_HELD, RUN_HELD and RUN_ABANDONED where another has it, and OWNER_IS_RUN for the id of a run.
+    """
     _require_no_run(store, tenant_id, owner, "a run's pause is its own business; give your name with --owner")
     return _report(store.pause(tenant_id, owner=owner, seconds=seconds))
 
