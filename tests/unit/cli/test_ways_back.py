@@ -56,6 +56,42 @@ def test_rollback_that_is_unsafe_names_why(call: Call, moved: str) -> None:
     assert "refused, 1 obstacle" in said.err
 
 
+def test_rollback_that_was_done_before_names_who_did_it(call: Call, moved: str) -> None:
+    done = call(*BACK, "--execute", "--operator", "ann").report
+
+    again = call(*BACK, "--execute", "--summary", "always")
+
+    hint = f"nothing was written; rollback {done['run_id']} of 'ann' has done it already, the tenant is on version 0"
+    assert (again.code, again.error_code, again.report["error"]["hint"]) == (1, "ROLLBACK_UNSAFE", hint)
+    assert again.err.splitlines()[-1] == f"next: {hint}"
+
+
+def test_rollback_after_a_finalize_does_not_claim_that_something_was_written(call: Call, moved: str) -> None:
+    assert call("migration-finalize", "--store", STORE, "--tenant", "acme", "--execute").code == 0
+
+    said = call(*BACK, "--summary", "always")
+
+    assert said.report["method"] == "inverse"
+    assert "written since the switch, or the generation before it is not kept, so the inverse" in said.err
+
+
+def test_too_long_a_pause_of_a_rollback_shows_the_call_that_allows_it(call: Call, moved: str) -> None:
+    lines = call(*BACK, "--max-pause", "0.01", "--summary", "always").err.splitlines()
+
+    assert lines[-2] == "next: allow a longer pause, at a time when it does no harm"
+    assert lines[-1].endswith(" --tenant acme --max-pause 1")
+
+
+def test_rollback_of_a_tenant_that_is_paused_by_hand_names_what_shows_its_end(call: Call, moved: str) -> None:
+    with open_store(moved) as store:
+        store.pause("acme", owner="ann", seconds=60)
+
+    lines = call(*BACK, "--execute", "--summary", "always").err.splitlines()
+
+    assert "  note     the tenant was not changed: it is on version 1, and paused" in lines
+    assert lines[-1] == f"  cicsc migration-status --store {STORE} --tenant acme"
+
+
 @pytest.mark.parametrize("execute", [(), ("--execute",)])
 def test_way_back_that_another_run_is_in_names_how_to_follow_it(
     call: Call, moved: str, execute: tuple[str, ...]

@@ -104,6 +104,7 @@ class TenantRollback(TenantChange):
         super().__init__(store, tenant_id, order, progress)
         self.order = order
         self.origin: Run | None = None
+        self.done_before: Run | None = None
         self.target: Bundle | None = None
         self.migration: Migration | None = None
         self.source: Bundle | None = None
@@ -130,7 +131,9 @@ class TenantRollback(TenantChange):
         super().look()
         self.target = self.store.bundle(self.gate.active_bundle)
         self.migration = self.target.migrations.get(self.order.migration)
-        self.origin = _origin(self.store.runs.of_tenant(self.tenant_id), self.gate.active_bundle, self.order.migration)
+        runs = self.store.runs.of_tenant(self.tenant_id)
+        self.origin = _origin(runs, self.gate.active_bundle, self.order.migration)
+        self.done_before = next((run for run in runs if self._is_done_by(run)), None)
         self.source = self.order.source
         if self.source is None and self.origin is not None:
             self.source = self.store.bundle(self.origin.source_bundle)
@@ -269,7 +272,18 @@ class TenantRollback(TenantChange):
         if active != leads_to:
             yield f"the migration leads to version {leads_to}, the tenant is on version {active}"
 
+    def _is_done_by(self, run: Run) -> bool:
+        """Tell whether it was this run that has taken the migration back, and made active what is active now."""
+        known = (run.kind, run.migration_id, run.target_generation)
+        is_it = known == ("rollback", self.order.migration, self.gate.active_generation)
+        return is_it and run.switched_at_ms is not None
+
     def _led_elsewhere(self) -> str:
+        if self.done_before is not None:
+            who = f"rollback {self.done_before.run_id} of {self.done_before.actor_id!r}"
+            return (
+                f"nothing was written; {who} has done it already, the tenant is on version {self.gate.active_version}"
+            )
         return (
             f"nothing was written; the tenant is on version {self.gate.active_version}, and only the migration that "
             "led there can be taken back"

@@ -12,7 +12,7 @@ from cicsc.report.divergence import divergence
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, plain
 from cicsc.report.live.cutover_words import code, is_interrupted, predicted, reason, verdict
-from cicsc.report.live.models import Boundaries, Cutover
+from cicsc.report.live.models import Boundaries, Cutover, StoreRollback
 from cicsc.report.live.next_steps import after_cutover
 from cicsc.report.models import Checks
 from cicsc.report.moments import lasting, utc
@@ -85,7 +85,7 @@ def _trouble(report: Cutover) -> Iterator[RenderableType]:
         yield from state_now(report)
 
 
-def state_now(report: Cutover) -> Iterator[RenderableType]:
+def state_now(report: Cutover | StoreRollback) -> Iterator[RenderableType]:
     """Say on which version a tenant is now, and whether it is open."""
     if report.active_version is None:
         yield Marked("note", "the store does not tell how the tenant stands; its lease opens it")

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from cicsc.report.live.models import Cutover
+from cicsc.report.live.models import Cutover, StoreRollback
 from cicsc.report.moments import dated, lasting
 from cicsc.report.printable import shortened, value_text
 
@@ -48,18 +48,18 @@ def predicted(report: Cutover) -> str:
     return f"about {lasting(report.predicted_pause_ms)}"
 
 
-def reason(report: Cutover) -> str | None:
+def reason(report: Cutover | StoreRollback) -> str | None:
     """Return the message of the error, None where there is none."""
     if not isinstance(report.error, dict):
         return None
     return dated(str(report.error["message"]))
 
 
-def code(report: Cutover) -> str | None:
+def code(report: Cutover | StoreRollback) -> str | None:
     """Return the code of the error, None where there is none."""
     return str(report.error["code"]) if isinstance(report.error, dict) else None
 
 
-def is_interrupted(report: Cutover) -> bool:
+def is_interrupted(report: Cutover | StoreRollback) -> bool:
     """Tell whether a signal kept the cutover from its end."""
     return code(report) == "INTERRUPTED"

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import next_step
 from cicsc.report.live.cutover_words import code, is_interrupted
-from cicsc.report.live.models import Cutover, Cutovers, RecoveryReport, StatusReport
+from cicsc.report.live.models import Cutover, Cutovers, RecoveryReport, StatusReport, StoreRollback
 from cicsc.report.next_steps import ARTIFACT, SAME_CHECKS
 
 NAMED_MAX: Final = 5
@@ -52,10 +52,35 @@ def _after_trouble(report: Cutover, call: Invocation) -> Iterator[RenderableType
         command = of_tenant(call, "migration-dry-run", tenant, *_SAME_CUTOVER, *SAME_CHECKS)
         path = call.value("--artifact") or ARTIFACT
         yield from next_step("record a new dry run, and have it approved", command.plus("--artifact", path))
-    elif found == "PAUSE_TOO_LONG":
-        yield from _after_long(report, call)
     elif found in _LOOK_FIRST | _APPROVE_AGAIN:
         yield from next_step("see how the tenants stand", call.then("migration-status", "--store"))
+    else:
+        yield from _after_any_trouble(report, call)
+
+
+def after_store_rollback(report: StoreRollback, call: Invocation) -> Iterator[RenderableType]:
+    """After the rollback of a live tenant, or its rehearsal."""
+    tenant, found = report.tenant_id, code(report)
+    if report.outcome == "rehearsed":
+        yield from next_step("carry it out", call.plus("--execute"))
+    elif report.ok:
+        yield from next_step("see how it stands", of_tenant(call, "migration-status", tenant))
+    elif report.reasons is not UNSET and isinstance(report.error, dict):
+        yield from next_step(str(report.error["hint"]))
+    elif found == "GATE_HELD":
+        command = of_tenant(call, "migration-status", tenant)
+        yield from next_step("wait until that pause is over; this shows what ends it before", command)
+    elif found == "UNKNOWN_TENANT":
+        yield from next_step("see how the tenants stand", call.then("migration-status", "--store"))
+    else:
+        yield from _after_any_trouble(report, call)
+
+
+def _after_any_trouble(report: Cutover | StoreRollback, call: Invocation) -> Iterator[RenderableType]:
+    """After what may happen to a cutover and to a rollback alike."""
+    tenant, found = report.tenant_id, code(report)
+    if found == "PAUSE_TOO_LONG":
+        yield from _after_long(report, call)
     elif found == "RUN_HELD":
         yield from after_held(tenant, call)
     elif report.tenant_paused is False and not report.mutated:
@@ -72,7 +97,7 @@ def after_held(tenant_id: str, call: Invocation) -> Iterator[RenderableType]:
     yield from next_step("wait for that run; this tells whether it lives, and how to take it over", command)
 
 
-def _after_long(report: Cutover, call: Invocation) -> Iterator[RenderableType]:
+def _after_long(report: Cutover | StoreRollback, call: Invocation) -> Iterator[RenderableType]:
     predicted = 0 if report.predicted_pause_ms is UNSET else report.predicted_pause_ms
     longer = str(max(2 * predicted // 1000, 1))
     yield from next_step("allow a longer pause, at a time when it does no harm", call.replaced("--max-pause", longer))

@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from cicsc.report.assessment import listed
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
-from cicsc.report.live.cutover_text import times
+from cicsc.report.live.cutover_text import state_now, times
+from cicsc.report.live.cutover_words import code, is_interrupted
 from cicsc.report.live.models import Finalize, Finalizes, StoreRollback
-from cicsc.report.live.next_steps import after_held, of_tenant
+from cicsc.report.live.next_steps import after_held, after_store_rollback
 from cicsc.report.moments import dated, lasting
 from cicsc.report.printable import counted, value_text
 
@@ -45,15 +46,16 @@ def _rollback(report: StoreRollback, call: Invocation) -> Iterator[RenderableTyp
     elif isinstance(report.error, dict):
         yield plain(dated(str(report.error["message"])))
     yield from times(report.boundaries, report.resumed_by or None)
-    if not report.ok and not report.mutated and report.tenant_paused is False:
+    if not report.ok and code(report) != "UNKNOWN_TENANT":
         yield plain()
-        yield Marked("note", f"the tenant was not changed: it is on version {report.active_version}, and open")
-    yield from _after_rollback(report, call)
+        yield from state_now(report)
+    yield from after_store_rollback(report, call)
 
 
 _METHODS = {
     "reactivate": "nothing was written since the switch, so the generation before it {} active again: {}",
-    "inverse": "events were written since the switch, so the inverse of the whole history {} active: {}",
+    "inverse": "events were written since the switch, or the generation before it is not kept, so the inverse of the "
+    "whole history {} active: {}",
 }
 
 
@@ -70,24 +72,7 @@ def _verdict(report: StoreRollback) -> str:
         case "refused" if report.reasons is not UNSET:
             return f"refused, {counted(len(report.reasons), 'obstacle')}"
         case outcome:
-            return outcome
-
-
-def _after_rollback(report: StoreRollback, call: Invocation) -> Iterator[RenderableType]:
-    tenant = report.tenant_id
-    if report.outcome == "rehearsed":
-        yield from next_step("carry it out", call.plus("--execute"))
-    elif report.ok:
-        yield from next_step("see how it stands", of_tenant(call, "migration-status", tenant))
-    elif isinstance(report.error, dict) and report.error["code"] == "RUN_HELD":
-        yield from after_held(tenant, call)
-    elif report.outcome == "refused" and isinstance(report.error, dict):
-        yield from next_step(str(report.error["hint"]))
-    elif report.tenant_paused is False and not report.mutated:
-        yield from next_step("mend what is named above, then run the same command again", call)
-    else:
-        command = of_tenant(call, "migration-recover", tenant)
-        yield from next_step("bring to an end what is left, then run the same command again", command)
+            return "interrupted" if is_interrupted(report) else outcome
 
 
 def _finalize(report: Finalizes, call: Invocation) -> Iterator[RenderableType]:

@@ -1,0 +1,72 @@
+"""What the summary of a rollback says where the work could not be done: what is true of the tenant, and what to do next."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import UNSET
+
+from cicsc.report.invocation import Invocation
+from cicsc.report.live.models import Boundaries, StoreRollback
+from cicsc.report.live.ways_back_text import store_rollback_summary
+from unit.report.live.test_many_tenants import lines
+
+CALL = Invocation("migration-rollback", (("--migration", "m"), ("--tenant", "t"), ("--execute", None)))
+SAME = "  cicsc migration-rollback --migration m --tenant t --execute"
+RECOVER = "  cicsc migration-recover --tenant t"
+
+
+def failed(code: str, hint: str | None, *, paused: bool | None = False, mutated: bool | None = False) -> StoreRollback:
+    return StoreRollback(
+        ok=False,
+        mode="rollback",
+        tenant_id="t",
+        outcome="failed",
+        migration_id="m",
+        from_version=2,
+        to_version=1,
+        rolled_back_events=0,
+        source_checked=True,
+        boundaries=Boundaries(),
+        active_version=None if paused is None else 2,
+        tenant_paused=paused,
+        mutated=mutated,
+        exit_code=3,
+        error={"code": code, "message": f"{code} it is", "hint": hint},
+        reasons=UNSET,
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "hint", "verdict", "step"),
+    [
+        ("STORE_LOCKED", "end these transactions, then try again", "failed", "end these transactions, then try again"),
+        ("RUN_LOST", "allow a longer one with --lease", "failed", "allow a longer one with --lease"),
+        ("INTERRUPTED", "the report tells how the tenant stands", "interrupted", "run the same command again"),
+        ("INTERNAL_ERROR", None, "failed", "run the same command again"),
+    ],
+)
+def test_tenant_that_is_open_as_it_was_has_the_hint_and_the_call(code: str, hint: str, verdict: str, step: str) -> None:
+    assert lines(store_rollback_summary(failed(code, hint), CALL)) == [
+        f'rollback of tenant "t": {verdict}',
+        f"{code} it is",
+        "",
+        "  note     the tenant was not changed: it is on version 2, and open",
+        "",
+        f"next: {step}",
+        SAME,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("paused", "mutated", "note"),
+    [
+        (True, False, "the tenant was not changed: it is on version 2, and paused"),
+        (False, True, "the tenant was changed: it is on version 2, and open"),
+        (None, None, "the store does not tell how the tenant stands; its lease opens it"),
+    ],
+)
+def test_tenant_that_may_be_left_behind_is_recovered(paused: bool | None, mutated: bool | None, note: str) -> None:
+    told = lines(store_rollback_summary(failed("STORE_UNREACHABLE", None, paused=paused, mutated=mutated), CALL))
+
+    assert told[3] == f"  note     {note}"
+    assert told[-2:] == ["next: bring to an end what is left, then run the same command again", RECOVER]
