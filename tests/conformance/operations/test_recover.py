@@ -12,6 +12,8 @@ from cicsc.store.protocol import Store
 from cicsc.store.records import Run
 from cicsc.store.runs import Runs
 from conformance.operations.dying import fenced, planned, switched, wait_for_lease
+from conformance.store.desk import Plain
+from conformance.store.history import INSERT
 from e2e.live import orders
 
 
@@ -130,6 +132,22 @@ def test_take_over_opens_at_once(store: Store) -> None:
     with pytest.raises(FenceError) as caught:
         store.runs.verified(run, head_digest="0" * 64, target_count=0, target_digest="0" * 64)
     assert caught.value.code == "RUN_LOST"
+
+
+def test_a_dead_run_behind_a_writer_is_not_said_to_live(store: Store, plain: Plain) -> None:
+    wait_for_lease(store, fenced(store, "acme", lease_s=0.05))
+    plain.begin()
+    plain.execute(INSERT, "acme", 1, "Order", "new", 1, "placed", '{"total": 3}', 1, "plain")
+
+    report = recover_tenants(store, operator="ann")
+
+    assert (report.ok, report.exit_code, report.error["code"]) == (False, 3, "STORE_LOCKED")
+    assert report.error["message"].startswith("1 of 1 runs could not be brought to an end")
+    assert [(item.outcome, item.error["code"], item.is_locked) for item in report.tenants] == [
+        ("held", "STORE_LOCKED", True)
+    ]
+    plain.rollback()
+    assert [item.outcome for item in recover_tenants(store, operator="ann").tenants] == ["reopened"]
 
 
 @pytest.mark.parametrize("by", [-1, 1])

@@ -7,7 +7,7 @@ the run is completed. Doing it twice is the same as doing it once.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
@@ -20,6 +20,11 @@ from cicsc.store.journal import exhaust
 if TYPE_CHECKING:
     from cicsc.store.protocol import Store
     from cicsc.store.records import Run
+
+_HELD_HINT: Final = (
+    "wait for them; each report in tenants says who has the tenant, and how to take over what is known to be dead"
+)
+_LOCKED_HINT: Final = "each report in tenants says who writes; it is safe to try again"
 
 
 def boundaries_of(run: Run | None) -> Boundaries:
@@ -123,13 +128,14 @@ def recover_tenants(
     held = [report.tenant_id for report in reports if report.outcome == "held"]
     if not held:
         return Recovery(ok=True, exit_code=0, tenants=reports)
+    if locked := [report for report in reports if report.is_locked]:
+        names = named([report.tenant_id for report in locked])
+        message = f"{len(locked)} of {len(reports)} runs could not be brought to an end, writes are under way: {names}"
+        error: dict[str, object] = {"code": "STORE_LOCKED", "message": message, "hint": _LOCKED_HINT}
+        return Recovery(ok=False, exit_code=3, tenants=reports, error=error)
     message = f"{len(held)} of {len(reports)} runs may still live, and were left alone: those of {named(held)}"
-    hint = (
-        "wait for them; each report in tenants says who has the tenant, and how to take over what is known to be dead"
-    )
-    return Recovery(
-        ok=False, exit_code=1, tenants=reports, error={"code": "RUN_HELD", "message": message, "hint": hint}
-    )
+    error = {"code": "RUN_HELD", "message": message, "hint": _HELD_HINT}
+    return Recovery(ok=False, exit_code=1, tenants=reports, error=error)
 
 
 def _held(store: Store, tenant_id: str, error: CicscError) -> RecoveryReport:

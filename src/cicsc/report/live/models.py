@@ -27,7 +27,8 @@ class Boundaries(Report, frozen=True, kw_only=True, omit_defaults=False):
 class RecoveryReport(Report, frozen=True, kw_only=True):
     """What was found of a run that had died, and what was done.
 
-    One that may still live is `held`: `epoch` and `run_id` are what a take-over has to name.
+    One that may still live is `held`: `epoch` and `run_id` are what a take-over has to name. So is one that could not
+    be followed, since writes under way did not end; `error` tells which it is.
     """
 
     tenant_id: str
@@ -42,6 +43,11 @@ class RecoveryReport(Report, frozen=True, kw_only=True):
     started_at: int | UnsetType = UNSET
     lease_until: int | UnsetType = UNSET
     error: dict[str, object] | UnsetType = UNSET
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether writes under way held it, which may be those of the run itself."""
+        return self.error is not UNSET and self.error["code"] == "STORE_LOCKED"
 
 
 class WriterTerminated(Report, frozen=True, kw_only=True, omit_defaults=False):

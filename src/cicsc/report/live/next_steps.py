@@ -151,8 +151,10 @@ def after_status(report: StatusReport, call: Invocation) -> Iterator[RenderableT
 
 
 def after_recovery(report: RecoveryReport, call: Invocation) -> Iterator[RenderableType]:
-    """After a run that was found alive: how to take it over."""
-    if report.epoch is not UNSET:
+    """After a run that was found alive: how to take it over; what holds it up has to end first."""
+    if report.is_locked and isinstance(report.error, dict):
+        yield from next_step(str(report.error["hint"]), call)
+    elif report.epoch is not UNSET:
         command = of_tenant(call, "migration-recover", report.tenant_id).plus("--take-over", report.run_id)
         yield from next_step(
             f"only if the run of {report.tenant_id!r} is known to be dead, take it over",

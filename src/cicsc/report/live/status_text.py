@@ -174,7 +174,9 @@ def _recovery(report: Recovery, call: Invocation) -> Iterator[RenderableType]:
         return
     done = len(report.tenants) - len(held)
     found = [f"{counted(done, 'run')} brought to an end"] if done else []
-    found += [f"{counted(len(held), 'run')} may still live"] if held else []
+    locked = sum(item.is_locked for item in held)
+    found += [f"{counted(locked, 'run')} held by writes under way"] if locked else []
+    found += [f"{counted(len(held) - locked, 'run')} may still live"] if len(held) > locked else []
     yield headline("recovery", ", ".join(found), "FAILED" if held else "ok")
     for item in sorted(report.tenants, key=lambda item: item.outcome != "held")[:ROWS_MAX]:
         yield from _recovered(item)
@@ -188,10 +190,13 @@ def _recovery(report: Recovery, call: Invocation) -> Iterator[RenderableType]:
 
 def _recovered(item: RecoveryReport) -> Iterator[RenderableType]:
     mark: Mark = "FAILED" if item.outcome == "held" else "ok"
-    yield Marked(mark, f"{value_text(item.tenant_id)}: {item.kind} in phase {item.found_phase}, {_DONE[item.outcome]}")
+    done = "could not be brought to an end" if item.is_locked else _DONE[item.outcome]
+    yield Marked(mark, f"{value_text(item.tenant_id)}: {item.kind} in phase {item.found_phase}, {done}")
     yield Detail(f"run {item.run_id} of {shortened(item.actor_id)}")
     if item.started_at is not UNSET and item.lease_until is not UNSET:
         yield Detail(f"begun {utc(item.started_at)}, lease until {utc(item.lease_until)}")
+    if item.error is not UNSET and item.error["code"] != "RUN_HELD":
+        yield Detail(dated(str(item.error["message"])))
     if isinstance(item.resumed_by, str) and item.boundaries.resumed_at is not None:
         yield Detail(f"open since {utc(item.boundaries.resumed_at)} (by {item.resumed_by})")
 

@@ -157,3 +157,44 @@ def test_the_run_that_may_still_live_comes_before_those_that_were_ended() -> Non
 
     assert told[0] == "recovery: 60 runs brought to an end, 1 run may still live"
     assert told[1].startswith('  FAILED   "z": ')
+
+
+def held(code: str) -> RecoveryReport:
+    return RecoveryReport(
+        tenant_id="z",
+        run_id="r",
+        kind="rollback",
+        actor_id="ann",
+        found_phase="FENCED",
+        outcome="held",
+        boundaries=Boundaries(),
+        epoch=4,
+        started_at=0,
+        lease_until=0,
+        error={"code": code, "message": f"{code} until 1795831405538", "hint": "end these transactions"},
+    )
+
+
+def test_run_behind_writers_is_tried_again_and_not_taken_over() -> None:
+    call = Invocation("migration-recover", ())
+    told = lines(recovery_summary(Recovery(ok=False, exit_code=3, tenants=[held("STORE_LOCKED")]), call))
+
+    assert told == [
+        "recovery: 1 run held by writes under way",
+        '  FAILED   "z": rollback in phase FENCED, could not be brought to an end',
+        "           run r of ann",
+        "           begun 1970-01-01 00:00:00.000 UTC, lease until 1970-01-01 00:00:00.000 UTC",
+        "           STORE_LOCKED until 2026-11-28 02:03:25.538 UTC",
+        "",
+        "next: end these transactions",
+        "  cicsc migration-recover",
+    ]
+
+
+def test_take_over_of_what_has_moved_on_says_what_was_found() -> None:
+    call = Invocation("migration-recover", (("--tenant", "z"), ("--take-over", "r"), ("", "3")))
+    told = lines(recovery_summary(Recovery(ok=False, exit_code=1, tenants=[held("RUN_LOST")]), call))
+
+    assert told[0] == "recovery: 1 run may still live"
+    assert "           RUN_LOST until 2026-11-28 02:03:25.538 UTC" in told
+    assert told[-1] == "  cicsc migration-recover --tenant z --take-over r 4"
