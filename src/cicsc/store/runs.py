@@ -337,7 +337,7 @@ class Runs(Generic[Database]):
                 raise run_held(gate, run)
             by = "recovery" if epoch is None else "take-over"
             if run.phase in BEFORE_SWITCH:
-                reason = f"{by} by {actor_id!r}: the run ended in phase {run.phase} and came to no end"
+                reason = f"{by} by {actor_id!r}: the run was in phase {run.phase} and came to no end"
                 abort_run(database, run, now, reason=reason, lease=lease, by=by)
             else:
                 names = names_of(run) | {"lease_until_ms": now + lease}

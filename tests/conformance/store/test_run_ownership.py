@@ -278,7 +278,7 @@ def test_run_that_died_before_the_switch_is_undone(store: Store, phase: Phase) -
 
     gate = store.gate("t")
     assert (claimed.phase, claimed.epoch, gate.state, gate.active_generation) == ("ABORTED", run.epoch + 1, "open", 1)
-    assert f"recovery by 'bob': the run ended in phase {phase}" in str(claimed.reason)
+    assert f"recovery by 'bob': the run was in phase {phase}" in str(claimed.reason)
     lapsed = (None, None) if phase == "PLANNED" else (run.lease_until_ms, "lease")
     assert (claimed.resumed_at_ms, claimed.resumed_by) == lapsed
 

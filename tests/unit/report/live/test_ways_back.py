@@ -11,6 +11,7 @@ from cicsc.report.live.ways_back_text import store_rollback_summary
 from unit.report.live.test_many_tenants import lines
 
 CALL = Invocation("migration-rollback", (("--migration", "m"), ("--tenant", "t"), ("--execute", None)))
+AGAIN = "run the same command again"
 SAME = "  cicsc migration-rollback --migration m --tenant t --execute"
 RECOVER = "  cicsc migration-recover --tenant t"
 
@@ -40,9 +41,9 @@ def failed(code: str, hint: str | None, *, paused: bool | None = False, mutated:
     ("code", "hint", "verdict", "step"),
     [
         ("STORE_LOCKED", "end these transactions, then try again", "failed", "end these transactions, then try again"),
-        ("RUN_LOST", "allow a longer one with --lease", "failed", "allow a longer one with --lease"),
-        ("INTERRUPTED", "the report tells how the tenant stands", "interrupted", "run the same command again"),
-        ("INTERNAL_ERROR", None, "failed", "run the same command again"),
+        ("RUN_LOST", f"its lease ran out, {AGAIN}", "failed", f"its lease ran out, {AGAIN}"),
+        ("INTERRUPTED", "the report tells how the tenant stands", "interrupted", AGAIN),
+        ("INTERNAL_ERROR", None, "failed", AGAIN),
     ],
 )
 def test_tenant_that_is_open_as_it_was_has_the_hint_and_the_call(code: str, hint: str, verdict: str, step: str) -> None:
@@ -70,3 +71,12 @@ def test_tenant_that_may_be_left_behind_is_recovered(paused: bool | None, mutate
 
     assert told[3] == f"  note     {note}"
     assert told[-2:] == ["next: bring to an end what is left, then run the same command again", RECOVER]
+
+
+def test_tenant_that_another_has_taken_over_is_looked_at_first() -> None:
+    told = lines(store_rollback_summary(failed("RUN_LOST", "migration-status tells how the tenant stands"), CALL))
+
+    assert told[-2:] == [
+        "next: another has taken the tenant over; see how it stands before you try again",
+        "  cicsc migration-status --tenant t",
+    ]
