@@ -68,8 +68,7 @@ def after_store_rollback(report: StoreRollback, call: Invocation) -> Iterator[Re
     elif report.reasons is not UNSET and isinstance(report.error, dict):
         yield from next_step(str(report.error["hint"]))
     elif found == "GATE_HELD":
-        command = of_tenant(call, "migration-status", tenant)
-        yield from next_step("wait until that pause is over; this shows what ends it before", command)
+        yield from after_paused(tenant, call)
     elif found == "UNKNOWN_TENANT":
         yield from next_step("see how the tenants stand", call.then("migration-status", "--store"))
     else:
@@ -103,6 +102,12 @@ def after_held(tenant_id: str, call: Invocation) -> Iterator[RenderableType]:
     """After a change that found another run on the tenant."""
     command = of_tenant(call, "migration-recover", tenant_id)
     yield from next_step("wait for that run; this tells whether it lives, and how to take it over", command)
+
+
+def after_paused(tenant_id: str, call: Invocation) -> Iterator[RenderableType]:
+    """After a change that found the tenant paused by an operator."""
+    command = of_tenant(call, "migration-status", tenant_id)
+    yield from next_step("wait until that pause is over; this shows what ends it before", command)
 
 
 def _after_long(report: Cutover | StoreRollback, call: Invocation) -> Iterator[RenderableType]:

@@ -13,7 +13,7 @@ from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
 from cicsc.report.live.cutover_text import state_now, times
 from cicsc.report.live.cutover_words import code, is_interrupted
 from cicsc.report.live.models import Finalize, Finalizes, StoreRollback
-from cicsc.report.live.next_steps import after_held, after_store_rollback
+from cicsc.report.live.next_steps import after_held, after_paused, after_store_rollback, of_tenant
 from cicsc.report.moments import dated, lasting
 from cicsc.report.printable import counted, value_text
 
@@ -100,10 +100,17 @@ def _after_finalize(bad: Sequence[Finalize], call: Invocation) -> Iterator[Rende
         yield from next_step("mend what is named above, then run the same command again", call)
     for item in bad if len(bad) == 1 else ():
         assert isinstance(item.error, dict)
-        if item.error["code"] == "RUN_HELD":
+        found, hint = item.error["code"], str(item.error["hint"] or "run the same command again")
+        if found == "RUN_HELD":
             yield from after_held(item.tenant_id, call)
-        elif item.error["hint"]:
-            yield from next_step(str(item.error["hint"]))
+        elif found == "GATE_HELD":
+            yield from after_paused(item.tenant_id, call)
+        elif found == "NOT_VERIFIED":
+            yield from next_step(hint, of_tenant(call, "store-check", item.tenant_id))
+        elif item.outcome == "failed":
+            yield from next_step(hint, call)
+        else:
+            yield from next_step(hint)
 
 
 def _tenants(report: Finalizes) -> Iterator[RenderableType]:

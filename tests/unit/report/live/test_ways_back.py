@@ -1,14 +1,15 @@
-"""What the summary of a rollback says where the work could not be done: what is true of the tenant, and what to do next."""
+"""What the summaries of ways back say where the work could not be done: what is true of a tenant, and what to do next."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec import UNSET
 
 from cicsc.report.invocation import Invocation
-from cicsc.report.live.models import Boundaries, StoreRollback
-from cicsc.report.live.ways_back_text import store_rollback_summary
-from unit.report.live.test_many_tenants import lines
+from cicsc.report.live.models import Boundaries, Finalizes, StoreRollback
+from cicsc.report.live.ways_back_text import finalize_summary, store_rollback_summary
+from unit.report.live.test_many_tenants import finalized, lines
 
 CALL = Invocation("migration-rollback", (("--migration", "m"), ("--tenant", "t"), ("--execute", None)))
 AGAIN = "run the same command again"
@@ -80,3 +81,28 @@ def test_tenant_that_another_has_taken_over_is_looked_at_first() -> None:
         "next: another has taken the tenant over; see how it stands before you try again",
         "  cicsc migration-status --tenant t",
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "step", "command"),
+    [
+        ("GATE_HELD", "refused", "wait until that pause is over; this shows what ends it before", "migration-status"),
+        ("NOT_VERIFIED", "refused", "do this", "store-check"),
+        ("STORE_LOCKED", "failed", "do this", None),
+        ("INTERNAL_ERROR", "failed", AGAIN, None),
+    ],
+)
+def test_finalize_that_did_not_end_well_has_a_command(code: str, outcome: str, step: str, command: str | None) -> None:
+    call = Invocation("migration-finalize", (("--all", None), ("--execute", None)))
+    hint = None if step == AGAIN else "do this"
+    tenant = msgspec.structs.replace(
+        finalized(60, code), outcome=outcome, error={"code": code, "message": code, "hint": hint}
+    )
+    report = Finalizes(
+        ok=False, executed=True, exit_code=1, rows_removed=0, not_begun=[], tenants=[finalized(1), tenant]
+    )
+
+    told = lines(finalize_summary(report, call))
+
+    typed = "cicsc migration-finalize --all --execute" if command is None else f"cicsc {command} --tenant t060"
+    assert told[-2:] == [f"next: {step}", f"  {typed}"]
