@@ -42,6 +42,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         ((*CUTOVER, "--all", "--parallel", "two"), "INVALID_VALUE", "--parallel is 'two'"),
         (("migration-recover", *ACME, "--take-over", "r1", "x"), "INVALID_VALUE", "the epoch of --take-over is 'x'"),
+        (
+            ("migration-recover", *ACME, "--take-over", "r1", "--operator", "ann"),
+            "INVALID_VALUE",
+            "the epoch of --take-over is '--operator', expected a whole number",
+        ),
         (("migration-recover", "--store", STORE, "--take-over", "r1", "1"), "INVALID_VALUE", "expected one"),
         (("migration-finalize", "--store", STORE), "MISSING_FLAG", "--store needs --tenant or --all"),
         (("migration-rollback", "--store", STORE, "--migration", "m"), "MISSING_FLAG", "takes one --tenant, found 0"),
