@@ -8,7 +8,7 @@ import pytest
 
 from cicsc.history.model import Event
 from cicsc.store import open_store
-from conformance.operations.dying import fenced
+from conformance.operations.dying import fenced, wait_for_lease
 from e2e.live import CUTOVER, STORE, lay_out_store
 from e2e.shop import event
 from unit.cli.calling import Call
@@ -102,6 +102,17 @@ def test_way_back_that_another_run_is_in_names_how_to_follow_it(
 
     assert lines[0] == 'rollback of tenant "acme": refused'
     assert lines[-1] == f"  cicsc migration-recover --store {STORE} --tenant acme"
+
+
+def test_rollback_that_followed_a_dead_run_tells_of_it(call: Call, moved: str) -> None:
+    with open_store(moved) as store:
+        run = fenced(store, "acme", lease_s=0.05)
+        wait_for_lease(store, run)
+
+    said = call(*BACK, "--execute", "--summary", "always")
+
+    assert (said.code, said.report["recovered"]["outcome"]) == (0, "reopened")
+    assert f"  note     cutover {run.run_id} had died in phase FENCED: reopened" in said.err.splitlines()
 
 
 def test_finalize_is_rehearsed_then_carried_out(call: Call, moved: str) -> None:

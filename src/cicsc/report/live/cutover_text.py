@@ -12,7 +12,7 @@ from cicsc.report.divergence import divergence
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, plain
 from cicsc.report.live.cutover_words import code, is_interrupted, predicted, reason, verdict
-from cicsc.report.live.models import Boundaries, Cutover, StoreRollback
+from cicsc.report.live.models import Boundaries, Cutover, RecoveryReport, StoreRollback
 from cicsc.report.live.next_steps import after_cutover
 from cicsc.report.models import Checks
 from cicsc.report.moments import lasting, utc
@@ -108,6 +108,11 @@ def times(boundaries: Boundaries, resumed_by: str | None) -> Iterator[Renderable
             yield plain(f"{name:8}  {lasting(max(at - boundaries.paused_at, 0))} later{by}")
 
 
+def recovered(found: RecoveryReport) -> Marked:
+    """Say which run had died on the tenant, and how it was brought to its end."""
+    return Marked("note", f"{found.kind} {found.run_id} had died in phase {found.found_phase}: {found.outcome}")
+
+
 def _notes(report: Cutover) -> Iterator[RenderableType]:
     for writer in report.writers_terminated or ():
         yield Marked(
@@ -116,8 +121,7 @@ def _notes(report: Cutover) -> Iterator[RenderableType]:
             f"{lasting(writer.idle_ms)} and was ended",
         )
     if report.recovered is not UNSET:
-        found = report.recovered
-        yield Marked("note", f"{found.kind} {found.run_id} had died in phase {found.found_phase}: {found.outcome}")
+        yield recovered(report.recovered)
     if report.interrupted and not is_interrupted(report):
         yield Marked("note", "a signal came meanwhile; this was done all the same")
     if report.reversibility is not UNSET and report.outcome in {"rehearsed", "switched"}:

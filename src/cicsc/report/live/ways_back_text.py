@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from cicsc.report.assessment import listed
 from cicsc.report.invocation import Invocation
 from cicsc.report.layout import Detail, Mark, Marked, headline, next_step, plain
-from cicsc.report.live.cutover_text import state_now, times
+from cicsc.report.live.cutover_text import recovered, state_now, times
 from cicsc.report.live.cutover_words import code, is_interrupted
 from cicsc.report.live.models import Finalize, Finalizes, StoreRollback
 from cicsc.report.live.next_steps import after_held, after_paused, after_store_rollback, of_tenant
@@ -46,9 +46,12 @@ def _rollback(report: StoreRollback, call: Invocation) -> Iterator[RenderableTyp
     elif isinstance(report.error, dict):
         yield plain(dated(str(report.error["message"])))
     yield from times(report.boundaries, report.resumed_by or None)
+    notes: list[RenderableType] = [] if report.recovered is UNSET else [recovered(report.recovered)]
     if not report.ok and code(report) != "UNKNOWN_TENANT":
+        notes += state_now(report)
+    if notes:
         yield plain()
-        yield from state_now(report)
+    yield from notes
     yield from after_store_rollback(report, call)
 
 
