@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import RefusedError
 from cicsc.history.model import Event
+from cicsc.operations.live import rollback
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.live.change import Terms
 from cicsc.operations.live.cutover import Order, cut_over
@@ -328,6 +330,20 @@ def test_bundle_of_another_version_than_before_is_refused(tenants: Store) -> Non
 
     assert report.reasons == ["the source bundle is version 0, the migration expects 1"]
     assert report.error["hint"].endswith("give the bundle before the migration with --from")
+
+
+def test_reactivation_is_predicted_from_the_one_reading_that_it_takes(
+    tenants: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward(tenants)
+    ticks = itertools.count()
+    monkeypatch.setattr(rollback, "monotonic", lambda: float(next(ticks)))  # each look takes a second
+
+    reactivated = back(tenants, execute=False)
+    tenants.append("t", [event("9", 1)], generation=2)
+    inverted = back(tenants, execute=False)
+
+    assert [found.predicted_pause_ms for found in (reactivated, inverted)] == [1_550, 3_550]
 
 
 def test_unknown_migration_and_unknown_tenant(tenants: Store) -> None:

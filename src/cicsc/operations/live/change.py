@@ -212,9 +212,9 @@ class TenantChange(ABC):
             return error
         return None
 
-    def predict(self, look_s: float) -> None:
-        """Predict the pause from how long the look at the open tenant took, in seconds."""
-        self.predicted_s = PAUSE_TO_LOOK * look_s + PAUSE_BESIDE_S
+    def predict(self, look_s: float, *, to_look: float = PAUSE_TO_LOOK) -> None:
+        """Predict the pause as so many times what the look at the open tenant took, in seconds."""
+        self.predicted_s = to_look * look_s + PAUSE_BESIDE_S
 
     def require_fence(self) -> None:
         """Refuse a fence that is not as installed while the tenant is open; the switch looks at it again."""

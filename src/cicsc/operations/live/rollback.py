@@ -7,9 +7,9 @@ switched to; then the limits of the reversible subset hold. Every obstacle is na
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import UNSET
@@ -23,7 +23,7 @@ from cicsc.migration.undo import compile_undo
 from cicsc.operations.arguments import require_migration
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
-from cicsc.operations.live.change import TenantChange, Terms
+from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.regained import Regained, Undone
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from cicsc.store.records import Run, StoreHead
 
 Method = Literal["reactivate", "inverse"]
+
+_PAUSE_TO_LOOK: Final[dict[Method, float]] = {"reactivate": 1.5, "inverse": PAUSE_TO_LOOK}
+"""What is made active again is only read once more while the tenant waits, as in the look; the rest is a margin."""
 
 _GIVE_SOURCE: Final = "nothing was written; give the bundle before the migration with --from"
 
@@ -148,7 +151,7 @@ class TenantRollback(TenantChange):
         self._require_source()
         self.require_fence()
         with self.store.reading(self.tenant_id, settled=True) as reading:
-            began, head = time.monotonic(), reading.head()
+            began, head = monotonic(), reading.head()
             progress.begin("checking", Amount(head.count))
             if self.origin is not None and self._is_kept(reading, head, self.origin, progress):
                 self.method, self.events = "reactivate", self.origin.head_count or 0
@@ -156,7 +159,7 @@ class TenantRollback(TenantChange):
                 kind = PlacedHistory if self.migration.inverse is not None else TenantHistory
                 self._undo(kind(reading, progress), None)
                 self.method = "inverse"
-            self.predict(time.monotonic() - began)
+            self.predict(monotonic() - began, to_look=_PAUSE_TO_LOOK[self.method])
         self.require_short()
 
     # --------------------------------------------------------------------------------------- the steps
