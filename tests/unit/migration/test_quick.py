@@ -6,7 +6,7 @@ from cicsc.canonical import LeafHasher
 from cicsc.history.model import EventList
 from cicsc.replay.snapshot import Snapshot
 from unit.migration.documents import HISTORY, KEY, event, lit, payload
-from unit.migration.test_stream import leaf, run
+from unit.migration.running import leaf, run
 
 FANNED = {
     "event_transforms": {

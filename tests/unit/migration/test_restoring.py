@@ -6,7 +6,7 @@ from cicsc.migration.plan import compile_plan
 from cicsc.migration.stream import migrate_stream
 from cicsc.migration.verdict import Verdict
 from unit.migration.documents import KEY, bundles, event, payload
-from unit.migration.test_stream import Sink
+from unit.migration.running import Sink
 
 MAPPED = {
     "paid": {"payload_map": {"sum": payload("amount")}},
