@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 import native
+from cicsc.history import inflate
 
-BOTH_WAYS = ("test_ranges", "test_reading", "test_sorting")
+BOTH_WAYS = ("test_array", "test_ranges", "test_reading", "test_sorting")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -22,3 +23,11 @@ def way(request: pytest.FixtureRequest) -> Iterator[None]:
         if hasattr(request, "param"):
             native.go(request.param, patch)
         yield
+
+
+@pytest.fixture(params=[1, 7, 64, 1024 * 1024])
+def chunk_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read in pieces so small that everything is torn, and in pieces as they are."""
+    monkeypatch.setattr("cicsc.history.opening.CHUNK_BYTES", request.param)
+    monkeypatch.setattr(inflate, "CHUNK_BYTES", request.param)
+    monkeypatch.setattr(inflate, "_ZSTD_FEED_BYTES", request.param)

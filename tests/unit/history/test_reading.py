@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import os
 import random
 import sys
@@ -16,72 +15,15 @@ from types import SimpleNamespace
 
 import pytest
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cicsc.errors import InputError
-from cicsc.history import array, inflate, texts
+from cicsc.history import texts
 from cicsc.history.array import array_batches
 from cicsc.history.lines import line_batches
 from cicsc.history.model import event_from_value
 from cicsc.history.sorted import open_history
 from unit.history.events import Fields, compact, fields, read
-
-EVENTS = [
-    fields(entity_id="1", seq=1, payload={"text": 'a "b" \\ }, { é \U0001f600', "n": [1, 2.5, {"x": None}]}),
-    fields(entity_id="1", seq=2, payload={"big": 10**40, "float": 1.5e-7}, ts=-1),
-    fields(entity_id="2::|\n\0", seq=1, trace={"id": [1]}, extra={"extra": 1}),
-    fields(entity_id="3", seq=1, payload={"a": {"b": [[], {}]}}),
-]
-EXPECTED = [
-    (("t", "Order", "1"), EVENTS[:2]),
-    (("t", "Order", "2::|\n\0"), EVENTS[2:3]),
-    (("t", "Order", "3"), EVENTS[3:]),
-]
-LINES = "".join(compact(event) + "\n" for event in EVENTS)
-
-LAYOUTS = {
-    "lines.jsonl": LINES,
-    "lines.ndjson": LINES,
-    "no-last-newline.jsonl": LINES.removesuffix("\n"),
-    "carriage-returns.jsonl": LINES.replace("\n", "\r\n"),
-    "last-carriage-return.jsonl": LINES.removesuffix("\n") + "\r",
-    "blank-lines.jsonl": "\n \n" + LINES.replace("\n", "\n\t\r\n\n"),
-    "spaces.jsonl": "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in EVENTS),
-    "escapes.jsonl": "".join(json.dumps(event) + " \n" for event in EVENTS),
-    "other-order.jsonl": "".join(json.dumps(event, sort_keys=True) + "\n" for event in EVENTS),
-    "byte-order-mark.jsonl": "\ufeff" + LINES,
-    "unknown-ending": LINES,
-    "unknown-ending.log": "\n" + LINES,
-    "one-line.json": compact(EVENTS),
-    "spaced-line.json": json.dumps(EVENTS),
-    "line-each.json": "[\n" + ",\n".join(map(compact, EVENTS)) + "\n]\n",
-    "comma-first.json": "[" + "\n,".join(map(compact, EVENTS)) + "]",
-    "indented.json": json.dumps(EVENTS, indent=2),
-    "indented-carriage-returns.json": json.dumps(EVENTS, indent="\t").replace("\n", "\r\n"),
-    "byte-order-mark.json": "\ufeff" + compact(EVENTS),
-    "array": "  " + compact(EVENTS),
-}
-
-
-def put(folder: Path, name: str, data: str | bytes) -> Path:
-    path = folder / name
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return path
-
-
-def refusal(source: str | Path) -> InputError:
-    with pytest.raises(InputError) as raised:
-        open_history(source)
-    return raised.value
-
-
-@pytest.fixture(params=[1, 7, 64, 1024 * 1024])
-def chunk_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read in pieces so small that everything is torn, and in pieces as they are."""
-    monkeypatch.setattr("cicsc.history.opening.CHUNK_BYTES", request.param)
-    monkeypatch.setattr(inflate, "CHUNK_BYTES", request.param)
-    monkeypatch.setattr(inflate, "_ZSTD_FEED_BYTES", request.param)
+from unit.history.files import EXPECTED, LAYOUTS, LINES, put, refusal
 
 
 @pytest.mark.usefixtures("chunk_bytes")
@@ -262,61 +204,6 @@ def test_invalid_utf8_in_a_line_is_named(tmp_path: Path) -> None:
     assert error.code == "JSON_ENCODING"
 
 
-def test_undecodable_element_is_named(tmp_path: Path) -> None:
-    path = put(tmp_path, "f.json", '[\n{"seq":1},\n{"seq":NaN}]')
-    assert refusal(path).message.startswith(
-        f"cannot decode {str(path)!r} index 1 at line 3: expected a number, found NaN"
-    )
-
-
-def test_array_that_is_called_lines_gets_a_hint(tmp_path: Path) -> None:
-    error = refusal(put(tmp_path, "f.jsonl", LAYOUTS["indented.json"]))
-    assert error.hint is not None
-    assert ".json" in error.hint
-
-
-def test_bundle_that_is_given_for_a_history_gets_a_hint(tmp_path: Path) -> None:
-    error = refusal(put(tmp_path, "b.json", '{"bundle_version": 1, "core_ir": {}}'))
-    assert (error.code, error.hint) == ("JSON_INVALID", "is this a bundle, perhaps? --events is for the history")
-
-
-@pytest.mark.usefixtures("chunk_bytes")
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (LINES, "index 0 line 1: expected a JSON array, found '{'"),
-        (" ", "index 0 line 1: expected a JSON array, found ''"),
-        ("[", "at line 1: expected the array to be closed by ']', found the end of the input at index 0"),
-        ("[\n{}", "at line 2: expected the array to be closed by ']', found the end of the input at index 1"),
-        ("[{},", "found the end of the input at index 1"),
-        (
-            '[{},\n{"a":{"b":[',
-            "at line 2: expected the array to be closed by ']', found the end of the input at index 1",
-        ),
-        ('[{},{"a":"b\\', "found the end of the input at index 1"),
-        ('["abc', "found the end of the input at index 0"),
-        ("[123", "found the end of the input at index 0"),
-        ("[{},]", "index 1 line 1: expected another element after the comma, found ']'"),
-        ("[,{}]", "index 0 line 1: expected an element, found ','"),
-        ("[{},\n}]", "index 1 line 2: expected an element, found '}'"),
-        ("[{} {}]", "index 1 line 1: expected ',' or ']' after an element, found '{'"),
-        ("[{}}", "index 1 line 1: expected ',' or ']' after an element, found '}'"),
-        ("[{}]\nx", "index 1 line 2: expected nothing after the array, found 'x'"),
-        ("[{}][]", "index 1 line 1: expected nothing after the array, found '['"),
-        ("[" * 10**5, "index 0 line 1: expected at most 128 levels of nesting, found '['"),
-    ],
-)
-def test_broken_array_is_an_error(tmp_path: Path, text: str, message: str) -> None:
-    error = refusal(put(tmp_path, "f.json", text))
-    assert error.message.endswith(message)
-    assert error.code == ("JSON_NESTING" if "nesting" in message else "JSON_INVALID")
-
-
-def test_mismatched_brackets_inside_an_element_are_an_error(tmp_path: Path) -> None:
-    error = refusal(put(tmp_path, "f.json", '[{"a":[1}]}]'))
-    assert "index 0 at line 1: expected ',' or the closing bracket, found '}'" in error.message
-
-
 @pytest.mark.usefixtures("chunk_bytes")
 @pytest.mark.parametrize(
     ("name", "text", "place"),
@@ -344,6 +231,11 @@ def test_text_of_the_longest_length_is_read(tmp_path: Path, monkeypatch: pytest.
     assert read(put(tmp_path, "f.json", LAYOUTS["one-line.json"])) == EXPECTED
 
 
+def prefixed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield b"["
+    yield from chunks
+
+
 def test_endless_line_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "TEXT_BYTES_MAX", 1000)
     taken = 0
@@ -359,39 +251,6 @@ def test_endless_line_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPat
         with pytest.raises(InputError):
             list(split(endless() if split is line_batches else prefixed(endless()), "f"))
         assert taken <= 20
-
-
-def prefixed(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield b"["
-    yield from chunks
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text('a"\\,[]{}: \n'),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('a"\\}', max_size=2), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(st.lists(json_values, max_size=6), st.sampled_from([None, 1, "\t"]), st.booleans(), st.integers(1, 40))
-def test_array_is_split_into_its_elements(items: list[object], indent: int | None, tight: bool, size: int) -> None:
-    text = json.dumps(items, indent=indent, separators=(",", ":") if tight else None).encode()
-    chunks = (text[start : start + size] for start in range(0, len(text), size))
-    batches = list(array_batches(chunks, "f"))
-    assert [json.loads(part) for batch in batches for part in batch.texts] == items
-
-
-def test_array_is_split_into_batches_with_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array, "_BATCH_TEXTS_MAX", 2)
-    batches = list(array_batches(iter([b"[\n1,\n\n2,3 ,\n4,5\n]"]), "f"))
-    assert [batch.texts for batch in batches] == [[b"1", b"2"], [b"3", b"4"], [b"5"]]
-    assert [batch.place("f", 0) for batch in batches] == ["f index 0 line 2", "f index 2 line 4", "f index 4 line 5"]
-
-
-def test_array_batches_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array, "_BATCH_BYTES_MAX", 4)
-    batches = list(array_batches(iter([b"[11,22,33,44]"]), "f"))
-    assert [batch.texts for batch in batches] == [[b"11", b"22"], [b"33", b"44"]]
 
 
 @pytest.mark.parametrize("layout", ["lines", "array"])
