@@ -47,3 +47,13 @@ def connect(desk: PostgresDesk) -> Iterator[Connect]:
         yield lambda **options: opened.enter_context(
             psycopg.connect(desk.url, **({"autocommit": True, "application_name": "plain writer"} | options))
         )
+
+
+@pytest.fixture
+def application(store: PostgresStore, connect: Connect) -> Iterator[psycopg.Connection]:
+    """A connection of a role that may insert events and do nothing else, once it has taken that role."""
+    owner = connect()
+    owner.execute("drop role if exists application; create role application")
+    owner.execute("grant usage on schema cicsc to application; grant insert on cicsc.event to application")
+    yield connect()
+    owner.execute("drop owned by application; drop role application")
