@@ -45,7 +45,7 @@ MEASURED = ("cases", "unit")
 
 ONLY_NEWER = (
     *("concurrency", "conformance/protocol", "conformance/runtime", "crash", "e2e"),
-    "postgres/test_stored_sharing.py",  # the processes share what they have read
+    "postgres/test_stored_sharing",  # the processes share what they have read
 )
 """Where the older PostgreSQL waits for the full run: it has passed the suites of the store and of the operations in CI."""
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 import cicsc
-from cicsc.engine import choice, pool
+from cicsc.engine import pool
 from cicsc.engine.workers import migrate_shared
-from cicsc.errors import HistoryError, StoreError, WorkError
+from cicsc.errors import HistoryError
 from cicsc.history.model import Event
 from cicsc.migration.plan import compile_plan
 from cicsc.operations import stored, stored_shares, stored_streams
@@ -26,84 +20,18 @@ from cicsc.operations.live.cutover import Order, cut_over
 from cicsc.operations.live.run import Timing
 from cicsc.operations.stored import StoredHistory
 from cicsc.progress import Amount
-from cicsc.store import views
 from cicsc.store.postgres.store import PostgresStore
-from cicsc.store.records import StoreHead
-from conformance.operations.application import V1, V2, add
+from conformance.operations.application import V1, V2
 from conformance.store.generated import stored_case
 from conformance.store.history import append, event
 from conformance.store.postgres_desk import PostgresDesk
 from postgres.conftest import Connect
+from postgres.sharing import TENANTS, dry_run, only_cut, sharing, store
 from properties.applications import MIGRATION_ID
 
-TENANTS = (
-    "'; drop table cicsc.event; --",
-    'a\tb\\n"\n',
-    "empty",
-    "empty too",
-    "large",
-    "é\u0301",
-    "\U0001f9ea",
-    "\uffff",
-)
-HOSTILE = ("", "'; drop table cicsc.event", 'a\tb\\n"\n', "\U0001f9ea", "\uffff", "é\u0301")
+__all__ = ["sharing", "store"]
+
 PLAN = compile_plan(V1, V2, V2.migrations["to_2"], now=0, actor=None)
-
-
-@pytest.fixture(
-    autouse=True, params=["cut", *(pytest.param(name, marks=pytest.mark.slow) for name in ("whole", "cut everywhere"))]
-)
-def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> Iterator[None]:
-    """Share however little there is, in copies of this process, cut at ever more places; no file is left behind."""
-    request.getfixturevalue("desk")  # the server's own files are not meant
-    temporary = tmp_path_factory.mktemp("temporary")
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.setattr(stored, "SHARED_EVENTS_MIN", 0)
-    monkeypatch.setattr(
-        stored_shares, "SHARES_PER_WORKER", {"cut": 5, "whole": 1, "cut everywhere": 400}[request.param]
-    )
-    monkeypatch.setattr(choice, "forks_safely", lambda: True)
-    monkeypatch.setattr(pool, "forks_safely", lambda: True)
-    if request.param == "cut everywhere":
-        monkeypatch.setattr("cicsc.engine.spool.Spool.__init__.__defaults__", (None, 50))
-        monkeypatch.setattr(stored_streams, "LISTED_EVENTS_MAX", 2)
-    else:
-        monkeypatch.setattr(views, "CUT_PLACES", 40)
-    yield
-    assert list(temporary.iterdir()) == []
-
-
-only_cut = pytest.mark.parametrize("sharing", ["cut"], indirect=True)
-
-
-@pytest.fixture
-def store(desk: PostgresDesk) -> Iterator[PostgresStore]:
-    """A store with tenants of hostile names, one of them large, and some without events."""
-    desk.initialised().close()
-    with PostgresStore(desk.url, wait_s=5) as opened:
-        for number, tenant_id in enumerate(TENANTS):
-            streams = 0 if tenant_id.startswith("empty") else 80 if tenant_id == "large" else 1 + number
-            add(opened, tenant_id, events=history(streams))
-        yield opened
-
-
-def history(streams: int) -> list[Event]:
-    names = sorted([*HOSTILE, *map(str, range(streams))][:streams])
-    events = []
-    for number, name in enumerate(names):
-        more: dict[str, Any] = {"extra": {"source": "web"}} if number % 7 == 0 else {}
-        events.append(event(name, 1, payload={"total": 10**30 + number, "note": "x\\y\t\n"}, **more))
-        events.extend(event(name, seq, "paid", ts=seq) for seq in range(2, 2 + number % 5))
-    return events
-
-
-def dry_run(folder: Path, name: str, source: cicsc.StoreSource, **options: Any) -> dict[str, bytes]:
-    """All that comes of a dry run."""
-    place = folder / name
-    place.mkdir()
-    paths = {"artifact": place / "a.json", "out_events": place / "e.jsonl", "out_positions": place / "p.csv"}
-    cicsc.dry_run(None, options.pop("target", V2), source, options.pop("migration", "to_2"), **paths, **options)
-    return {path.name: path.read_bytes() for path in place.iterdir()}
 
 
 def test_every_number_of_processes_gives_the_same_bytes(store: PostgresStore, tmp_path: Path) -> None:
@@ -296,96 +224,6 @@ def test_what_is_removed_meanwhile_is_read_as_it_was(store: PostgresStore, conne
 
         assert shared[0].source_events == history.events_count
         assert shared[1] == migrate_shared(PLAN, alone, workers=1)[1]
-
-
-@contextmanager
-def struck(strike: Callable[[], None], opened: Any, self: Any, number: int) -> Iterator[Any]:
-    with opened(self, number) as found:
-        if number == 1:
-            write = found.writers.migrated
-            found.writers.migrated = lambda events: (strike(), write(events))
-        yield found
-
-
-def no_room() -> None:
-    raise StoreError("STORE_FULL", "no room")
-
-
-@only_cut
-@pytest.mark.parametrize(
-    ("strike", "code"), [(lambda: os.kill(os.getpid(), signal.SIGKILL), "WORKER_LOST"), (no_room, "STORE_FULL")]
-)
-def test_a_worker_that_fails_leaves_nothing(
-    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strike: Any, code: str
-) -> None:
-    opened, source = stored_shares._ReadingWork.open, cicsc.StoreSource(store, None)
-    with monkeypatch.context() as patched:
-        patched.setattr(stored_shares._ReadingWork, "open", lambda *share: struck(strike, opened, *share))
-        with pytest.raises((WorkError, StoreError)) as caught:
-            dry_run(tmp_path, "out", source, workers=2)
-
-    assert caught.value.code == code
-    assert list((tmp_path / "out").iterdir()) == []
-    assert len(dry_run(tmp_path, "again", source, workers=2)) == 3
-
-
-def killed() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def interrupted() -> None:
-    os.kill(os.getppid(), signal.SIGINT)
-    time.sleep(60)  # the parent ends this process
-
-
-@only_cut
-@pytest.mark.parametrize(
-    ("strike", "error"), [(killed, WorkError), (no_room, StoreError), (interrupted, KeyboardInterrupt)]
-)
-def test_what_is_cut_short_leaves_nothing(
-    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, strike: Callable[[], None], error: Any
-) -> None:
-    streams, source = stored_shares.PiecesShare.streams, cicsc.StoreSource(store, None)
-
-    def striking(self: stored_shares.PiecesShare) -> Iterator[Any]:
-        for key, stream in streams(self):
-            if key == ("large", "Order", "7"):
-                strike()
-            yield key, stream
-
-    with monkeypatch.context() as patched:
-        patched.setattr(stored_shares.PiecesShare, "streams", striking)
-        with pytest.raises(error):
-            cicsc.export_history(source, tmp_path / "out.jsonl", workers=2)
-        with pytest.raises(error):
-            list(cicsc.replay_history(source, workers=2))
-
-    assert list(tmp_path.iterdir()) == []
-    assert not multiprocessing.active_children()
-    assert cicsc.export_history(source, tmp_path / "out.jsonl", workers=2).ok
-
-
-def test_fewer_events_than_were_counted_are_told(
-    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    source, count = cicsc.StoreSource(store, ["large"]), store.head("large").count
-    monkeypatch.setattr(stored_shares, "cut_tenants", partial(of_more, stored_shares.cut_tenants))
-    for read in (
-        lambda: cicsc.verify_history(source, workers=2),
-        lambda: cicsc.export_history(source, tmp_path / "out.jsonl", workers=2),
-        lambda: list(cicsc.replay_history(source, workers=2)),
-    ):
-        with pytest.raises(StoreError, match=f"counted {count + 1} events up to .*, read {count}") as caught:
-            read()
-        assert caught.value.code == "STORE_DAMAGED"
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def of_more(cut_tenants: Any, moment: Any, url: str, heads: dict[str, StoreHead], workers: int) -> Any:
-    """Cut as if there had been one event more."""
-    more = {name: replace(head, count=head.count + 1) for name, head in heads.items()}
-    return cut_tenants(moment, url, more, workers)
 
 
 @pytest.mark.slow
