@@ -25,7 +25,8 @@ from cicsc.errors import WorkError
 _EXIT_CODES = """\b
 Exit codes:
   0  ok
-  1  the verdict is no: a check failed, a bundle or event has defects, a rollback is unsafe, a command is refused
+  1  the verdict is no: a check failed, a bundle or history has defects,
+     a rollback is unsafe, a command is refused
   2  the call is wrong, or an input cannot be decoded
   3  the work could not be done: disk full, store unreachable, interrupted
 """
