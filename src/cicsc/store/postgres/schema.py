@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from cicsc.errors import StoreError
-from cicsc.store.encoding import stored_event_types
+from cicsc.store.installed import bundle_faults, require_version
 from cicsc.store.postgres.database import Database
 from cicsc.store.sql import read_script
 
@@ -95,18 +95,7 @@ def require_schema(database: Database) -> None:
     version = installed_version(database)
     if version is None:
         raise StoreError("STORE_NOT_INITIALISED", f"there is no store in {database.name}", hint="run store-init")
-    if version < VERSION:
-        raise StoreError(
-            "STORE_TOO_OLD",
-            f"cannot use store {database.name}: its schema has version {version}, expected {VERSION}",
-            hint="run store-upgrade",
-        )
-    if version > VERSION:
-        raise StoreError(
-            "STORE_TOO_NEW",
-            f"cannot use store {database.name}: its schema has version {version}, expected {VERSION}",
-            hint="a newer cicsc upgraded it; install that one",
-        )
+    require_version(database.name, version, VERSION)
 
 
 def install(database: Database) -> None:
@@ -149,7 +138,7 @@ def fence_faults(database: Database) -> tuple[str, ...]:
         *_trigger_faults(database),
         *_constraint_faults(database),
         *(f"{bypass} was added" for (bypass,) in database.all_rows("fence_bypasses")),
-        *_changed_bundles(database),
+        *bundle_faults(database.rows("bundles"), lambda digest: database.all_rows("event_types", (digest,))),
         *(f"the gate of tenant {name!r} has other event types" for (name,) in database.rows("changed_gates")),
     )
 
@@ -213,15 +202,3 @@ def _differences(kind: str, expected: _Objects, found: _Objects) -> Iterator[str
         elif found[name] != content:
             yield f"{kind} {name} is not as installed"
     yield from (f"{kind} {name} was added" for name in found if name not in expected)
-
-
-def _changed_bundles(database: Database) -> Iterator[str]:
-    """Name the bundles whose event types, which the fence goes by, are not those of their reducers."""
-    for digest, body in database.rows("bundles"):
-        try:
-            known = stored_event_types(digest, body)
-        except StoreError as error:
-            yield error.message
-        else:
-            if set(database.all_rows("event_types", (digest,))) != known:
-                yield f"the event types of bundle {digest} are not those of its reducers"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from cicsc.errors import StoreError
-from cicsc.store.encoding import stored_event_types
+from cicsc.store.installed import bundle_faults, require_version
 from cicsc.store.sql import read_script
 from cicsc.store.sqlite.database import Database
 from cicsc.store.sqlite.place import missing_folder
@@ -50,18 +50,7 @@ def require_schema(database: Database) -> None:
     version = installed_version(database)
     if version is None:
         raise not_initialised(database.path)
-    if version < VERSION:
-        raise StoreError(
-            "STORE_TOO_OLD",
-            f"cannot use store {str(database.path)!r}: its schema has version {version}, expected {VERSION}",
-            hint="run store-upgrade",
-        )
-    if version > VERSION:
-        raise StoreError(
-            "STORE_TOO_NEW",
-            f"cannot use store {str(database.path)!r}: its schema has version {version}, expected {VERSION}",
-            hint="a newer cicsc upgraded it; install that one",
-        )
+    require_version(repr(str(database.path)), version, VERSION)
 
 
 def not_initialised(path: Path) -> StoreError:
@@ -130,7 +119,8 @@ def fence_faults(database: Database) -> tuple[str, ...]:
         f"the gate of tenant {tenant_id!r} was left unlocked for generation {generation}"
         for tenant_id, generation in database.rows("unlocked_gates")
     ]
-    return (*missing, *changed, *added, *unlocked, *_changed_bundles(database))
+    bundles = bundle_faults(database.rows("bundles"), lambda digest: database.rows("event_types", (digest,)))
+    return (*missing, *changed, *added, *unlocked, *bundles)
 
 
 def _begin_wal(database: Database) -> None:
@@ -164,15 +154,3 @@ def _expected_objects() -> Mapping[tuple[str, str], tuple[str, str]]:
 def _objects(database: Database) -> dict[tuple[str, str], tuple[str, str]]:
     """Return the table and the text of each object, by its kind and name."""
     return {(kind, name): (table, text) for kind, name, table, text in database.rows("installed_objects")}
-
-
-def _changed_bundles(database: Database) -> Iterator[str]:
-    """Name the bundles whose event types, which the fence goes by, are not those of their reducers."""
-    for digest, body in database.rows("bundles"):
-        try:
-            known = stored_event_types(digest, body)
-        except StoreError as error:
-            yield error.message
-        else:
-            if set(database.rows("event_types", (digest,))) != known:
-                yield f"the event types of bundle {digest} are not those of its reducers"
