@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 EVENT_FIELDS: Final = (
     "tenant_id",
@@ -212,14 +212,6 @@ class RootHasher:
     def hexdigest(self) -> str:
         """Return the root of the streams so far."""
         return self._hash.hexdigest()
-
-
-def history_root(leaves: Iterable[tuple[tuple[str, str, str], int, str]]) -> str:
-    """Return the digest of a history from ``(key, count, leaf hex)`` of its streams, in any order."""
-    root = RootHasher()
-    for key, count, leaf_hex in sorted(leaves):
-        root.update(key, count, leaf_hex)
-    return root.hexdigest()
 
 
 def _plain(value: object) -> object:

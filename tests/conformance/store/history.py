@@ -8,9 +8,10 @@ from typing import Any
 from msgspec import UNSET
 
 from cicsc.bundle.load import load_bundle
-from cicsc.canonical import LeafHasher, history_root
+from cicsc.canonical import LeafHasher
 from cicsc.history.model import Event, StreamKey
 from cicsc.store.protocol import Store
+from digests import history_root
 
 INSERT = (
     "insert into {event} (tenant_id, generation, entity_type, entity_id, seq, event_type, payload, ts, actor_id)"

@@ -2,12 +2,13 @@
 
 from msgspec.structs import replace
 
-from cicsc.canonical import LeafHasher, history_root
+from cicsc.canonical import LeafHasher
 from cicsc.engine.inprocess import Digests, Head, migrate_history, undo_history
 from cicsc.engine.rows import RowStore
 from cicsc.history.sorted import open_history
 from cicsc.migration.plan import compile_plan
 from cicsc.migration.undo import compile_undo
+from digests import history_root
 from unit.migration.documents import HISTORY, bundles, event, lit
 
 

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cicsc.canonical import LeafHasher, canonical_event, history_root
+from cicsc.canonical import LeafHasher, canonical_event
 from cicsc.errors import InputError, UsageError, WorkError
 from cicsc.history import merging, runs, sorting
 from cicsc.history.model import Event, EventList, StreamKey, stream_key
 from cicsc.history.sorted import SortedHistory, decoded_streams, open_history
 from cicsc.history.sorting import Sorter
 from cicsc.progress import NOTED_EVENTS, Amount, Relayed
+from digests import history_root
 from unit.history.events import Fields, compact, fields, read
 from unit.limits import file_size_limit
 
