@@ -20,7 +20,7 @@ from e2e.test_terminal import drain
 ORDERS = 30_000
 EVENTS = 3 * ORDERS
 AT_ONCE = (
-    "import sys; from cicsc.cli import progress; progress.SHOWN_AFTER_S = progress.REDRAW_S = 0.0; "
+    "import sys; from cicsc.cli import meter; meter.SHOWN_AFTER_S = meter.REDRAW_S = 0.0; "
     "from cicsc.cli.main import main; sys.exit(main())"
 )
 """The command, which shows its progress from the beginning on."""

@@ -11,7 +11,7 @@ from cicsc.cli.history_source import require_tenants_or_all
 from cicsc.cli.operator import operator_name
 from cicsc.cli.outcome import Outcome
 from cicsc.cli.people import say
-from cicsc.cli.tenants_progress import tenants_metered
+from cicsc.cli.progress import tenants_metered
 from cicsc.cli.values import Count
 from cicsc.cli.verb import SUMMARY, Verb, invocation
 

@@ -1,14 +1,12 @@
-"""How far a command has come: measured here, with the clock, shown on a terminal and written as figures.
+"""What a verb gives its operation to tell its progress to; on a terminal it is shown, and figures stay.
 
-Operations tell a `Meter`, which is their `cicsc.progress.Progress`. What is shown is a courtesy on standard error,
-and only when that is a terminal; what cannot be shown hinders nothing.
+It is loaded with the help of every verb, so it loads what measures and shows only when work begins.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,17 +15,11 @@ import click
 
 from cicsc.cli.people import shows_progress
 from cicsc.cli.verb import FIGURES, METRICS, SUMMARY
-from cicsc.engine.choice import peak_rss_bytes
-from cicsc.progress import Amount, Phase
 
 if TYPE_CHECKING:
     from cicsc.cli.display import Display
-    from cicsc.report.figures import Figures
-
-SHOWN_AFTER_S: Final = 1.0
-"""Work that takes less is not worth a display."""
-
-REDRAW_S: Final = 0.25
+    from cicsc.cli.meter import Meter
+    from cicsc.cli.tenants_meter import TenantsMeter
 
 _OUTPUTS: Final = ("--artifact", "--out-events", "--out-positions")
 _INPUTS: Final = ("--events", "--from", "--to", "--bundle")
@@ -40,6 +32,8 @@ def metered(ctx: click.Context, *, prints_lines: bool = False) -> Iterator[Meter
     A verb that `prints_lines` shows nothing while these go to a terminal, too. Raises UsageError where the
     figures would overwrite what the call names, and WorkError where they cannot be written.
     """
+    from cicsc.cli.meter import SHOWN_AFTER_S, Meter  # noqa: PLC0415 (start-up: help measures nothing)
+
     metrics_out = ctx.find_root().meta.get(METRICS)
     shown = shows_progress(str(ctx.find_root().meta.get(SUMMARY, "auto")))
     with ExitStack() as stack:
@@ -59,6 +53,22 @@ def metered(ctx: click.Context, *, prints_lines: bool = False) -> Iterator[Meter
             ctx.find_root().meta[FIGURES] = meter.figures(ctx.info_name or "").line()
 
 
+@contextmanager
+def tenants_metered(ctx: click.Context, *, at_once: bool) -> Iterator[TenantsMeter]:
+    """Give what a cutover is to tell; a last line says what it took, where people see how far it is."""
+    from cicsc.cli.meter import SHOWN_AFTER_S  # noqa: PLC0415 (start-up: help measures nothing)
+    from cicsc.cli.tenants_meter import TenantsMeter  # noqa: PLC0415
+
+    shown = shows_progress(str(ctx.find_root().meta.get(SUMMARY, "auto")))
+    meter = TenantsMeter(_display if shown else None, at_once=at_once)
+    try:
+        yield meter
+    finally:
+        meter.close()
+    if shown and meter.seconds() >= SHOWN_AFTER_S:
+        ctx.find_root().meta[FIGURES] = meter.line(ctx.info_name or "")
+
+
 def _guard(ctx: click.Context, metrics_out: str) -> None:
     """Refuse to overwrite what the call reads or writes."""
     from cicsc.operations.sources import guard_outputs, store_files  # noqa: PLC0415 (start-up)
@@ -71,110 +81,7 @@ def _guard(ctx: click.Context, metrics_out: str) -> None:
     guard_outputs(inputs, {**outputs, "--metrics-out": Path(metrics_out)})
 
 
-def _display() -> Display:
+def _display(label: str = "") -> Display:
     from cicsc.cli.display import Display  # noqa: PLC0415 (rich is slow to load)
 
-    return Display()
-
-
-class Meter:
-    """Counts and times the phases that it is told of; `show` makes what shows them, once that is worth it."""
-
-    def __init__(self, show: Callable[[], Display] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._show = show
-        self._clock = clock
-        self._began = self._phase_began = clock()
-        self._ended: float | None = None
-        self._next_look = self._began + SHOWN_AFTER_S
-        self._display: Display | None = None
-        self._phase: Phase | None = None
-        self._whole = self._done = Amount()
-        self._most = Amount()
-        self._seconds: dict[Phase, float] = {}
-        self._workers = 1
-        self._peak_workers = 0
-
-    def begin(self, phase: Phase, whole: Amount) -> None:
-        """Begin the next phase, of which `whole` is all."""
-        now = self._clock()
-        self._look(now)  # the line of the phase that ends shows all of it
-        self._end_phase(now)
-        self._phase, self._phase_began, self._whole = phase, now, whole
-        self._look(now)
-
-    def note(self, done: Amount) -> None:
-        """Count what was done, and show it when the last time is long enough ago."""
-        before = self._done
-        self._done = Amount(
-            before.events + done.events,
-            before.streams + done.streams,
-            before.bytes_read + done.bytes_read,
-            before.temporary_bytes + done.temporary_bytes,
-        )
-        now = self._clock()
-        if now >= self._next_look:
-            self._look(now)
-
-    def worked(self, peaks: Sequence[int]) -> None:
-        """Count processes that have worked at once, and their memory."""
-        self._workers = max(self._workers, len(peaks))
-        self._peak_workers = max(self._peak_workers, sum(peaks))
-
-    def close(self) -> None:
-        """Stop the clock, and leave the terminal as it was."""
-        if self._ended is None:
-            self._ended = self._clock()
-            self._end_phase(self._ended)
-        self._hide()
-
-    def seconds(self) -> float:
-        """Return how long it has taken so far."""
-        return (self._clock() if self._ended is None else self._ended) - self._began
-
-    def figures(self, command: str) -> Figures:
-        """Return what was measured until the end."""
-        from cicsc.report.figures import Figures, Seconds  # noqa: PLC0415 (start-up)
-
-        total = self.seconds()
-        seconds = {phase: round(self._seconds.get(phase, 0.0), 3) for phase in ("reading", "folding", "writing")}
-        return Figures(
-            command=command,
-            events=self._most.events,
-            streams=self._most.streams,
-            bytes_read=self._most.bytes_read,
-            temporary_bytes=self._most.temporary_bytes,
-            peak_rss_bytes=peak_rss_bytes() + self._peak_workers,
-            workers=self._workers,
-            events_per_second=round(self._most.events / total, 1) if total > 0 else 0.0,
-            seconds=Seconds(**seconds, total=round(total, 3)),
-        )
-
-    def _end_phase(self, now: float) -> None:
-        """Keep the most of what phases have counted, since each goes through the same history; files add up."""
-        if self._phase is not None:
-            self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._phase_began
-        most, done = self._most, self._done
-        self._most = Amount(
-            max(most.events, done.events),
-            max(most.streams, done.streams),
-            max(most.bytes_read, done.bytes_read),
-            most.temporary_bytes + done.temporary_bytes,
-        )
-        self._done = Amount()
-
-    def _look(self, now: float) -> None:
-        if self._show is None or self._phase is None or now - self._began < SHOWN_AFTER_S:
-            return
-        self._next_look = now + REDRAW_S
-        try:
-            if self._display is None:
-                self._display = self._show()
-            self._display.update(self._phase, self._done, self._whole, now - self._phase_began)
-        except Exception:  # noqa: BLE001 (whatever keeps it from being shown; the work goes on)
-            self._show = None  # what is shown goes at the end: a terminal that fails may have to be waited for
-
-    def _hide(self) -> None:
-        self._show = None
-        if self._display is not None:
-            self._display.close()
-            self._display = None
+    return Display(label)

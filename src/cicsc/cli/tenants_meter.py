@@ -6,15 +6,11 @@ A line that a tenant leaves behind is printed between the lines that come and go
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-import click
-
-from cicsc.cli.people import shows_progress
-from cicsc.cli.progress import SHOWN_AFTER_S, Meter
-from cicsc.cli.verb import FIGURES, SUMMARY
+from cicsc.cli.meter import Meter
 from cicsc.progress import Amount, Phase
 
 if TYPE_CHECKING:
@@ -22,25 +18,6 @@ if TYPE_CHECKING:
     from cicsc.report.figures import Figures
 
 _NAME_CHARACTERS_MAX: Final = 30
-
-
-@contextmanager
-def tenants_metered(ctx: click.Context, *, at_once: bool) -> Iterator[TenantsMeter]:
-    """Give what a cutover is to tell; a last line says what it took, where people see how far it is."""
-    shown = shows_progress(str(ctx.find_root().meta.get(SUMMARY, "auto")))
-    meter = TenantsMeter(_display if shown else None, at_once=at_once)
-    try:
-        yield meter
-    finally:
-        meter.close()
-    if shown and meter.seconds() >= SHOWN_AFTER_S:
-        ctx.find_root().meta[FIGURES] = meter.line(ctx.info_name or "")
-
-
-def _display(label: str) -> Display:
-    from cicsc.cli.display import Display  # noqa: PLC0415 (rich is slow to load)
-
-    return Display(label)
 
 
 class TenantsMeter:

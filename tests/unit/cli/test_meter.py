@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cicsc.cli.display import duration, told
-from cicsc.cli.progress import REDRAW_S, SHOWN_AFTER_S, Meter
+from cicsc.cli.meter import REDRAW_S, SHOWN_AFTER_S, Meter
 from cicsc.progress import Amount, Phase
 from e2e.running import migration
 from unit.cli.calling import Call

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cicsc.cli.progress import REDRAW_S, SHOWN_AFTER_S
-from cicsc.cli.tenants_progress import TenantsMeter
+from cicsc.cli.meter import REDRAW_S, SHOWN_AFTER_S
+from cicsc.cli.tenants_meter import TenantsMeter
 from cicsc.progress import Amount, Phase
-from unit.cli.test_progress import Clock
+from unit.cli.test_meter import Clock
 
 
 class Screen:
