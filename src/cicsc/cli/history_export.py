@@ -60,7 +60,7 @@ def history_export(
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.stores import export_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.stores_text import export_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return export_summary(report, call)
 

@@ -39,7 +39,7 @@ def history_import(
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.stores import import_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.stores_text import import_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return import_summary(report, call)
 

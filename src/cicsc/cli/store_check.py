@@ -31,7 +31,7 @@ def store_check(ctx: click.Context, store: str, tenants: tuple[str, ...]) -> Out
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.stores import check_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.stores_text import check_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return check_summary(report, call)
 

@@ -27,7 +27,7 @@ def store_init(store: str) -> Outcome:
     report = initialise_store(store)
 
     def summary() -> RenderableType:
-        from cicsc.report.stores import init_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.stores_text import init_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return init_summary(report)
 

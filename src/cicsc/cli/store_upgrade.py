@@ -35,7 +35,7 @@ def store_upgrade(ctx: click.Context, store: str, *, reinstall_fence: bool, oper
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.stores import upgrade_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.stores_text import upgrade_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return upgrade_summary(report, call)
 

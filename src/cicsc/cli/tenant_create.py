@@ -42,7 +42,7 @@ def tenant_create(
     call = invocation(ctx)
 
     def summary() -> RenderableType:
-        from cicsc.report.stores import create_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.stores_text import create_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return create_summary(report, call)
 

@@ -27,7 +27,7 @@ def tenant_list(store: str) -> Outcome:
     report = list_tenants(store)
 
     def summary() -> RenderableType:
-        from cicsc.report.stores import list_summary  # noqa: PLC0415 (start-up: rich is slow to load)
+        from cicsc.report.stores_text import list_summary  # noqa: PLC0415 (start-up: rich is slow to load)
 
         return list_summary(report)
 
