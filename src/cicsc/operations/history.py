@@ -43,7 +43,9 @@ def verify_history(
     """Check the integrity of a history, compute its digest and, with a bundle, replay it and check constraints.
 
     The parameters are those of `preflight`. A history of a store is replayed with its active bundle
-    unless another is given. Raises InputError for an input that cannot be decoded.
+    unless another is given. A history that is not intact is a report with ok false. Raises UsageError for a call that
+    contradicts itself, InputError for an input that cannot be decoded, StoreError for a store that cannot be used and
+    WorkError where the work could not be done.
     """
     require_digest(expected_hash)
     require_view(now, actor)
@@ -76,8 +78,9 @@ def verify_history(
 def validate_bundle(bundle: BundleSource) -> BundleVerify:
     """Validate a bundle and report every problem, or else every warning, up to a cap, with its JSON path.
 
-    Warnings are of what is read but not declared, and of migrations that their target refuses already, whatever the
-    source is. Raises InputError for a file that cannot be decoded.
+    Warnings are of what is valid but likely a slip, such as a name that is read and nowhere declared, and of
+    migrations that their target refuses already, whatever the source is. Raises InputError for a file that cannot be
+    decoded.
     """
     loaded, check = checked_bundle(bundle)
     problems = [] if check.problems is UNSET else check.problems

@@ -38,7 +38,9 @@ def replay_history(
     `bundle` may be left out for a history of a store, which holds the active one. `entity` (type, id)
     restricts to one entity, in each tenant that has it. `workers` processes share a large history, by default one
     for each core; they are ended when the iterator is closed. Raises HistoryError, after all
-    snapshots, where events are not intact or have no reducer, or where `entity` does not exist.
+    snapshots, where events are not intact or have no reducer, or where `entity` does not exist; before the first one,
+    UsageError for a call that contradicts itself, InputError for an input that cannot be decoded, BundleError for a
+    bundle with defects, and StoreError for a store that cannot be used.
     """
     if entity is not None:
         require_entity(entity)

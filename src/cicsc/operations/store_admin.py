@@ -48,7 +48,8 @@ def upgrade_store(store: str | Store, *, reinstall_fence_as: str | None = None) 
     """Bring the schema of a store to the version of this program; do nothing where it is.
 
     With `reinstall_fence_as`, the name of who does it, the fence is then installed anew where it is not as
-    installed, and the audit says so. The report is not ok where some of what was wrong is still there.
+    installed, and the audit says so. The report is not ok where some of what was wrong is still there. Raises
+    StoreError: STORE_NOT_INITIALISED, STORE_TOO_NEW, or STORE_LOCKED where writes under way do not end.
     """
     with opened_store(store) as opened:
         found = opened.schema_version()
@@ -133,7 +134,10 @@ def _version(bundle: Bundle, version: int | None) -> int:
 
 
 def list_tenants(store: str | Store) -> TenantList:
-    """List the tenants of a store: what is active for each, and who has paused it."""
+    """List the tenants of a store: what is active for each, and who has paused it.
+
+    Moments are in ms since the epoch. Raises StoreError for a store that cannot be used.
+    """
     with opened_store(store) as opened:
         return TenantList(ok=True, tenants=[tenant_report(gate) for gate in opened.gates()])
 

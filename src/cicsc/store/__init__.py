@@ -16,7 +16,8 @@ __all__ = ["open_store"]
 def open_store(url: str) -> Store:
     """Return the store of a URL: ``sqlite:///FILE``, where a fourth slash begins an absolute path, or ``postgresql://...``.
 
-    Nothing is created or connected to; `initialise` does that. Raises UsageError STORE_URL_INVALID.
+    Nothing is created or connected to; `initialise` does that. Raises UsageError: STORE_URL_INVALID, or
+    STORE_DRIVER_MISSING where psycopg is not installed.
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 and "\0" not in rest:
