@@ -29,7 +29,9 @@ def open_store(url: str) -> Store:
     # What has no scheme may be anything, a password as well, and is not repeated.
     found = f"a store of the scheme {scheme!r}" if scheme.isalnum() and "://" in url else "the store"
     raise UsageError(
-        "STORE_URL_INVALID", f"cannot open {found}: expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        "STORE_URL_INVALID",
+        f"cannot open {found}: expected sqlite:///FILE or postgresql://USER@HOST/DATABASE",
+        hint="a file of the working folder is named as sqlite:///shop.db; with a fourth slash begins an absolute path",
     )
 
 

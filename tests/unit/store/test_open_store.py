@@ -32,6 +32,8 @@ def test_url_that_names_no_store(url: str) -> None:
         open_store(url)
 
     assert caught.value.code == "STORE_URL_INVALID"
+    assert caught.value.hint is not None
+    assert "sqlite:///shop.db" in caught.value.hint
 
 
 def test_password_of_a_url_is_not_told() -> None:
