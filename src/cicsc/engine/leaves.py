@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cicsc.history.integrity import FindingsTally
     from cicsc.history.model import StreamKey
-    from cicsc.migration.verdict import Part as HistoryPart
+    from cicsc.migration.verdict import Which
 
 _READ_BYTES_MAX: Final = 256 * 1024
 
@@ -95,9 +95,9 @@ class LeavesPair:
         self.given = Leaves(folder)
         self.made = Leaves(folder)
 
-    def add(self, part: HistoryPart, key: StreamKey, count: int, digest: str) -> None:
+    def add(self, which: Which, key: StreamKey, count: int, digest: str) -> None:
         """Add the leaf of the next stream of either history."""
-        (self.given if part == "given" else self.made).add(key, count, digest)
+        (self.given if which == "given" else self.made).add(key, count, digest)
 
     def close(self) -> None:
         """Give memory and disk back."""

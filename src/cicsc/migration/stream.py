@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cicsc.migration.quick import Passed
     from cicsc.migration.relation import Difference
     from cicsc.migration.transform import Rule
-    from cicsc.migration.verdict import Part, Side, SideVerdict, StreamSink
+    from cicsc.migration.verdict import Side, SideVerdict, StreamSink, Which
 
 _BATCH_EVENTS_MAX: Final = 1_000
 _LOCATE_EVENTS_MAX: Final = 100_000
@@ -304,11 +304,11 @@ class _StreamRun:
             verdict.compared_streams += 1
             self._conclude_divergence(verdict, events)
 
-    def leaf(self, part: Part) -> None:
+    def leaf(self, which: Which) -> None:
         """Hand on a leaf digest, where digests are asked for."""
         if self._leaves is not None:
-            hasher = self._leaves[0 if part == "given" else 1]
-            self._sink.leaf(part, self._key, hasher.count, hasher.hexdigest())
+            hasher = self._leaves[0 if which == "given" else 1]
+            self._sink.leaf(which, self._key, hasher.count, hasher.hexdigest())
 
     def _judge(self, side: Side, verdict: SideVerdict, plan: SidePlan, fold: Fold) -> None:
         """Check one side's snapshot and keep its rows; an entity is one that has at least one event."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cicsc.history.model import StreamKey
     from cicsc.migration.transform import Rule
-    from cicsc.migration.verdict import Part
+    from cicsc.migration.verdict import Which
     from cicsc.replay.reducers import TypeProgram
     from cicsc.replay.snapshot import Snapshot
 
@@ -89,7 +89,7 @@ class UndoSink(Protocol):
     def migrated(self, events: list[Event]) -> None:
         """Take the next events of the stream, as they were before the migration."""
 
-    def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
+    def leaf(self, which: Which, key: StreamKey, count: int, digest: str) -> None:
         """Take the leaf digest (hexadecimal) of the stream as it was given, or of what was regained from it."""
 
     def snapshot(self, snapshot: Snapshot) -> None:

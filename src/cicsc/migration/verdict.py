@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from cicsc.replay.snapshot import Snapshot
 
 Side = Literal["source", "target"]
-Part = Literal["given", "made"]
+Which = Literal["given", "made"]
+"""Which history a leaf is of: the one that was given, or the one that is made of it."""
 
 REPLAY: Final = "replay"
 """The kind of a violation that says that a bundle cannot replay an event."""
@@ -142,7 +143,7 @@ class StreamSink(Protocol):
     def positions(self, rows: list[PositionRow]) -> None:
         """Take the next rows of the position map: tenant, type, id, old seq, new seq or None."""
 
-    def leaf(self, part: Part, key: StreamKey, count: int, digest: str) -> None:
+    def leaf(self, which: Which, key: StreamKey, count: int, digest: str) -> None:
         """Take the leaf digest (hexadecimal) of the stream as it was given, or of what was made of it."""
 
     def row(self, side: Side, check: int, source: int, row: list[object]) -> None:
