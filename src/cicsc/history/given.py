@@ -8,7 +8,9 @@ from msgspec import UNSET
 
 from cicsc.canonical import EVENT_FIELDS
 from cicsc.errors import InputError
+from cicsc.history import texts
 from cicsc.history.model import Event, event_fields, event_from_value
+from cicsc.history.output import event_lines
 from cicsc.history.plain import plain_value
 
 
@@ -35,5 +37,13 @@ def given_events(events: Iterable[object]) -> Iterator[Event]:
                 "MALFORMED_EVENT",
                 f"cannot write the event at index {index}: {'; '.join(event)}",
                 hint="nothing was written",
+            )
+        size = len(event_lines([event])) - 1
+        if size > texts.TEXT_BYTES_MAX:
+            raise InputError(
+                "TEXT_TOO_LONG",
+                f"cannot write the event at index {index}: expected at most {texts.TEXT_BYTES_MAX} bytes of text, "
+                f"found {size}",
+                hint="nothing was written; keep what is so large elsewhere, and its name in the event",
             )
         yield event

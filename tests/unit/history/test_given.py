@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from cicsc.errors import InputError
+from cicsc.history import texts
 from cicsc.history.given import given_events
-from cicsc.history.model import Event
+from cicsc.history.model import Event, event_fields
 
 EVENT = Event("t", "Account", "1", 1, "paid", {"amount": (1, 2)}, 5, "ann", {"trace": 1})
 
@@ -30,3 +31,17 @@ def test_what_is_no_event_is_told(item, told):
     with pytest.raises(InputError) as caught:
         list(given_events([item]))
     assert caught.value.message == told
+
+
+def test_an_event_is_no_longer_than_its_text_may_be_in_a_file(monkeypatch):
+    size = len(msgspec.json.encode(event_fields(EVENT)))
+    monkeypatch.setattr(texts, "TEXT_BYTES_MAX", size)
+    assert len(list(given_events([EVENT]))) == 1
+
+    monkeypatch.setattr(texts, "TEXT_BYTES_MAX", size - 1)
+    with pytest.raises(InputError) as caught:
+        list(given_events([EVENT, EVENT]))
+    assert (caught.value.code, caught.value.message) == (
+        "TEXT_TOO_LONG",
+        f"cannot write the event at index 0: expected at most {size - 1} bytes of text, found {size}",
+    )
