@@ -28,6 +28,11 @@ def given_value(item: object, origin: str) -> object:
     return plain_value(dict(item) if isinstance(item, Mapping) else item, origin)
 
 
+def text_bytes(event: Event) -> int:
+    """Return how many bytes the text of an event takes in a file of lines."""
+    return len(event_lines([event])) - 1
+
+
 def given_events(events: Iterable[object]) -> Iterator[Event]:
     """Yield events, each as it would be read again; raises InputError for what is none."""
     for index, item in enumerate(events):
@@ -38,7 +43,7 @@ def given_events(events: Iterable[object]) -> Iterator[Event]:
                 f"cannot write the event at index {index}: {'; '.join(event)}",
                 hint="nothing was written",
             )
-        size = len(event_lines([event])) - 1
+        size = text_bytes(event)
         if size > texts.TEXT_BYTES_MAX:
             raise InputError(
                 "TEXT_TOO_LONG",

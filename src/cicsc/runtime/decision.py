@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from cicsc.errors import CommandError
 from cicsc.expression.limits import PAYLOAD_VALUE_DEPTH_MAX, VALUE_WEIGHT_MAX
 from cicsc.expression.values import is_heavier, weight_of
+from cicsc.history.given import text_bytes
 from cicsc.history.model import Event
+from cicsc.history.texts import TEXT_BYTES_MAX
 from cicsc.replay.fold import Fold
 from cicsc.runtime.inputs import checked_input
 from cicsc.runtime.program import Application, CommandProgram, EntityProgram
@@ -67,6 +69,7 @@ def decide(
         for number, (emitted, payload) in enumerate(zip(command.emits, payloads, strict=True), start=1)
     )
     for event in events:
+        _require_readable(request, event)
         fold.apply(event.event_type, event.payload, event)
     broken = [check.id for check in entity.checks if events and not check.holds(*seen())]
     if broken:
@@ -98,6 +101,18 @@ def _require_bounded(request: Request, event_type: str, payload: dict[str, objec
             f"most {PAYLOAD_VALUE_DEPTH_MAX} levels of nesting in a value, and a weight of {VALUE_WEIGHT_MAX:,} beside "
             "that of the input, found more",
             hint="nothing was written; each value weighs one, and each 64 characters of a text one more",
+        )
+
+
+def _require_readable(request: Request, event: Event) -> None:
+    """Raise CommandError for an event whose text is longer than a file may hold, since an export could not be read."""
+    size = text_bytes(event)
+    if size > TEXT_BYTES_MAX:
+        raise CommandError(
+            "PAYLOAD_TOO_LARGE",
+            f"command {request.command!r} is refused for {request.key!r}: expected an event {event.event_type!r} of at "
+            f"most {TEXT_BYTES_MAX} bytes of text, found {size}",
+            hint="nothing was written; keep what is so large elsewhere, and its name in the input",
         )
 
 

@@ -274,6 +274,15 @@ def test_payload_that_could_not_be_read_again(store: Store, runtime: Runtime, tm
     assert verify_history(tmp_path / "t.jsonl").ok
 
 
+def test_event_that_is_longer_than_a_file_may_hold(store: Store, runtime: Runtime) -> None:
+    longest = "n" * (16 * 2**20)
+    error = refused(lambda: runtime.execute("t", "Account", "1", "open", {"owner": longest}, actor="ann"))
+
+    assert (type(error), error.code) == (CommandError, "PAYLOAD_TOO_LARGE")
+    assert "expected an event 'opened' of at most 16777216 bytes of text, found 167" in error.message
+    assert count_of(store) == (0, 1)
+
+
 def test_payload_that_would_double_with_each_command(store: Store, runtime: Runtime, account: CommandResult) -> None:
     owner = field("attrs", "owner")
     open_account = command({"lit": {"bool": True}}, {"opened": {"owner": field("input", "owner")}}, owner={})
