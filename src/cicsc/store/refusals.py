@@ -166,6 +166,15 @@ def unknown_run(tenant_id: str, run_id: str) -> FenceError:
     )
 
 
+def generations_unknown(tenant_id: str) -> StoreError:
+    """Make the error for a tenant that has a gate and no row of its own, which tells its latest generation."""
+    return StoreError(
+        "STORE_DAMAGED",
+        f"cannot give tenant {tenant_id!r} another generation: the table of tenants does not have it",
+        hint="nothing was changed; something removed the row, so restore it, or the whole store, from a backup",
+    )
+
+
 def head_moved(run: Run, position: int, count: int) -> FenceError:
     """Make the error for a history that is not the one that was verified."""
     return FenceError(

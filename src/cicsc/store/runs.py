@@ -19,7 +19,15 @@ from cicsc.store.encoding import RowsHasher
 from cicsc.store.journal import abort_run, finish_run, holder_of, names_of, now_ms, read_gate, read_run, record, taken
 from cicsc.store.lease import lease_ms, pause_ms
 from cicsc.store.records import BEFORE_SWITCH, Gate, Run, RunPlan, StagedEvents, Standing
-from cicsc.store.refusals import fence_changed, head_moved, rights_missing, run_held, run_lost, staging_differs
+from cicsc.store.refusals import (
+    fence_changed,
+    generations_unknown,
+    head_moved,
+    rights_missing,
+    run_held,
+    run_lost,
+    staging_differs,
+)
 from cicsc.store.session import Session, Value
 
 Database = TypeVar("Database", bound=Session)
@@ -211,6 +219,8 @@ class Runs(Generic[Database]):
             staging = None
             if generation is None:
                 staging = generation = database.value("next_generation", {"tenant_id": run.tenant_id})
+                if generation is None:
+                    raise generations_unknown(run.tenant_id)
             position, count = database.row("head", (run.tenant_id, run.source_generation)) or (0, 0)
             names = names_of(run) | {
                 "now_ms": now,

@@ -10,6 +10,7 @@ from itertools import chain, compress, groupby, islice, pairwise
 from operator import itemgetter, ne, or_
 from typing import Any, Final, Generic, TypeVar
 
+from cicsc.errors import StoreError
 from cicsc.history.model import INTEGER_MAX, Event, EventList, StreamKey, stream_key
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.replay.snapshot import Snapshot
@@ -68,9 +69,22 @@ def cut_events(
 
 
 def streams_of(segments: Iterable[tuple[StreamKey, Placed]]) -> Iterator[tuple[StreamKey, Iterator[Placed]]]:
-    """Yield the streams that segments, which come by key, are cut of."""
+    """Yield the streams that segments are cut of; raises StoreError STORE_DAMAGED where they do not come by key."""
+    before: StreamKey | None = None
     for key, some in groupby(segments, _stream_of):
+        if before is not None and key < before:
+            raise _out_of_order(before, key)
+        before = key
         yield key, map(_placed_of, some)
+
+
+def _out_of_order(before: StreamKey, key: StreamKey) -> StoreError:
+    """Make the error for an index whose keys do not ascend; both kinds of stores read streams by one."""
+    return StoreError(
+        "STORE_DAMAGED",
+        f"cannot read streams by the index event_key: {key!r} comes after {before!r}",
+        hint="a disk or memory at fault changes what is stored; keep a copy of it before anything else",
+    )
 
 
 def _joined(batches: Iterator[Placed]) -> Iterable[Event]:

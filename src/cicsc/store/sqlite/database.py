@@ -18,6 +18,7 @@ from cicsc.errors import CicscError, FenceError, InputError, StoreError
 from cicsc.store.refusals import lone_surrogate
 from cicsc.store.session import Bindings
 from cicsc.store.sql import read_queries, sqlite_spelling
+from cicsc.store.sqlite.kinds import RowKinds
 from cicsc.store.sqlite.place import identity, moved, unusable
 from cicsc.store.user import ANOTHER_THREAD, OneUser
 
@@ -72,6 +73,7 @@ class Database:
         self._file = file or path
         self.user = OneUser()
         self._cursors: set[apsw.Cursor] = set()
+        self._kinds = {name: RowKinds(path) for name in QUERIES}
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         with self._translated():
             self._connection = apsw.Connection(str(self._file), flags=flags)
@@ -116,11 +118,13 @@ class Database:
 
     def rows(self, name: str, bindings: Bindings = ()) -> Iterator[Any]:
         """Yield the rows of a query, tuples of its columns, as they are asked for."""
+        checked = self._kinds[name].checked
         with self._translated():
             cursor = self._connection.execute(QUERIES[name], bindings)
             self._cursors.add(cursor)
             try:
-                yield from cursor
+                for row in cursor:
+                    yield checked(cursor, row)
             finally:
                 self._cursors.discard(cursor)
                 cursor.close(force=True)
@@ -134,7 +138,9 @@ class Database:
     def row(self, name: str, bindings: Bindings = ()) -> Any | None:
         """Return the only row of a query, None when there is none."""
         with self._translated():
-            return self._connection.execute(QUERIES[name], bindings).fetchone()
+            cursor = self._connection.execute(QUERIES[name], bindings)
+            row = next(cursor, None)
+            return None if row is None else self._kinds[name].checked(cursor, row)
 
     def value(self, name: str, bindings: Bindings = ()) -> Any | None:
         """Return the only column of the only row of a query, None when there is none."""

@@ -1,0 +1,159 @@
+"""A file in which bits were flipped: what SQLite itself does not look at is damage all the same, and never an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from cicsc.errors import StoreError
+from cicsc.replay.snapshot import Snapshot
+from cicsc.store.check import check_store
+from cicsc.store.sqlite.store import SqliteStore
+from conformance.store.history import BUNDLE, add_tenant, append, event, stored
+from conformance.store.running import run_in
+
+INDEX_LEAF = 10
+"""The first byte of a page that holds entries of an index. Source: sqlite.org/fileformat2.html, 1.6."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "store.db"
+    with SqliteStore(path) as store:
+        store.initialise()
+        store.put_bundle(BUNDLE)
+        add_tenant(store, "t")
+        append(store, *[event(name, seq) for name in ("stream-a", "stream-b", "stream-c") for seq in (1, 2)])
+        with store.transaction("t") as transaction:
+            transaction.put_snapshots([Snapshot("t", "Order", "stream-b", "open", {}, {}, 20, 2)])
+    return path
+
+
+@pytest.fixture
+def damaged(path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore(path) as store:
+        yield store
+
+
+def put(path: Path, table: str, column: str, value: object) -> None:
+    """Put a value into a column as if the table took every type in."""
+    with closing(apsw.Connection(str(path))) as connection:
+        (text,) = connection.execute("select sql from sqlite_schema where name = ?", (table,)).fetchone()
+        triggers = connection.execute(
+            "select name, sql from sqlite_schema where type = 'trigger' and tbl_name = ?", (table,)
+        ).fetchall()
+        for name, _ in triggers:
+            connection.execute(f"drop trigger {name}")
+        _describe(
+            connection,
+            table,
+            text.replace("strict", "")
+            .replace(", without", "without")
+            .replace("text not null", "text")
+            .replace("integer not null", "integer"),
+        )
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("pragma ignore_check_constraints = on")
+        connection.execute(f"update {table} set {column} = ?", (value,))
+        _describe(connection, table, text)
+        for _, trigger in triggers:
+            connection.execute(trigger)
+
+
+def _describe(connection: apsw.Connection, table: str, text: str) -> None:
+    connection.execute("pragma writable_schema = on")
+    connection.execute("update sqlite_schema set sql = ? where name = ?", (text, table))
+    connection.execute("pragma writable_schema = off")
+    ((version,),) = connection.execute("pragma schema_version").fetchall()
+    connection.execute(f"pragma schema_version = {version + 1}")
+
+
+def read_all(store: SqliteStore) -> object:
+    return stored(store)
+
+
+def read_stream(store: SqliteStore) -> object:
+    with store.reading("t") as reading:
+        return list(reading.events("Order", "stream-b"))
+
+
+@pytest.mark.parametrize("read", [read_all, read_stream])
+@pytest.mark.parametrize(
+    ("column", "value", "found"),
+    [
+        ("actor_id", b"ann", "a value of type bytes, expected TEXT"),
+        ("payload", b"{}", "a value of type bytes, expected TEXT"),
+        ("payload", None, "nothing, expected TEXT"),
+        ("extra", b"{}", "a value of type bytes, expected TEXT"),
+        ("ts", "soon", "a value of type str, expected INTEGER"),
+        ("ts", 1.5, "a value of type float, expected INTEGER"),
+        ("ts", None, "nothing, expected INTEGER"),
+    ],
+)
+def test_event_of_another_type_is_damage(
+    path: Path, damaged: SqliteStore, read: Callable[[SqliteStore], object], column: str, value: object, found: str
+) -> None:
+    put(path, "event", column, value)
+
+    with pytest.raises(StoreError, match=f"column {column} holds {found}") as caught:
+        read(damaged)
+
+    assert caught.value.code == "STORE_DAMAGED"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("snapshot", "attrs", b"{}"),
+        ("snapshot", "shadows", None),
+        ("snapshot", "updated_ts", "soon"),
+        ("bundle", "body", b"{}"),
+        ("gate", "state", b"open"),
+        ("gate", "lease_until_ms", "soon"),
+        ("schema_version", "version", 4.5),
+    ],
+)
+def test_value_of_another_type_is_damage(
+    path: Path, damaged: SqliteStore, table: str, column: str, value: object
+) -> None:
+    put(path, table, column, value)
+
+    with pytest.raises(StoreError, match=f"column {column} holds") as caught:
+        check_store(damaged)
+
+    assert caught.value.code == "STORE_DAMAGED"
+
+
+def test_values_that_may_be_absent_are_none_by_mistake(path: Path, damaged: SqliteStore) -> None:
+    put(path, "event", "extra", None)
+    put(path, "snapshot", "updated_ts", None)
+
+    assert len(stored(damaged)) == 6
+    assert check_store(damaged).counts == {"SNAPSHOT_DIFFERS": 1}
+
+
+def test_index_out_of_order_is_damage(path: Path, damaged: SqliteStore) -> None:
+    data = path.read_bytes()
+    pages = [data[start : start + 4096] for start in range(0, len(data), 4096)]
+    path.write_bytes(
+        b"".join(page.replace(b"stream-a", b"stream-x") if page[0] == INDEX_LEAF else page for page in pages)
+    )
+
+    with pytest.raises(StoreError, match=r"'stream-b'\) comes after .*'stream-x'\)") as caught:
+        stored(damaged)
+
+    assert caught.value.code == "STORE_DAMAGED"
+
+
+def test_tenant_without_its_row_is_damage(path: Path, damaged: SqliteStore) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("delete from tenant")
+
+    with pytest.raises(StoreError, match="the table of tenants does not have it") as caught:
+        run_in(damaged, "FENCED")
+
+    assert (caught.value.code, damaged.gate("t").state) == ("STORE_DAMAGED", "open")
