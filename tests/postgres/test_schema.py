@@ -8,10 +8,12 @@ import pytest
 from cicsc.errors import StoreError
 from cicsc.store.check import check_store
 from cicsc.store.postgres.store import PostgresStore
-from conformance.store.history import add_tenant, append, event
+from conformance.store.history import add_tenant, append, event, stored
 from conformance.store.postgres_desk import PostgresDesk
 from postgres.conftest import Connect
 from postgres_server import PostgresServer
+
+NOTHING = "create function public.nothing() returns trigger language plpgsql as 'begin return null; end';"
 
 
 def refusal(store: PostgresStore) -> str:
@@ -71,6 +73,16 @@ def test_fence_as_installed_has_no_faults(store: PostgresStore) -> None:
             "create rule quiet as on insert to cicsc.event do instead nothing",
             "rule quiet on cicsc.event was added",
         ),
+        (
+            NOTHING
+            + "create trigger quiet before insert on cicsc.event for each row execute function public.nothing()",
+            "trigger quiet on cicsc.event was added",
+        ),
+        (
+            NOTHING
+            + "create trigger quiet before insert on cicsc.audit for each row execute function public.nothing()",
+            "trigger quiet on cicsc.audit was added",
+        ),
         ("create table aside () inherits (cicsc.event)", "table public.aside that inherits from cicsc.event was added"),
         ("alter table cicsc.event enable row level security", "row security on cicsc.event was added"),
         ("drop trigger fence_gate on cicsc.gate", "trigger fence_gate on gate is missing"),
@@ -96,6 +108,45 @@ def test_changed_fence_is_named_and_installed_anew(
     assert (repair.found, repair.left) == (faults, store.fence_faults())
     is_of_others = "was added" in fault or "constraint" in fault
     assert repair.left == (faults if is_of_others else ())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create trigger outbox after insert on cicsc.event for each row execute function public.nothing()",
+        "create trigger outbox before insert on cicsc.event for each statement execute function public.nothing()",
+        (
+            "create trigger outbox before insert on cicsc.event for each row execute function public.nothing();"
+            "alter table cicsc.event disable trigger outbox"
+        ),
+    ],
+    ids=["after", "of statements", "disabled"],
+)
+def test_trigger_of_others_that_changes_no_row_is_theirs(
+    store: PostgresStore, connect: Connect, statement: str
+) -> None:
+    connect().execute(NOTHING + statement)
+
+    append(store, event())
+
+    assert (store.fence_faults(), stored(store)) == ((), [event()])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create rule quiet as on insert to cicsc.event do instead nothing",
+        "create trigger quiet before insert on cicsc.event for each row when (new.seq = 2) execute function public.nothing()",
+    ],
+    ids=["rule", "trigger"],
+)
+def test_event_that_others_drop_is_told(store: PostgresStore, connect: Connect, statement: str) -> None:
+    connect().execute(NOTHING + statement)
+
+    with pytest.raises(StoreError, match=r"the table of events took [01] of 2") as caught:
+        append(store, event(seq=1), event(seq=2))
+
+    assert (caught.value.code, stored(store)) == ("STORE_DAMAGED", [])
 
 
 def test_fence_is_not_installed_anew_beside_a_write(desk: PostgresDesk, store: PostgresStore, connect: Connect) -> None:

@@ -175,6 +175,15 @@ def generations_unknown(tenant_id: str) -> StoreError:
     )
 
 
+def events_dropped(tenant_id: str, sent: int, taken: int) -> StoreError:
+    """Make the error for events that the database said nothing against, and did not write."""
+    return StoreError(
+        "STORE_DAMAGED",
+        f"cannot write to tenant {tenant_id!r}: the table of events took {taken} of {sent}",
+        hint="nothing was written; a trigger or rule that others made there drops events: store-check names it",
+    )
+
+
 def head_moved(run: Run, position: int, count: int) -> FenceError:
     """Make the error for a history that is not the one that was verified."""
     return FenceError(

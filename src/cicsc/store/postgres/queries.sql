@@ -235,6 +235,12 @@ select 'table ' || i.inhrelid::regclass::text || ' that inherits from ' || i.inh
 from pg_catalog.pg_inherits i
 where i.inhparent in (pg_catalog.to_regclass('cicsc.event'), pg_catalog.to_regclass('cicsc.audit'))
 union all
+-- Before a row is written or removed, a trigger can change it, or say that it is not; tgtype has 1 for a row, 2 for before.
+select 'trigger ' || t.tgname || ' on ' || t.tgrelid::regclass::text
+from pg_catalog.pg_trigger t
+where t.tgrelid in (pg_catalog.to_regclass('cicsc.event'), pg_catalog.to_regclass('cicsc.audit'))
+    and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 3 = 3
+union all
 select 'row security on ' || c.oid::regclass::text
 from pg_catalog.pg_class c
 where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'cicsc') and c.relrowsecurity;

@@ -18,7 +18,7 @@ from cicsc.store.postgres.database import Database
 from cicsc.store.postgres.driver_errors import unstorable_text
 from cicsc.store.protocol import StoreMoment
 from cicsc.store.records import Placed
-from cicsc.store.refusals import paused, stale_generation, wrong_seq
+from cicsc.store.refusals import events_dropped, paused, stale_generation, wrong_seq
 from cicsc.store.views import DECODED_ROWS, SUMMED_ROWS, Reading, Transaction, View, stretch_of
 
 ROWS_MAX: Final = 256
@@ -101,12 +101,14 @@ class PostgresTransaction(_PostgresView, Transaction[Database]):
             rows = self._storable(events)
             while batch := list(islice(rows, ROWS_MAX)):
                 try:
-                    self._database.run("append_events", (self._tenant_id, generation, *_columns(batch)))
+                    taken = self._database.run("append_events", (self._tenant_id, generation, *_columns(batch)))
                 except FenceError as error:
                     if error.code == "WRONG_SEQ":
                         self._database.rollback()  # nothing can be read before
                         raise self._wrong_seq(generation, batch, error) from error
                     raise
+                if taken != len(batch):
+                    raise events_dropped(self._tenant_id, len(batch), taken)
 
     def import_into(self, generation: int, events: Iterable[Event]) -> int:
         with self._step():

@@ -111,10 +111,15 @@ class Database:
             self._connection.execute(QUERIES[name], bindings)
             return self._connection.changes()
 
-    def run_many(self, name: str, bindings: Iterable[Bindings]) -> None:
-        """Run a statement with each of the bindings; what their iteration raises passes through."""
+    def run_many(self, name: str, bindings: Iterable[Bindings]) -> int:
+        """Run a statement with each of the bindings; what their iteration raises passes through.
+
+        Returns how many rows were changed, those that triggers changed included.
+        """
         with self._translated():
+            before = self._connection.total_changes()
             self._connection.executemany(QUERIES[name], bindings)
+            return self._connection.total_changes() - before
 
     def rows(self, name: str, bindings: Bindings = ()) -> Iterator[Any]:
         """Yield the rows of a query, tuples of its columns, as they are asked for."""

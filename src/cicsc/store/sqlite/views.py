@@ -11,6 +11,7 @@ from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import EventRow, event_rows, snapshot_rows
 from cicsc.store.journal import read_gate
 from cicsc.store.protocol import StoreMoment
+from cicsc.store.refusals import events_dropped
 from cicsc.store.session import Value
 from cicsc.store.sqlite.database import Database
 from cicsc.store.sqlite.refusals import explained
@@ -49,10 +50,12 @@ class SqliteTransaction(_SqliteView, Transaction[Database]):
         rows = _Rows((self._tenant_id, generation), event_rows(self._tenant_id, events))
         with self._step():
             try:
-                self._database.run_many("append_event", rows)
+                taken = self._database.run_many("append_event", rows)
             except FenceError as error:
                 gate = read_gate(self._database, self._tenant_id)
                 raise explained(error, self._database, gate, generation, rows.last) from error
+            if taken < rows.count:
+                raise events_dropped(self._tenant_id, rows.count, taken)
         return rows.count
 
     def put_snapshots(self, snapshots: Iterable[Snapshot]) -> None:

@@ -157,3 +157,15 @@ def test_tenant_without_its_row_is_damage(path: Path, damaged: SqliteStore) -> N
         run_in(damaged, "FENCED")
 
     assert (caught.value.code, damaged.gate("t").state) == ("STORE_DAMAGED", "open")
+
+
+def test_event_that_a_trigger_drops_is_told(path: Path, damaged: SqliteStore) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute(
+            "create trigger quiet before insert on event when new.seq = 4 begin select raise(ignore); end"
+        )
+
+    with pytest.raises(StoreError, match="the table of events took 1 of 2") as caught:
+        append(damaged, event("stream-a", 3), event("stream-a", 4))
+
+    assert (caught.value.code, len(stored(damaged))) == ("STORE_DAMAGED", 6)
