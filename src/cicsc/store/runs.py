@@ -117,12 +117,12 @@ class Runs(Generic[Database]):
     def generations(self, tenant_id: str) -> list[int]:
         """Return the generations that hold events or snapshots of a tenant, the active one included."""
         with self._host.looking() as database:
-            latest = database.value("latest_generation", {"tenant_id": tenant_id}) or 0
-            return [
-                generation
-                for generation in range(1, latest + 1)
-                if database.value("holds_generation", {"tenant_id": tenant_id, "generation": generation})
-            ]
+            found: list[int] = []
+            names: dict[str, Value] = {"tenant_id": tenant_id, "generation": 0}
+            while (generation := database.value("next_held_generation", names)) is not None:
+                found.append(generation)
+                names["generation"] = generation
+            return found
 
     def require_free(self, tenant_id: str) -> None:
         """Raise what `begin` would raise now, or return where it would take the tenant; waits for nobody."""

@@ -184,16 +184,25 @@ where tenant_id = %(tenant_id)s and owner = %(run_id)s and epoch = %(epoch)s and
         where tenant_id = %(tenant_id)s and run_id = %(run_id)s and phase in ('DONE', 'ABORTED')
     );
 
--- name: latest_generation
-select latest_generation from cicsc.tenant where tenant_id = %(tenant_id)s;
-
 -- name: latest_position
 select coalesce(max(position), 0) from cicsc.event where tenant_id = %(tenant_id)s and generation = %(generation)s;
 
--- name: holds_generation
-select
-    exists (select 1 from cicsc.event where tenant_id = %(tenant_id)s and generation = %(generation)s)
-    or exists (select 1 from cicsc.snapshot where tenant_id = %(tenant_id)s and generation = %(generation)s);
+-- name: next_held_generation
+-- The next that holds anything; generations are not counted through, since a damaged row may tell any number.
+select min(h.generation)
+from (
+    select (
+        select e.generation from cicsc.event as e
+        where e.tenant_id = %(tenant_id)s and e.generation > %(generation)s
+        order by e.tenant_id, e.generation limit 1
+    ) as generation
+    union all
+    select (
+        select s.generation from cicsc.snapshot as s
+        where s.tenant_id = %(tenant_id)s and s.generation > %(generation)s
+        order by s.tenant_id, s.generation limit 1
+    )
+) as h;
 
 -- name: count_both
 -- One look for both generations: nothing else of a switch takes longer.

@@ -169,3 +169,10 @@ def test_event_that_a_trigger_drops_is_told(path: Path, damaged: SqliteStore) ->
         append(damaged, event("stream-a", 3), event("stream-a", 4))
 
     assert (caught.value.code, len(stored(damaged))) == ("STORE_DAMAGED", 6)
+
+
+def test_number_of_generations_that_is_damaged_is_not_counted_through(path: Path, damaged: SqliteStore) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("update tenant set latest_generation = ?", (2**62,))
+
+    assert damaged.runs.generations("t") == [1]
