@@ -70,8 +70,8 @@ def described(error: BaseException) -> tuple[dict[str, object], int]:
 
 
 def pause_ms(run: Run | None) -> int | UnsetType:
-    """Return how long a run paused its tenant."""
-    if run is None or run.paused_at_ms is None or run.resumed_at_ms is None:
+    """Return how long a run paused its tenant, UNSET also where the clock was set back meanwhile, so nobody knows."""
+    if run is None or run.paused_at_ms is None or run.resumed_at_ms is None or run.resumed_at_ms < run.paused_at_ms:
         return UNSET
     return run.resumed_at_ms - run.paused_at_ms
 
