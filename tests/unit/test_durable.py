@@ -20,6 +20,7 @@ from cicsc import durable
 from cicsc.durable import Publication, TemporaryFolder, temporary_file, whole_file
 from cicsc.errors import WorkError
 from unit.limits import file_size_limit
+from unit.stand_ins import stand_in
 
 
 @contextmanager
@@ -163,7 +164,7 @@ def test_failing_sync_is_translated(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def fail(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(durable.os, "fsync", fail)
+    monkeypatch.setattr(durable, "os", stand_in(os, fsync=fail))
     with pytest.raises(WorkError) as raised, whole_file(tmp_path / "out") as file:
         file.write(b"x")
     assert raised.value.code == code
@@ -173,7 +174,8 @@ def test_failing_sync_is_translated(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_file_is_on_its_way_to_the_disk_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(durable, "AHEAD_BYTES", 1_000_000)
-    monkeypatch.setattr(durable.os, "posix_fadvise", lambda _, start, size, advice: asked.append((start, size, advice)))
+    ask = stand_in(os, posix_fadvise=lambda _, start, size, advice: asked.append((start, size, advice)))
+    monkeypatch.setattr(durable, "os", ask)
     with whole_file(tmp_path / "out") as file:
         for _ in range(25):
             file.write(b"x" * 100_000)
@@ -187,7 +189,7 @@ def test_system_may_refuse_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     monkeypatch.setattr(durable, "AHEAD_BYTES", 1)
-    monkeypatch.setattr(durable.os, "posix_fadvise", fail)
+    monkeypatch.setattr(durable, "os", stand_in(os, posix_fadvise=fail))
     with whole_file(tmp_path / "out") as file:
         file.write(b"x" * 1_000_000)
     assert (tmp_path / "out").stat().st_size == 1_000_000
@@ -195,7 +197,7 @@ def test_system_may_refuse_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_system_may_know_nothing_of_such_a_wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable, "AHEAD_BYTES", 1)
-    monkeypatch.delattr(durable.os, "posix_fadvise")
+    monkeypatch.setattr(durable, "os", stand_in(os, without="posix_fadvise"))
     with whole_file(tmp_path / "out") as file:
         file.write(b"x")
     assert (tmp_path / "out").read_bytes() == b"x"

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cicsc import durable, signals
+from unit.stand_ins import stand_in
 
 
 class Came(BaseException):
@@ -125,7 +128,7 @@ def test_a_process_started_while_signals_are_blocked_does_not_get_them() -> None
 
 
 def test_where_the_system_blocks_none_signals_act_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(signal, "pthread_sigmask")
+    monkeypatch.setattr(signals, "signal", stand_in(signal, without="pthread_sigmask"))
     with pytest.raises(Came), signals.blocked():
         signal.raise_signal(signal.SIGINT)
 
@@ -137,7 +140,7 @@ def test_a_signal_does_not_leave_a_temporary_folder_half_removed(
         signal.raise_signal(signal.SIGINT)
         Path(path).rmdir()
 
-    monkeypatch.setattr(durable.tempfile._shutil, "rmtree", remove)  # type: ignore[attr-defined]
+    monkeypatch.setattr(tempfile, "_shutil", stand_in(shutil, rmtree=remove))
     with pytest.raises(Came), durable.TemporaryFolder(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -147,15 +150,15 @@ def test_a_signal_does_not_leave_a_temporary_folder_half_removed(
 def test_handlers_are_put_back_whenever_a_signal_comes(monkeypatch: pytest.MonkeyPatch, which: int) -> None:
     """Just after the first handler was taken away, after the second, and so on to the last that is put back."""
     before = [signal.getsignal(number) for number in signals.ENDING]
-    real, steps = signal.signal, iter(range(1, 100))
+    steps = iter(range(1, 100))
 
     def changed(number: int, handler: signal._HANDLER) -> signal._HANDLER:
-        found = real(number, handler)
+        found = signal.signal(number, handler)
         if next(steps) == which:
             signal.raise_signal(signal.SIGTERM)
         return found
 
-    monkeypatch.setattr(signal, "signal", changed)
+    monkeypatch.setattr(signals, "signal", stand_in(signal, signal=changed))
     with pytest.raises(Came):
         defer([])
 

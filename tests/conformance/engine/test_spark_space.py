@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,17 +11,20 @@ from typing import Any
 import pytest
 
 import cicsc
+from cicsc import durable
 from cicsc.engine.spark.session import spark_session
 from cicsc.engine.spark.space import LocalSpace, _size, executor_folder, local_space
 from cicsc.errors import WorkError
 from conformance.engine.conftest import PYSPARK_WARNS
 from conformance.engine.test_same_bytes import MIGRATION, laid_out, paid_orders, source, target, text_of
+from unit.stand_ins import stand_in
 
 pytestmark = PYSPARK_WARNS
 
 
 def free(monkeypatch: pytest.MonkeyPatch, left: Callable[[str], int]) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=left(str(folder))))
+    room = stand_in(shutil, disk_usage=lambda folder: SimpleNamespace(free=left(str(folder))))
+    monkeypatch.setattr(durable, "shutil", room)
 
 
 @pytest.mark.usefixtures("spark")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import cicsc
+from cicsc import durable
 from cicsc.engine import choice, pool, workers
 from cicsc.engine.pool import Pool, TaskError
 from cicsc.engine.workers import open_shared
@@ -25,6 +28,7 @@ from cicsc.progress import Amount
 from conformance.engine.conftest import Engine
 from conformance.engine.test_same_bytes import MIGRATION, laid_out, paid_orders, text_of
 from e2e import shop
+from unit.stand_ins import stand_in
 
 
 class Tasks:
@@ -183,7 +187,7 @@ def test_a_program_without_a_main_reads_parquet(tmp_path: Path) -> None:
 
 def test_temporary_space_is_asked_for_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "SHARED_BYTES_MIN", 0)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr(durable, "shutil", stand_in(shutil, disk_usage=lambda _: SimpleNamespace(free=10)))
     history = laid_out(tmp_path, text_of(paid_orders(tenants=2, orders=9)))
     with pytest.raises(WorkError, match="needs about 0 MB for temporary files") as raised:
         open_shared(history, tenants=None, workers=2)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from cicsc import durable
 from cicsc.errors import InputError, WorkError
 from cicsc.history import ranges, runs, texts
 from cicsc.history.intake import Intake
@@ -16,6 +19,7 @@ from cicsc.history.runs import KeyRange
 from cicsc.history.sorted import SortedHistory, decoded_streams, open_history
 from cicsc.history.sorting import Sorter, merged_runs
 from unit.history.events import compact, fields
+from unit.stand_ins import stand_in
 
 LINES = [compact(fields(entity_id=str(number % 7), seq=1 + number // 7, ts=number)).encode() for number in range(40)]
 
@@ -130,7 +134,7 @@ def test_runs_are_entered_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_room_for_temporary_files_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr(durable, "shutil", stand_in(shutil, disk_usage=lambda _: SimpleNamespace(free=10)))
     path = file(tmp_path, b"\n".join(LINES))
     with open_history(path) as history:
         assert history.events_count == 40
