@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from cicsc.errors import FenceError, UsageError
+from cicsc.errors import CicscError, FenceError, UsageError
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
-from cicsc.store.protocol import Store
+from cicsc.store.protocol import Store, TenantTransaction
 from cicsc.store.views import Transaction
 from conformance.store.history import add_tenant, append, event, stored
 
@@ -75,20 +76,39 @@ def test_error_undoes_everything(store: Store) -> None:
         assert transaction.receipt("c1") is None
 
 
-def test_refused_write_cannot_be_passed_over(store: Store) -> None:
-    def careless() -> None:
-        with store.transaction("t") as transaction:
-            with suppress(FenceError):
-                transaction.append([event("1"), event("2", seq=7)])
-            transaction.put_receipt("c1", {})
-
-    with pytest.raises(FenceError) as caught:
-        careless()
-
-    assert caught.value.code == "WRONG_SEQ"
-    assert stored(store) == []
+@pytest.mark.parametrize(
+    ("write", "code"),
+    [
+        (lambda transaction: transaction.append([event("2"), event("3", seq=7)]), "WRONG_SEQ"),
+        (lambda transaction: transaction.put_snapshots([snapshot(tenant_id="u")]), "TENANT_DIFFERS"),
+        (lambda transaction: transaction.put_receipt("c1", {}), "COMMAND_REPEATED"),
+        (lambda transaction: transaction.record(actor_id="\ud800", action="execute", detail={}), "TEXT_NOT_STORABLE"),
+    ],
+    ids=["append", "put_snapshots", "put_receipt", "record"],
+)
+def test_refused_write_cannot_be_passed_over(
+    store: Store, write: Callable[[TenantTransaction], None], code: str
+) -> None:
     with store.transaction("t") as transaction:
-        assert transaction.receipt("c1") is None
+        transaction.put_receipt("c1", {})
+
+    def careless(*later: str) -> None:
+        with store.transaction("t") as transaction:
+            transaction.append([event("1")])
+            with suppress(CicscError):
+                write(transaction)
+            for command_id in later:
+                transaction.put_receipt(command_id, {})
+
+    for later in ((), ("c2",)):
+        with pytest.raises(CicscError) as caught:
+            careless(*later)
+        assert caught.value.code == code
+
+    assert stored(store) == []
+    assert [entry.action for entry in store.audit()] == ["tenant-create"]
+    with store.transaction("t") as transaction:
+        assert transaction.receipt("c2") is None
 
 
 def test_receipt_is_given_once(store: Store) -> None:
