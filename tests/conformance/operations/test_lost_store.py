@@ -95,6 +95,7 @@ def test_a_server_that_stops_ends_several_at_once() -> None:
     finally:
         server.stop()
 
-    assert report.counts["not_begun"] >= 2
+    # Two are given out at first, two when their reports come, and one as the first failure is heard, before it is told.
+    assert report.counts["not_begun"] >= 1
     assert (report.exit_code, report.error["code"]) == (3, "STORE_UNREACHABLE")
     assert len(reports) == len(report.tenants)
