@@ -81,6 +81,15 @@ def require_seen(tenant_id: str, head: StoreHead, seen: int) -> None:
         )
 
 
+def require_whole(reading: TenantReading, head: StoreHead, seen: int) -> None:
+    """Raise StoreError STORE_DAMAGED where fewer or more events were read than are there.
+
+    Where that is not what `head` says, the head has moved, which the switch refuses.
+    """
+    if seen != head.count:
+        require_seen(reading.gate.tenant_id, reading.head(head.generation), seen)
+
+
 class TenantHistory:
     """One generation of a tenant, by default the active one, as a history for the engine.
 

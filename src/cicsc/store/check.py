@@ -19,6 +19,7 @@ from cicsc.replay.fold import Fold
 from cicsc.replay.reducers import TypeProgram, compile_types
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.protocol import Store, TenantReading
+from cicsc.store.records import StoreHead
 
 StoreCode: TypeAlias = Literal[
     "FENCE_CHANGED",
@@ -101,7 +102,7 @@ class _Check(Struct):
         except StoreError as error:
             self.include(StoreFinding("BUNDLE_UNREADABLE", error.message, tenant_id))
             return
-        kept = _Kept(reading.snapshots())
+        kept, before = _Kept(reading.snapshots()), self.events
         try:
             for key, events in reading.streams():
                 for snapshot in kept.before(key):
@@ -112,7 +113,13 @@ class _Check(Struct):
         else:
             for snapshot in kept.rest():
                 self._without_stream(snapshot)
+            self._compare_count(tenant_id, reading.head(), self.events - before)
         self.snapshots += kept.count
+
+    def _compare_count(self, tenant_id: str, head: StoreHead, found: int) -> None:
+        if found != head.count:
+            message = f"tenant {tenant_id!r} has {head.count} events, its streams have {found}: an index is damaged"
+            self.include(StoreFinding("EVENT_UNREADABLE", message, tenant_id))
 
     def _programs(self, digest: str) -> Mapping[str, TypeProgram]:
         if digest not in self.programs:

@@ -21,6 +21,7 @@ from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.sharing import ELSEWHERE, SharedHistory, StagedHistory, cut_for
 from cicsc.operations.live.staging import PlacedHistory, Staging
+from cicsc.operations.stored_streams import require_seen, require_whole
 from cicsc.progress import SILENT, Amount
 from cicsc.report.live.models import Cutover, WriterTerminated
 from cicsc.store.records import RunPlan
@@ -117,6 +118,7 @@ class TenantCutover(TenantChange):
             self.assessment = assess(self._call(SharedHistory(reading, progress, cut)), Outputs())
             self.predict(time.monotonic() - began)
         self._require_yes(self.assessment, "PREFLIGHT_FAILED")
+        require_seen(self.tenant_id, head, self.assessment.source_events)
         self.require_short()
 
     # --------------------------------------------------------------------------------------- the steps
@@ -140,6 +142,7 @@ class TenantCutover(TenantChange):
                 history = StagedHistory(reading, self.under_way, cut, self.live.run)
                 assessment = self._verify(history, (ELSEWHERE, ELSEWHERE, ELSEWHERE))
                 self.written = history.written
+            require_whole(reading, head, assessment.source_events)
         digests = assessment.digests
         assert digests.given is not None
         assert digests.made is not None

@@ -20,7 +20,7 @@ from cicsc.operations.live.change import TenantChange, Terms
 from cicsc.operations.live.reporting import attempted, described, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.stored import opened_store
-from cicsc.operations.stored_streams import TenantHistory
+from cicsc.operations.stored_streams import TenantHistory, require_seen
 from cicsc.report.live.models import Finalize, Finalizes, GenerationReport
 from cicsc.store.records import RunPlan
 
@@ -127,7 +127,7 @@ class TenantFinalize(TenantChange):
         """Verify the active generation; raises NOT_VERIFIED."""
         bundle = self.store.bundle(self.gate.active_bundle)
         with self.store.reading(self.tenant_id) as reading:
-            history = TenantHistory(reading, progress)
+            head, history = reading.head(), TenantHistory(reading, progress)
             plan = compile_judgement(bundle, now=history.latest_ts)
             verdict, digests = history.fold(plan)
         integrity = check_integrity(verdict.integrity, digests.given, None)
@@ -142,6 +142,7 @@ class TenantFinalize(TenantChange):
                 f"{faults[0]}",
                 hint="nothing was dropped; store-check shows what is wrong",
             )
+        require_seen(self.tenant_id, head, verdict.source_events)
 
     # --------------------------------------------------------------------------------------- the steps
 

@@ -31,7 +31,7 @@ from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.live.staging import PlacedHistory, Staging
 from cicsc.operations.rollback import NO_INVERSE, history_obstacles, misnamed_inverse
 from cicsc.operations.stored import opened_store
-from cicsc.operations.stored_streams import TenantHistory
+from cicsc.operations.stored_streams import TenantHistory, require_whole
 from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.live.models import StoreRollback
 from cicsc.store.records import RunPlan
@@ -158,6 +158,7 @@ class TenantRollback(TenantChange):
             else:
                 kind = PlacedHistory if self.migration.inverse is not None else TenantHistory
                 self._undo(kind(reading, progress), None)
+                require_whole(reading, head, self.events)
                 self.method = "inverse"
             self.predict(monotonic() - began, to_look=_PAUSE_TO_LOOK[self.method])
         self.require_short()
@@ -193,6 +194,7 @@ class TenantRollback(TenantChange):
                 Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
             )
             self._undo(history, staging)
+            require_whole(reading, live.run.head, self.events)
             staging.finish()
         self.written = [staging.written()]
         assert self.digests is not None
