@@ -15,7 +15,9 @@ from cicsc.store.protocol import Store
 from cicsc.store.records import RunPlan
 from conformance.operations.application import V2, add
 from conformance.store.desk import Desk
-from conformance.store.history import stored
+from conformance.store.history import INSERT, stored
+
+NOTHING_REPLAYS_IT = ("'t'", 2, "'Order'", "'9'", 1, "'gift'", "'{}'", 1, "'eve'")
 
 
 @pytest.fixture
@@ -86,4 +88,27 @@ def test_fence_that_is_not_in_order_keeps_everything(tenants: Store, desk: Desk)
 
     assert (report.outcome, report.error["code"]) == ("refused", "NOT_VERIFIED")
     assert "fence_update" in report.error["message"]
+    assert (tenants.runs.generations("t"), tenants.gate("t").owner) == ([1, 2], None)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "statement", "found"),
+    [
+        ("fence_delete", "delete from {event} where generation = 2 and entity_id = '1' and seq = 1", "1 SEQ_GAP"),
+        ("fence_insert", INSERT.replace("?", "%s") % NOTHING_REPLAYS_IT, "'gift'"),
+    ],
+    ids=["a gap", "an event without a reducer"],
+)
+def test_history_that_is_not_in_order_keeps_everything(
+    tenants: Store, desk: Desk, trigger: str, statement: str, found: str
+) -> None:
+    with desk.plain() as writer:
+        desk.drop_trigger(writer, trigger)
+        writer.execute(statement)
+    assert not tenants.reinstall_fence(actor_id="ann").left
+
+    reports = [finalize(tenants, execute=execute) for execute in (False, True)]
+
+    assert [(report.outcome, report.error["code"]) for report in reports] == [("refused", "NOT_VERIFIED")] * 2
+    assert found in reports[0].error["message"]
     assert (tenants.runs.generations("t"), tenants.gate("t").owner) == ([1, 2], None)

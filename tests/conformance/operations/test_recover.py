@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cicsc.errors import FenceError, UsageError
+from cicsc.errors import FenceError, StoreError, UsageError
 from cicsc.operations.live.recovery import recover_tenants
 from cicsc.store.protocol import Store
 from cicsc.store.records import Run
@@ -111,6 +111,18 @@ def test_one_that_another_recovers_meanwhile_stops_no_other(store: Store, monkey
 
     assert (report.ok, report.tenants) == (True, [])
     assert [gate.owner for gate in store.gates()] == [None] * 3
+
+
+def test_what_says_nothing_of_the_run_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for_lease(store, planned(store, "acme", lease_s=0.05))
+
+    def full(*_: object, **__: object) -> None:
+        raise StoreError("STORE_FULL", "no room")
+
+    monkeypatch.setattr(Runs, "claim", full)
+
+    with pytest.raises(StoreError, match="no room"):
+        recover_tenants(store, operator="ann")
 
 
 def test_unknown_tenant_is_told_before_any_is_touched(store: Store) -> None:
