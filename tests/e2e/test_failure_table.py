@@ -112,7 +112,7 @@ def test_line_1_migration_from_another_version_blocks_and_never_pauses(live: Sto
 
     report = forward(live, target)
 
-    assert (report.outcome, report.error["code"]) == ("refused", "VERSION_DIFFERS")
+    assert (report.outcome, report.error["code"], report.migrated_events) == ("refused", "VERSION_DIFFERS", 0)
     assert_never_paused(live, report)
     assert_open(live, plain)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cicsc.operations.live import finalize as finalizing
 from cicsc.operations.live.change import Terms
 from cicsc.operations.live.cutover import Order, cut_over
 from cicsc.operations.live.finalize import finalize_tenant
@@ -78,6 +79,16 @@ def test_tenant_that_a_run_has_is_left_alone(tenants: Store) -> None:
 
     assert [(found.outcome, found.error["code"]) for found in reports] == [("refused", "RUN_HELD")] * 2
     assert tenants.runs.generations("t") == [1, 2]
+
+
+def test_tenants_are_each_by_themselves(tenants: Store) -> None:
+    tenants.runs.begin("t", "r", RunPlan("cutover", "carol"), lease_s=60)
+
+    report = finalizing.finalize(tenants, execute=True)
+
+    assert (report.ok, report.exit_code, report.not_begun) == (False, 1, [])
+    assert [(found.outcome, found.exit_code) for found in report.tenants] == [("refused", 1), ("dropped", 0)]
+    assert (report.rows_removed, tenants.runs.generations("t"), tenants.runs.generations("u")) == (5, [1, 2], [2])
 
 
 def test_fence_that_is_not_in_order_keeps_everything(tenants: Store, desk: Desk) -> None:

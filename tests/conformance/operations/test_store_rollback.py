@@ -215,6 +215,25 @@ def test_event_that_comes_before_the_fence_is_not_lost(tenants: Store) -> None:
     assert back(tenants).method == "inverse"
 
 
+def test_kept_generation_that_was_changed_under_the_fence_is_not_made_active(
+    tenants: Store, desk: Desk, plain: Plain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward(tenants)
+
+    def meddle(_: TenantRollback) -> None:
+        desk.drop_trigger(plain, "fence_update")
+        plain.execute("update {event} set payload = '{}' where tenant_id = 't' and generation = 1 and seq = 2")
+        tenants.reinstall_fence(actor_id="eve")
+
+    *before, read_back, switch = TenantRollback.steps
+    monkeypatch.setattr(TenantRollback, "steps", (*before, meddle, read_back, switch))
+
+    report = back(tenants)
+
+    assert (report.ok, report.error["code"], report.active_version) == (False, "STAGING_DIFFERS", 2)
+    assert (report.tenant_paused, tenants.gate("t").owner) == (False, None)
+
+
 def test_dropped_generation_leaves_the_inverse(tenants: Store) -> None:
     forward(tenants)
     assert finalize_tenant(tenants, "t", Terms(operator="ann", execute=True)).outcome == "dropped"

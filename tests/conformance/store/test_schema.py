@@ -133,8 +133,10 @@ def test_store_of_another_version_is_refused(store: Store, plain: Plain, version
         store.head("t")
     with pytest.raises(StoreError) as writing:
         append(store, event())
+    with pytest.raises(StoreError) as installing:
+        store.initialise()
 
-    assert (reading.value.code, writing.value.code) == (code, code)
+    assert (reading.value.code, writing.value.code, installing.value.code) == (code, code, code)
     assert store.schema_version() == version
 
 
