@@ -83,7 +83,9 @@ def test_fence_as_installed_has_no_faults(store: PostgresStore) -> None:
             + "create trigger quiet before insert on cicsc.audit for each row execute function public.nothing()",
             "trigger quiet on cicsc.audit was added",
         ),
+        ("create rule quiet as on insert to cicsc.audit do instead nothing", "rule quiet on cicsc.audit was added"),
         ("create table aside () inherits (cicsc.event)", "table public.aside that inherits from cicsc.event was added"),
+        ("create table aside () inherits (cicsc.audit)", "table public.aside that inherits from cicsc.audit was added"),
         ("alter table cicsc.event enable row level security", "row security on cicsc.event was added"),
         ("drop trigger fence_gate on cicsc.gate", "trigger fence_gate on gate is missing"),
         (
