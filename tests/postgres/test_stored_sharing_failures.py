@@ -65,6 +65,15 @@ def interrupted() -> None:
     time.sleep(60)  # the parent ends this process
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Heed SIGINT, which the caller of the tests may ignore (nohup, a background job)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @only_cut
 @pytest.mark.parametrize(
     ("strike", "error"), [(killed, WorkError), (no_room, StoreError), (interrupted, KeyboardInterrupt)]
