@@ -168,12 +168,14 @@ def test_fence_is_not_installed_anew_beside_a_write(desk: PostgresDesk, store: P
     assert store.reinstall_fence(actor_id="ann").left == ()
 
 
-def test_upgrade_of_version_2_brings_the_fence_of_today(store: PostgresStore, connect: Connect) -> None:
+@pytest.mark.parametrize("version", [2, 4])
+def test_upgrade_of_another_fence_brings_that_of_today(store: PostgresStore, connect: Connect, version: int) -> None:
     owner = connect()
     owner.execute(
         "create or replace function cicsc.fence_insert() returns trigger language plpgsql as 'begin return null; end'"
     )
-    owner.execute("update cicsc.schema_version set version = 2")
+    owner.execute("drop function cicsc.has_lone_surrogate")
+    owner.execute("update cicsc.schema_version set version = %s", (version,))
 
     store.upgrade()
 

@@ -18,6 +18,7 @@ HINTS: Final = MappingProxyType(
         "WRONG_SEQ": "nothing was written; read the stream again, then try again",
         "UNKNOWN_TENANT": "nothing was written; tenant-create makes a tenant",
         "HISTORY_IMMUTABLE": "nothing was changed; a migration writes a new generation beside the old one",
+        "LONE_SURROGATE": "nothing was written; a text was cut in the middle of a character: see where it comes from",
     }
 )
 """What to do about each refusal of the fence in the database."""

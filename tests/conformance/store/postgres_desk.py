@@ -15,6 +15,7 @@ import psycopg
 from cicsc.bundle.model import Bundle
 from cicsc.history.model import Event
 from cicsc.store.postgres.driver_errors import EVENT_KEY, FENCE_CODES
+from cicsc.store.postgres.schema import VERSION
 from cicsc.store.postgres.store import PostgresStore
 from cicsc.store.protocol import Store
 from conformance.store.desk import (
@@ -40,14 +41,14 @@ def template(server: PostgresServer) -> str:
 
 
 # As the superuser may; the fence stands in the way of everybody else, and of this too while its triggers are on.
-EMPTY = """
+EMPTY = f"""
 set lock_timeout = '2s';
 begin;
 alter table cicsc.event disable trigger user;
 alter table cicsc.audit disable trigger user;
 delete from cicsc.event; delete from cicsc.audit; delete from cicsc.snapshot; delete from cicsc.command;
 delete from cicsc.cutover; delete from cicsc.gate; delete from cicsc.tenant; delete from cicsc.event_type; delete from cicsc.bundle;
-update cicsc.schema_version set version = 4;
+update cicsc.schema_version set version = {VERSION};
 alter table cicsc.event
     enable always trigger fence_insert, enable always trigger fence_update,
     enable always trigger fence_delete, enable always trigger fence_truncate;

@@ -128,8 +128,8 @@ def test_streams_are_read_in_bounded_memory(store: Store, events_per_stream: int
 
 @pytest.mark.parametrize(
     "payload",
-    ['{"a": 1, "a": 2}', '{"a": "\\ud800"}', '{"a": 1e999}', f'{{"a": {"1" * 1001}}}', '{"a":' * 130 + "1" + "}" * 130],
-    ids=["repeated key", "lone surrogate", "overflow", "too long a number", "too deep"],
+    ['{"a": 1, "a": 2}', '{"a": 1e999}', f'{{"a": {"1" * 1001}}}', '{"a":' * 130 + "1" + "}" * 130],
+    ids=["repeated key", "overflow", "too long a number", "too deep"],
 )
 def test_payload_of_a_plain_writer_is_read_strictly(store: Store, plain: Plain, payload: str) -> None:
     append(store, event(seq=1))

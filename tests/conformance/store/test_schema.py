@@ -32,7 +32,7 @@ def test_initialise_installs_schema_and_fence(desk: Desk) -> None:
     with desk.open() as store:
         store.initialise()
 
-        assert store.schema_version() == 4
+        assert store.schema_version() == 5
         assert store.fence_faults() == ()
 
 
@@ -49,7 +49,7 @@ def test_upgrade_of_current_schema_changes_nothing(store: Store) -> None:
 
     store.upgrade()
 
-    assert store.schema_version() == 4
+    assert store.schema_version() == 5
     assert stored(store) == [event()]
 
 
@@ -63,20 +63,20 @@ def test_store_of_version_1_is_upgraded_with_all_that_is_in_it(desk: Desk) -> No
 
         assert caught.value.code == "STORE_TOO_OLD"
         assert "store-upgrade" in (caught.value.hint or "")
-        assert (store.schema_version(), store.fence_faults()) == (4, ())
+        assert (store.schema_version(), store.fence_faults()) == (5, ())
         assert [(found.seq, found.event_type) for found in stored(store)] == [(1, "created"), (2, "paid")]
         append(store, event(seq=3))
         assert store.import_events("t", [event("2")], generation=1, actor_id="ann") == 1
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 3, 4])
 def test_store_of_a_version_before_is_upgraded(store: Store, plain: Plain, version: int) -> None:
     append(store, event())
     plain.execute("update {schema_version} set version = ?", version)
 
     store.upgrade()
 
-    assert (store.schema_version(), store.fence_faults()) == (4, ())
+    assert (store.schema_version(), store.fence_faults()) == (5, ())
     assert stored(store) == [event()]
 
 
@@ -125,7 +125,7 @@ def test_store_that_is_not_initialised_is_refused(desk: Desk, work) -> None:
     assert "store-init" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(("version", "code"), [(0, "STORE_TOO_OLD"), (3, "STORE_TOO_OLD"), (5, "STORE_TOO_NEW")])
+@pytest.mark.parametrize(("version", "code"), [(0, "STORE_TOO_OLD"), (4, "STORE_TOO_OLD"), (6, "STORE_TOO_NEW")])
 def test_store_of_another_version_is_refused(store: Store, plain: Plain, version: int, code: str) -> None:
     plain.execute("update {schema_version} set version = ?", version)
 

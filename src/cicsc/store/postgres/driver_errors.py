@@ -22,6 +22,7 @@ FENCE_CODES: Final = MappingProxyType(
         "CI004": "WRONG_SEQ",
         "CI005": "UNKNOWN_TENANT",
         "CI006": "HISTORY_IMMUTABLE",
+        "CI007": "LONE_SURROGATE",
     }
 )
 """The SQLSTATEs of fence.sql."""

@@ -9,6 +9,7 @@ drop function if exists cicsc.fence_insert();
 drop function if exists cicsc.fence_delete();
 drop function if exists cicsc.fence_change();
 drop function if exists cicsc.fence_gate();
+drop function if exists cicsc.has_lone_surrogate(text);
 drop function if exists cicsc.owns(cicsc.gate);
 drop function if exists cicsc.lock_key(text);
 drop function if exists cicsc.clock_ms();

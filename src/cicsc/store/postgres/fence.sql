@@ -6,6 +6,7 @@
 --     CI004  WRONG_SEQ            seq is not the stream's last + 1
 --     CI005  UNKNOWN_TENANT       the tenant has no gate
 --     CI006  HISTORY_IMMUTABLE    events and the audit are never changed
+--     CI007  LONE_SURROGATE       a text of the event has half of a surrogate pair, which no reader takes
 --
 -- A write takes the tenant's advisory lock, shared; who pauses or switches the tenant takes it exclusively, and so waits
 -- for every write that has passed the gate, until its transaction ends. The gate is read after the lock, by a statement of
@@ -41,6 +42,17 @@ as $fence$
     )
 $fence$;
 
+-- Whether a text in a JSON document is escaped to half of a surrogate pair; escaped backslashes are taken away first.
+create function cicsc.has_lone_surrogate(document text) returns boolean
+language sql immutable
+as $fence$
+    select case when pg_catalog.strpos(document, E'\\u') operator(pg_catalog.>) 0
+        then pg_catalog.replace(document, E'\\\\', '') collate pg_catalog."C" operator(pg_catalog.~)
+            E'\\\\u[dD][89abAB]..(?!\\\\u[dD][c-fC-F])|(?<!\\\\u[dD][89abAB]..)\\\\u[dD][c-fC-F]'
+        else false
+    end
+$fence$;
+
 create function cicsc.fence_insert() returns trigger
 language plpgsql volatile security definer
 as $fence$
@@ -58,17 +70,20 @@ begin
     -- do not, the rules below decide, and say why. Nothing here is looked up by the search path, which is the writer's: to
     -- pin it costs more than to read the gate.
     select w.tenant_id, w.generation, w.entity_type, w.entity_id, w.seq, w.event_type, w.position, w.ordinal,
+        cicsc.has_lone_surrogate(w.payload) or cicsc.has_lone_surrogate(w.extra) is_broken,
         exists (select from written offset 1) has_more
     into one
     from written w;
     if not one.has_more
+        and not one.is_broken
         and one.seq operator(pg_catalog.>=) 1
         and one.ordinal operator(pg_catalog.=) 0
         and one.position operator(pg_catalog.<=) pg_catalog.pg_sequence_last_value('cicsc.event_position_seq')
         and pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed'
         and pg_catalog.pg_advisory_xact_lock_shared(cicsc.lock_key(one.tenant_id)) is not null
     then
-        -- The event before is asked for by the whole key, both ways and in its order: that only event_key can answer.
+        -- The event before is the first at or after its place, since this one is there by now. It is asked for by the whole
+        -- key in its order: that only event_key can answer.
         perform from cicsc.gate g
         where g.tenant_id operator(pg_catalog.=) one.tenant_id
             and g.active_generation operator(pg_catalog.=) one.generation
@@ -76,13 +91,11 @@ begin
             and g.known_types operator(pg_catalog.->) one.entity_type operator(pg_catalog.?) one.event_type
             and (
                 one.seq operator(pg_catalog.=) 1
-                or (
-                    select true from cicsc.event e
-                    where (e.tenant_id, e.generation, e.entity_type, e.entity_id, e.seq) operator(pg_catalog.<=)
-                            (one.tenant_id, one.generation, one.entity_type, one.entity_id, one.seq operator(pg_catalog.-) 1)
-                        and (e.tenant_id, e.generation, e.entity_type, e.entity_id, e.seq) operator(pg_catalog.>=)
-                            (one.tenant_id, one.generation, one.entity_type, one.entity_id, one.seq operator(pg_catalog.-) 1)
-                    order by e.tenant_id desc, e.generation desc, e.entity_type desc, e.entity_id desc, e.seq desc
+                or one.seq operator(pg_catalog.-) 1 operator(pg_catalog.=) (
+                    select e.seq from cicsc.event e
+                    where (e.tenant_id, e.generation, e.entity_type, e.entity_id, e.seq) operator(pg_catalog.>=)
+                        (one.tenant_id, one.generation, one.entity_type, one.entity_id, one.seq operator(pg_catalog.-) 1)
+                    order by e.tenant_id, e.generation, e.entity_type, e.entity_id, e.seq
                     limit 1
                 )
             );
@@ -143,6 +156,15 @@ begin
             raise exception using errcode = 'CI003',
                 message = format('event type %L of entity type %L has no reducer in the active bundle %s of tenant %L',
                     wrong.event_type, wrong.entity_type, wrong.active_bundle, wrong.tenant_id);
+        end if;
+
+        select w.* into wrong from written w
+        where cicsc.has_lone_surrogate(w.payload) or cicsc.has_lone_surrogate(w.extra)
+        limit 1;
+        if found then
+            raise exception using errcode = 'CI007',
+                message = format('cannot append seq %s to stream (%L, %L, %L): expected surrogates in pairs, found a lone one',
+                    wrong.seq, wrong.tenant_id, wrong.entity_type, wrong.entity_id);
         end if;
     end if;
 

@@ -12,13 +12,13 @@ from cicsc.store.installed import bundle_faults, require_version
 from cicsc.store.postgres.database import Database
 from cicsc.store.sql import read_script
 
-VERSION: Final = 4
-"""The version of the schema that this program installs and works with; 3 has the tables of 2, and another fence."""
+VERSION: Final = 5
+"""The version of the schema that this program installs and works with; 3 and 5 brought another fence only."""
 
 TABLES: Final = ("schema.sql", "journal.sql", "known_types.sql")
 """The scripts of the tables: those of versions 1, 2 and 4."""
 
-UPGRADES: Final = MappingProxyType({1: TABLES[1:], 2: TABLES[2:], 3: TABLES[2:]})
+UPGRADES: Final = MappingProxyType({1: TABLES[1:], 2: TABLES[2:], 3: TABLES[2:], 4: ()})
 """By the version found: the scripts that bring the tables to `VERSION`. The fence is installed anew after them."""
 
 SERVER_MIN: Final = 150000
@@ -32,6 +32,7 @@ FUNCTIONS: Final = {
     "clock_ms": ("sql", "v", False, _PLAIN),
     "lock_key": ("sql", "i", False, _PLAIN),
     "owns": ("sql", "s", False, _PLAIN),
+    "has_lone_surrogate": ("sql", "i", False, _PLAIN),
     "fence_insert": ("plpgsql", "v", True, _PLAIN),  # it pins its path by itself, where it needs one
     "fence_delete": ("plpgsql", "v", True, (_PATH, "enable_seqscan=off", "jit=off")),
     "fence_change": ("plpgsql", "v", True, (_PATH,)),

@@ -47,6 +47,7 @@ FENCE_CODES: Final = frozenset(
         "WRONG_SEQ",
         "UNKNOWN_TENANT",
         "HISTORY_IMMUTABLE",
+        "LONE_SURROGATE",
     }
 )
 

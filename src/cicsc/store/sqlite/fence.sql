@@ -6,6 +6,7 @@
 --     WRONG_SEQ            seq is not the stream's last + 1
 --     UNKNOWN_TENANT       the tenant has no gate
 --     HISTORY_IMMUTABLE    events and the audit are never changed
+--     LONE_SURROGATE       a text of the event has half of a surrogate pair, which no reader takes
 --
 -- The message of the error begins with the code. The rest of it is fixed, since a text that is put together would need
 -- SQLite 3.47 in every program that writes.
@@ -39,6 +40,17 @@ begin
                 and entity_type = new.entity_type and entity_id = new.entity_id
         ), 0)
             then raise(abort, 'WRONG_SEQ: expected the last seq of the stream + 1')
+        -- SQLite takes half of a pair for U+FFFD where it compares with a pattern, and two noncharacters too, but replaces
+        -- bytes. Escaped backslashes are taken away first, and NUL, at which older libraries end a text.
+        when not gate.is_staging and (instr(new.payload, '\u') or instr(new.extra, '\u')) and exists (
+            select 1 from json_tree(
+                '[' || replace(replace(new.payload || coalesce(',' || new.extra, ''), '\\', ''), '\u0000', '') || ']'
+            )
+            where replace(replace(replace(
+                coalesce(key, '') || coalesce(atom, ''), char(0xFFFD), ''), char(0xFFFE), ''), char(0xFFFF), ''
+            ) glob '*' || char(0xFFFD) || '*'
+        )
+            then raise(abort, 'LONE_SURROGATE: expected surrogates in pairs')
     end
     from (select 1) left join (
         select

@@ -15,10 +15,10 @@ from cicsc.store.sql import read_script
 from cicsc.store.sqlite.database import Database
 from cicsc.store.sqlite.place import missing_folder
 
-VERSION: Final = 4
-"""The version of the schema that this program installs and works with; 3 and 4 are as 2 here, not in PostgreSQL."""
+VERSION: Final = 5
+"""The version of the schema that this program installs and works with; 5 brought another fence, 3 and 4 nothing."""
 
-UPGRADES: Final = MappingProxyType({1: ("journal.sql",), 2: (), 3: ()})
+UPGRADES: Final = MappingProxyType({1: ("journal.sql",), 2: (), 3: (), 4: ()})
 """By the version found: the scripts that bring the tables to `VERSION`. The fence is installed anew after them."""
 
 APPLICATION_ID: Final = 0x63696373

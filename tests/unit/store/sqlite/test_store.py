@@ -18,6 +18,7 @@ from cicsc.store.records import Gate
 from cicsc.store.sqlite import schema
 from cicsc.store.sqlite.database import QUERIES, Database, _require_safe
 from cicsc.store.sqlite.refusals import explained
+from cicsc.store.sqlite.schema import VERSION
 from cicsc.store.sqlite.store import SqliteStore
 from cicsc.store.views import stretch_of
 from conformance.store.history import BUNDLE, NEXT_BUNDLE, add_tenant, append, event, stored
@@ -115,7 +116,7 @@ def test_file_that_a_full_disk_left_becomes_a_store(path: Path) -> None:
     with SqliteStore(path) as store:
         assert store.schema_version() is None
         store.initialise()
-        assert store.schema_version() == 4
+        assert store.schema_version() == VERSION
 
 
 def test_failed_commit_undoes_the_write(store: SqliteStore) -> None:
@@ -193,7 +194,7 @@ def test_empty_file_is_not_initialised(path: Path) -> None:
     with SqliteStore(path) as store:
         assert error_of(lambda: store.gate("t")).code == "STORE_NOT_INITIALISED"
         store.initialise()
-        assert store.schema_version() == 4
+        assert store.schema_version() == VERSION
 
 
 def test_file_with_overwritten_pages(path: Path, store: SqliteStore) -> None:
@@ -241,7 +242,7 @@ def test_schema_that_another_program_installs_meanwhile(path: Path) -> None:
     runner.join(WAIT_S_MAX)
 
     with SqliteStore(path) as store:
-        assert store.schema_version() == 4
+        assert store.schema_version() == VERSION
         assert store.fence_faults() == ()
 
 
