@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -158,6 +159,26 @@ def test_connection_lost_while_reading(store: PostgresStore, connect: Connect) -
 
     assert caught.value.code == "STORE_UNREACHABLE"
     assert store.head("t").count == 1000
+
+
+def test_session_that_is_ended_while_it_answers(
+    store: PostgresStore, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(cursor: psycopg.ServerCursor, _number: int) -> None:
+        end_connections(connect)
+        with suppress(psycopg.Error):
+            cursor.connection.execute(b"select")
+        raise psycopg.InternalError(
+            "received 2 results from command 'FETCH FORWARD 1 FROM \"rows_1\"'"
+        )  # as the driver does
+
+    monkeypatch.setattr(psycopg.ServerCursor, "fetchmany", cut_off)
+    with pytest.raises(StoreError, match="cut off") as caught:
+        list(store.gates())
+    monkeypatch.undo()
+
+    assert caught.value.code == "STORE_UNREACHABLE"
+    assert [gate.tenant_id for gate in store.gates()] == ["t"]
 
 
 def test_reader_that_was_lost_between_two_readings_is_replaced(store: PostgresStore, connect: Connect) -> None:

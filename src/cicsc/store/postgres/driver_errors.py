@@ -92,6 +92,9 @@ def our_error(name: str, error: psycopg.Error) -> CicscError:
     if state in _STORE_CODES:
         code, hint = _STORE_CODES[state]
         return StoreError(code, f"cannot use store {name}: {text}", hint=hint)
+    if not state and isinstance(error, psycopg.InternalError):
+        # The driver has counted the answers to a statement; a session that is ended meanwhile gives another number.
+        return StoreError("STORE_UNREACHABLE", f"cannot reach store {name}: an answer was cut off", hint=_LOST)
     if isinstance(error, psycopg.OperationalError) or state[:2] in _LOST_CLASSES:
         return StoreError("STORE_UNREACHABLE", f"cannot reach store {name}: {text}", hint=_LOST)
     number = f" (SQLSTATE {state})" if state else ""
