@@ -5,6 +5,7 @@ Nothing else of the store sees an error of the driver. What the rows mean is not
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -30,6 +31,9 @@ from cicsc.store.postgres.receiving import received_rows
 from cicsc.store.refusals import lone_surrogate
 from cicsc.store.sql import read_queries
 from cicsc.store.user import OneUser
+
+# What the driver logs is raised as well, or of no consequence; where nobody collects logs, Python would print it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 Bindings: TypeAlias = tuple[object, ...] | Mapping[str, object]
 
