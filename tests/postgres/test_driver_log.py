@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from cicsc.store.postgres.store import PostgresStore
+from conformance.store.history import add_tenant
 from conformance.store.postgres_desk import PostgresDesk
 
 LOSING = """
@@ -28,6 +29,30 @@ with open_store(sys.argv[1]) as store:
     except StoreError as error:
         print(error.code)
 """
+
+LEAVING = """
+import sys
+import psycopg
+from cicsc.errors import StoreError
+from cicsc.store import open_store
+
+with open_store(sys.argv[1]) as store:
+    gates = store.gates()
+    next(gates)
+    with psycopg.connect(sys.argv[1], autocommit=True) as other:
+        other.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'cicsc'")
+    del gates
+    print(store.gate("t").tenant_id)
+"""
+
+
+def test_rows_that_are_left_when_their_connection_is_lost_say_nothing(store: PostgresStore, desk: PostgresDesk) -> None:
+    add_tenant(store, "u")
+    store.close()
+
+    found = subprocess.run([sys.executable, "-c", LEAVING, desk.url], capture_output=True, text=True, check=False)
+
+    assert (found.stdout, found.stderr, found.returncode) == ("t\n", "", 0)
 
 
 def test_connection_that_is_lost_amid_a_copy_is_told_once(store: PostgresStore, desk: PostgresDesk) -> None:

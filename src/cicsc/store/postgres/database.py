@@ -140,7 +140,7 @@ class Database:
 
     def batches(self, name: str, bindings: Bindings = ()) -> Iterator[list[Any]]:
         """Yield the rows as `rows` does, as many at a time as are fetched at once."""
-        with self._translated(), self._connection.cursor(f"rows_{next(self._cursors)}", binary=True) as cursor:
+        with self._translated(), self._server_cursor() as cursor:
             cursor.execute(QUERIES[name], bindings)
             number = 1
             while rows := cursor.fetchmany(number):
@@ -148,6 +148,19 @@ class Database:
                 sample = rows[::_SAMPLED_ROWS]
                 size = sum(map(_text_length, zip(*sample, strict=True)))
                 number = max(1, min(FETCH_ROWS_MAX, 4 * number, FETCH_BYTES * len(sample) // (size + 1)))
+
+    @contextmanager
+    def _server_cursor(self) -> Iterator[psycopg.ServerCursor[Any]]:
+        """Give a cursor in the server; who leaves its rows is not told that it could not be closed."""
+        cursor = self._connection.cursor(f"rows_{next(self._cursors)}", binary=True)
+        try:
+            yield cursor
+        except GeneratorExit:
+            with suppress(psycopg.Error):  # it ends with its transaction, and that with the session
+                cursor.close()
+            raise
+        finally:
+            cursor.close()
 
     def copy(self, name: str, rows: Iterable[tuple[object, ...]]) -> int:
         """Write rows in bulk; return their number. What their iteration raises passes through, with nothing written."""
