@@ -161,3 +161,33 @@ def test_a_run_that_outlived_its_lease_cannot_switch(ground: Ground, forks: Fork
     assert ground.write(tenant) is None
     assert _second(ground, tenant).outcome == "switched"
     assert ground.require_whole(tenant, "split") == 2
+
+
+@pytest.mark.parametrize("ground", ["postgres-18"], indirect=True)
+@pytest.mark.parametrize(
+    ("phase", "number"), [("PLANNED", 4), ("STAGED", 8)], ids=["about to pause", "about to switch"]
+)
+def test_a_run_that_stops_while_it_holds_the_tenant_is_ended_by_the_server(
+    ground: Ground, forks: ForkServer, phase: str, number: int
+) -> None:
+    """Writers wait for it until then, also beyond its lease; on a file nobody but the system could end it."""
+    tenant = ground.add_tenant()
+    options = {"migration": "split", "lease_s": LONG_LEASE_S, "operator": "first"}
+    death = (int(signal.SIGSTOP), "before", ground.commit(number))
+    process = forks.start("cutover", ground.url, tenant.tenant_id, options, death)
+    assert process.wait() == "stopped"
+    ground.plain.execute("set statement_timeout = '60s'")
+    ground.plain.execute("update {cutover} set lease_until_ms = 0 where tenant_id = ?", tenant.tenant_id)
+    ground.plain.execute(
+        "update {gate} set lease_until_ms = 0 where state = 'paused' and tenant_id = ?", tenant.tenant_id
+    )
+
+    assert ground.write(tenant) is None
+
+    holder = ground.store.runs.holder(tenant.tenant_id)
+    assert holder is not None
+    assert holder.phase == phase
+    assert _second(ground, tenant).outcome == "switched"
+    assert _changed_nothing(ground, process, tenant)["error"]["code"] in {"RUN_LOST", "STORE_UNREACHABLE"}
+    assert ground.require_whole(tenant, "split") == 2
+    ground.require_settled(tenant)

@@ -12,9 +12,11 @@ import cicsc
 from cicsc.errors import StoreError
 from cicsc.history.model import Event
 from cicsc.store.postgres.store import PostgresStore
-from conformance.store.history import add_tenant, append, event, stored
+from cicsc.store.records import RunPlan
+from conformance.store.history import add_tenant, append, columns, event, stored
 from conformance.store.postgres_desk import PostgresDesk
 from postgres.conftest import Connect
+from postgres.writing import insert
 
 MANY = 2_000
 
@@ -130,3 +132,42 @@ def test_nothing_is_made_in_a_database_that_is_frozen(desk: PostgresDesk) -> Non
         pytest.raises(StoreError, match="default_transaction_read_only is on"),
     ):
         store.initialise()
+
+
+# ------------------------------------------------------------------------------------------- who idles in a transaction
+
+
+def test_who_holds_a_tenant_and_does_nothing_is_ended_by_the_server(store: PostgresStore, connect: Connect) -> None:
+    """As one whose process is stopped, or whose machine lost its power, does; nobody else would let the writers in."""
+
+    def hold() -> None:
+        with store._locking(idle_s_max=0.2) as database:
+            database.run("lock_exclusively", ("t",))
+            insert(connect(options="-c statement_timeout=10s"), columns(event(payload={})))
+
+    with pytest.raises(StoreError) as ended:
+        hold()
+
+    assert ended.value.code in {"STORE_UNREACHABLE", "STORE_OUTCOME_UNKNOWN"}
+    assert stored(store) == [event(payload={})]
+
+
+@pytest.mark.parametrize(("given", "expected"), [("0", "5s"), ("1h", "5s"), ("3s", "3s"), ("250", "250ms")])
+def test_limit_of_idling_is_the_shorter_one(store: PostgresStore, given: str, expected: str) -> None:
+    def limit() -> object:
+        return limited._opened._connection.execute("show idle_in_transaction_session_timeout").fetchone()[0]
+
+    with with_settings(store, idle_in_transaction_session_timeout=given) as limited:
+        run = limited.runs.begin("t", "run", RunPlan("cutover", "ann"), lease_s=60)
+        before = limit()
+        with limited.holding_gate("pause", "t"):
+            held = limit()
+        with limited.writing():
+            written = limit()
+        with limited.owning(run, 2):
+            owned = limit()
+        with limited.transaction("t"):
+            applied = limit()
+
+    assert (held, written, owned) == (expected,) * 3
+    assert applied == before

@@ -3,7 +3,7 @@
 -- name: set_up
 -- What is set for a role or a database is meant for applications: a path on which others may create functions and
 -- operators, which would run with an operator's rights, and limits of time, which a long history exceeds each time anew.
--- Locks are waited for as long as is said here. The limit on idling in a transaction stays, for one that writes. Rows that
+-- Locks are waited for as long as is said here. The limit on idling in a transaction stays, but see `limit_idling`. Rows that
 -- a policy hides are an error, since a history without them would be another. The fence takes the first of several rows.
 -- What a column lacks is sent as NULL in an array, and the names in what the server writes of the fence are not quoted.
 select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
@@ -15,6 +15,15 @@ select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
     pg_catalog.set_config('array_nulls', 'on', false), pg_catalog.set_config('quote_all_identifiers', 'off', false),
     pg_catalog.set_config('enable_sort', 'off', false), pg_catalog.set_config('enable_incremental_sort', 'off', false),
     pg_catalog.set_config('enable_bitmapscan', 'off', false), pg_catalog.set_config('jit', 'off', false);
+
+-- name: limit_idling
+-- A lease opens a tenant when nobody comes back, unless the session of who is gone goes on to hold the tenant's lock: the
+-- server does not know that a process is stopped, or its machine without power. A shorter limit of others stays.
+select set_config(
+    'idle_in_transaction_session_timeout',
+    case when l.given::interval between interval '1 ms' and l.ours::interval then l.given else l.ours end, true
+)
+from (select current_setting('idle_in_transaction_session_timeout') as given, cast(%s as text) as ours) l;
 
 -- name: export_snapshot
 -- The transaction idles while others read what it sees, so it must not be ended for that.

@@ -31,6 +31,8 @@ from cicsc.store.records import EndedWriter, Run, StagedEvents
 WAIT_S: Final = 5.0
 """How long a statement waits for the locks of others, in seconds."""
 
+IDLE_S_MAX: Final = 5.0
+"""How long who holds locks of a tenant for a step may do nothing, in seconds, before the server ends its session."""
 
 ANALYZED_EVENTS_MIN: Final = 50_000
 """Events of an import after which the server is asked to look at the table anew."""
@@ -130,7 +132,8 @@ class PostgresStore(SqlStore[Database]):
 
     @contextmanager
     def transaction(self, tenant_id: str) -> Iterator[PostgresTransaction]:
-        with self.writing() as database:
+        self._connected().require_writable()
+        with self._locking(idle_s_max=None) as database:  # an application's, which does in it what it likes
             transaction = PostgresTransaction(database, tenant_id)
             yield transaction
             transaction.require_whole()
@@ -165,10 +168,12 @@ class PostgresStore(SqlStore[Database]):
             yield database
 
     @contextmanager
-    def _locking(self) -> Iterator[Database]:
-        """Give a transaction that may take the locks of writers."""
+    def _locking(self, *, idle_s_max: float | None = IDLE_S_MAX) -> Iterator[Database]:
+        """Give a transaction that may take the locks of writers; the server ends one that idles for too long in it."""
         database = self._connected()
         with database.writing():
+            if idle_s_max is not None:
+                database.run("limit_idling", (f"{round(idle_s_max * 1000)}ms",))
             schema.require_schema(database)
             yield database
 
