@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -35,7 +35,13 @@ LONG_LEASE_S = 60.0
 COMMITS = 9
 """The transactions of a cutover on a file: begin, bundle, aim, fence, stage, verify, read back, switch, end."""
 
+COMMITS_OF_FINALIZE = 5
+"""Begin, two of removing, one that finds nothing more, end."""
+
 STORIES_IN_CI = 40
+STORIES_IN_FULL = 400
+"""From so many on, every kind of change is killed before and after each of its commits."""
+
 TOGETHER = 10
 """So many tenants wait for the end of their leases at the same time."""
 
@@ -47,7 +53,12 @@ PHASES = ("PLANNED", "FENCED", "VERIFIED", "STAGED", "SWITCHED", "DONE", "ABORTE
 KILLS_MIN = 20
 """In each phase, in the full run."""
 
-RECOVERY_POINTS = [(when, number) for number in range(1, 5) for when in ("before", "after")]
+Point = tuple[str, int]
+
+STRIDE = 7
+"""A prime, so that a walk in such steps comes to every point."""
+
+RECOVERY_POINTS: list[Point] = [(when, number) for number in range(1, 5) for when in ("before", "after")]
 
 
 @dataclass
@@ -55,7 +66,7 @@ class Step:
     """A process that is to die: of what, and where; at any instant where no point is named."""
 
     name: str
-    point: tuple[str, int] | None
+    point: Point | None
 
 
 @dataclass
@@ -70,16 +81,46 @@ class Story:
     tenant: Tenant | None = None
     target: int = 2
 
+    @property
+    def kind(self) -> str:
+        """The change, and of a rollback the way it takes."""
+        return _kind(self.change, self.written_between)
 
-def stories(chance: random.Random, last_commit: int) -> Iterator[Story]:
-    """Every point in turn, each followed by every kind of what comes next."""
-    points = [(when, number) for number in range(1, last_commit + 1) for when in ("before", "after")]
-    points += [("after", last_commit), ("after", last_commit - 1)]
-    in_turn, number = cycle(points), 0
+
+def _kind(change: str, written_between: bool) -> str:
+    if change != "rollback":
+        return change
+    return "inverse" if written_between else "reactivate"
+
+
+def points_of(commits: dict[str, int]) -> dict[str, list[Point]]:
+    """Before and after each commit of each kind of change."""
+    return {
+        kind: [(when, n) for n in range(1, last + 1) for when in ("before", "after")] for kind, last in commits.items()
+    }
+
+
+def commits_of(ground: Ground) -> dict[str, int]:
+    """How many transactions each kind of change takes on a store; where an old generation is kept, nothing is staged."""
+    last = ground.commit(COMMITS)
+    return {"cutover": last, "reactivate": last - 1, "inverse": last, "finalize": COMMITS_OF_FINALIZE}
+
+
+def _scattered(points: list[Point]) -> list[Point]:
+    """Return the points in an order in which a few tell of all phases."""
+    assert len(points) % STRIDE
+    return [points[number * STRIDE % len(points)] for number in range(len(points))]
+
+
+def stories(chance: random.Random, commits: dict[str, int]) -> Iterator[Story]:
+    """Every point of each kind of change in turn, each followed by every kind of what comes next."""
+    last_commit, points = commits["cutover"], points_of(commits)
+    points["cutover"] += [("after", last_commit), ("after", last_commit - 1)]
+    in_turn, number = {kind: cycle(_scattered(found)) for kind, found in points.items()}, 0
     in_turn_of_recovery = cycle(RECOVERY_POINTS)
     while True:
-        change = CHANGES[number % len(CHANGES)]
-        first = None if number % 3 == 2 else next(in_turn_of_recovery if change == "finalize" else in_turn)
+        change, written_between = CHANGES[number % len(CHANGES)], number % 10 == 7
+        first = None if number % 3 == 2 else next(in_turn[_kind(change, written_between)])
         dying = [Step(change, first)]
         for turn in range((number // 2) % 3):
             if (number // 6 + turn) % 3 == 2:
@@ -88,7 +129,7 @@ def stories(chance: random.Random, last_commit: int) -> Iterator[Story]:
                 dying.append(Step("recover", None if number % 7 == 3 else next(in_turn_of_recovery)))
         migration = "rename" if change == "rollback" or number % 2 else "split"
         last = "recover" if number % 4 < 2 else change
-        yield Story(change, migration, number % 10 == 7, dying, last, target=TARGETS[change])
+        yield Story(change, migration, written_between, dying, last, target=TARGETS[change])
         number += 1
 
 
@@ -102,6 +143,7 @@ class Teller:
         self._number = 0
         self.kills: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
+        self.points: dict[str, set[Point]] = defaultdict(set)
         self.usual_s = min(self._measure() for _ in range(4))
         self._lease_s = max(LEASE_S, LEASE_IN_RUNS * self.usual_s)
 
@@ -163,6 +205,8 @@ class Teller:
         self.seen["kills"] += 1
         self.seen["kills at any instant"] += step.point is None
         self.seen["kills of who came next"] += step is not story.dying[0]
+        if step is story.dying[0] and step.point is not None:
+            self.points[story.kind].add(step.point)
         self.seen["writers held"] += self._ground.require_held(tenant)
 
     def _overtaking(self, name: str, tenant: Tenant) -> dict[str, Any]:
@@ -233,12 +277,28 @@ def _summary(teller: Teller) -> str:
     return ", ".join(counts)
 
 
+def _sorted(commits: dict[str, int]) -> dict[str, list[Point]]:
+    return {kind: sorted(points) for kind, points in points_of(commits).items()}
+
+
+@pytest.mark.parametrize("last", [COMMITS, COMMITS + 1], ids=["file", "server"])
+def test_stories_of_the_full_run_kill_around_every_commit(last: int) -> None:
+    commits = {"cutover": last, "reactivate": last - 1, "inverse": last, "finalize": COMMITS_OF_FINALIZE}
+    found = defaultdict(set)
+    for story in islice(stories(random.Random(1), commits), STORIES_IN_FULL):
+        if story.dying[0].point is not None:
+            found[story.kind].add(story.dying[0].point)
+
+    assert {kind: sorted(points) for kind, points in found.items()} == _sorted(commits)
+
+
 def test_any_death_leaves_a_whole_tenant(
     ground: Ground, forks: ForkServer, record_property: Any, request: pytest.FixtureRequest
 ) -> None:
     chance = random.Random(20261125)
     teller = Teller(ground, forks, chance)
-    plot = stories(chance, ground.commit(COMMITS))
+    commits = commits_of(ground)
+    plot = stories(chance, commits)
     left = RUNS or STORIES_IN_CI
     while left:
         together = list(islice(plot, min(left, TOGETHER)))
@@ -246,7 +306,9 @@ def test_any_death_leaves_a_whole_tenant(
         left -= len(together)
 
     record_property("crash", f"{request.node.name}: {_summary(teller)}")
-    least = KILLS_MIN if RUNS >= 400 else 1
+    is_full = RUNS >= STORIES_IN_FULL
+    least = KILLS_MIN if is_full else 1
     assert {phase: teller.kills[phase] for phase in PHASES if teller.kills[phase] < least} == {}
+    assert not is_full or {kind: sorted(found) for kind, found in teller.points.items()} == _sorted(commits)
     assert teller.seen["writers held"]
     assert teller.seen["writers let in by the lease"]
