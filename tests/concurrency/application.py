@@ -8,9 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from cicsc.bundle.load import load_bundle
-from concurrency.writer import EVENT_TYPES, event_type_of
+from concurrency.writer import COMMAND, EVENT_TYPES, event_type_of
 
 MIGRATION = "rename"
+
+
+def _command(event_type: str) -> dict[str, Any]:
+    return {
+        "input": {"token": {"type": "string"}},
+        "guard": {"expr": {"lit": {"bool": True}}},
+        "emits": [{"event_type": event_type, "payload": {"token": {"var": {"input": {"field": "token"}}}}}],
+    }
 
 
 def bundle(version: int) -> Any:
@@ -21,7 +29,7 @@ def bundle(version: int) -> Any:
         "states": ["new", name],
         "initial_state": "new",
         "attrs": {"token": {"type": "string"}},
-        "commands": {},
+        "commands": {COMMAND: _command(name)},
         "reducer": {
             name: [
                 {"set_state": {"expr": {"lit": {"string": name}}}},

@@ -48,6 +48,8 @@ class Ledgers:
     refusals: list[Refusal] = field(default_factory=list)
     tried: dict[str, set[str]] = field(default_factory=dict)
     events: Counter[str] = field(default_factory=Counter)
+    repeated: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Commands that were asked for again: the version they were done in, and the one that was active then."""
     _offsets: Counter[str] = field(default_factory=Counter)
 
     def read(self) -> None:
@@ -86,6 +88,8 @@ class Ledgers:
                 self.refusals.append(Refusal(writer, tenant_id, code, version, started, ended))
             case ["moved", _, _]:
                 pass
+            case ["repeated", _, version, now]:
+                self.repeated[version, now] += 1
             case _:
                 raise AssertionError(entry)
 

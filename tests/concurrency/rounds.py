@@ -175,7 +175,7 @@ class Measures:
         longest = max(entry.ended - entry.started for entry in [*ledgers.acknowledged, *ledgers.refusals])
         lines = [
             f"{len(self.rounds)} cutovers and rollbacks, {ledgers.events.total()} acknowledged events",
-            f"{len(ledgers.refusals)} refusals, {time.monotonic() - self.began:.0f} s",
+            f"{len(ledgers.refusals)} refusals, {ledgers.repeated.total()} commands asked for again, {time.monotonic() - self.began:.0f} s",
             f"longest call of a writer: {1000 * longest:.0f} ms",
         ]
         for name in Round._fields:

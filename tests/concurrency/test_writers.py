@@ -65,5 +65,7 @@ def test_writers_lose_nothing_to_cutovers_and_rollbacks(desk: Desk, tmp_path: Pa
         assert {tenant_id: judge(store, tenant_id, ledgers) for tenant_id in tenants} == dict.fromkeys(tenants, RIGHT)
         assert check_store(store).counts == {}
     assert ledgers.events.total() >= SIZE.events
+    assert any(version < now for version, now in ledgers.repeated), "no command was asked for again after a cutover"
+    assert any(version > now for version, now in ledgers.repeated), "no command was asked for again after a rollback"
     assert [entry for entry in measures.rounds if not (entry.blocked and entry.refused and entry.switched_over)] == []
     assert [entry for entry in measures.rounds if entry.inside or entry.waited_ms > FENCE_WAIT_MS_MAX] == []

@@ -8,6 +8,7 @@ each step, written when the step is over:
     ["acknowledged", TENANT, ENTITY, SEQ, NUMBERS, VERSION, STARTED, ENDED]   after the commit; SEQ is that of the first
     ["refused", TENANT, CODE, VERSION, STARTED, ENDED]
     ["moved", TENANT, VERSION]                                     the program has looked which version is active
+    ["repeated", TENANT, VERSION, NOW]                             a command of VERSION was asked for again when NOW was active, and not done again
 
 A token is the writer's name and a number that it uses once. Times are of the clock that all processes share.
 """
@@ -22,6 +23,8 @@ from abc import ABC, abstractmethod
 from itertools import count
 from pathlib import Path
 from random import Random
+
+COMMAND = "note"
 
 EVENT_TYPES = ("noted", "jotted")
 """Of the odd and of the even versions."""
@@ -59,6 +62,7 @@ class Gateway(ABC):
     """How a writer reaches the store, and how much longer than others it thinks before it writes again."""
 
     think_factor = 1
+    events_max = EVENTS_MAX
 
     @abstractmethod
     def look(self, tenant_id: str) -> tuple[int, int]:
@@ -71,6 +75,10 @@ class Gateway(ABC):
     @abstractmethod
     def read(self, tenant_id: str, entity_id: str, seq: int) -> list[str]:
         """Return the tokens of a stream in the active generation from `seq` on, in order."""
+
+    def ask_again(self, tenant_id: str) -> list[int]:
+        """Ask for what was acknowledged once more, as who lost the answer does; return the versions it was done in."""
+        return []
 
 
 class Writer:
@@ -113,7 +121,7 @@ class Writer:
 
     def _append(self, tenant: str, place: tuple[int, int]) -> tuple[int, int]:
         """Try to write some events until they are there, or others were faster too often; return what is known now."""
-        numbers = [next(self._numbers) for _ in range(self._random.randint(1, EVENTS_MAX))]
+        numbers = [next(self._numbers) for _ in range(self._random.randint(1, self._gateway.events_max))]
         tokens = [f"{self._name}-{number}" for number in numbers]
         entity = self._entity()
         seq = self._next_seqs.get((tenant, entity), 1)
@@ -131,6 +139,8 @@ class Writer:
                 continue
             if code in {"STALE_GENERATION", "UNKNOWN_EVENT_TYPE"}:
                 place = self._look(tenant)
+                for version in self._gateway.ask_again(tenant):
+                    self._note("repeated", tenant, version, place[0])
                 continue
             if code is not None:  # another was faster, or the outcome is not known: what is there decides
                 found = self._gateway.read(tenant, entity, seq)

@@ -38,7 +38,7 @@ COMMITS = 9
 COMMITS_OF_FINALIZE = 5
 """Begin, two of removing, one that finds nothing more, end."""
 
-STORIES_IN_CI = 40
+STORIES_IN_CI = 50
 STORIES_IN_FULL = 400
 """From so many on, every kind of change is killed before and after each of its commits."""
 
