@@ -1,7 +1,8 @@
 """Every call of the driver is made to fail in turn, in every way; the tenant stays whole, and the report says what is true.
 
 In the full run (`make crash`) every call of a cutover fails in every way, on SQLite and on one version of PostgreSQL; on the
-other, and during a rollback, every call fails in one way and every commit in all. CI has time for a part of them.
+other, and during a rollback, a finalize, an import and a recovery, every call fails in one way and every commit in all. CI has
+time for a part of them.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from typing import Any
 import apsw
 import pytest
 
+from cicsc.errors import CicscError
 from cicsc.operations.live import run as live_run
+from cicsc.operations.live.cutover import Order, TenantCutover
 from cicsc.operations.live.recovery import recover_tenant
+from cicsc.operations.live.run import Timing
 from cicsc.report.live.models import Cutover, StoreRollback
 from crash import scenarios
-from crash.application import OPERATOR
+from crash.application import OPERATOR, TARGET
 from crash.conftest import RUNS
 from crash.driver import Call, Watcher
 from crash.faults import POSTGRES_FAULTS, SQLITE_FAULTS, Fault, Spoiler
@@ -28,6 +32,13 @@ LEASE_S = 60.0
 
 EVERY = {("sqlite", "cutover"), ("postgres-18", "cutover")}
 """Where every call fails in every way."""
+
+
+UNHEARD = (
+    "ignore:.*was deleted while still open:ResourceWarning",  # a cursor whose end failed
+    # rows that nobody asks for any more end with an error, which nobody hears
+    r"ignore:Exception ignored in. <generator object Database\.(rows|batches):pytest.PytestUnraisableExceptionWarning",
+)
 
 
 @pytest.fixture
@@ -110,10 +121,7 @@ def _fail(ground: Ground, spoiler: Spoiler, change: str, fault: Fault, at: int) 
     ground.require_settled(tenant)
 
 
-@pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")  # a cursor whose end failed
-@pytest.mark.filterwarnings(  # rows that nobody asks for any more end with an error, which nobody hears
-    r"ignore:Exception ignored in. <generator object Database\.(rows|batches):pytest.PytestUnraisableExceptionWarning"
-)
+@pytest.mark.filterwarnings(*UNHEARD)
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["cutover", "rollback"])
 def test_any_failing_call_leaves_a_whole_tenant(
@@ -135,6 +143,93 @@ def test_any_failing_call_leaves_a_whole_tenant(
             raise
         done += 1
     record_property("crash", f"{request.node.name}: {done} failures at {len(calls)} calls")
+
+
+# ------------------------------------------------------------------------------------------ what is no move of a tenant
+
+
+def _die(ground: Ground, tenant: Tenant, *, switched: bool) -> None:
+    """Leave a cutover as one does that died, before its switch or after it, with its lease over."""
+    with ground.desk.open() as store:
+        order = Order(
+            target=TARGET, migration="rename", operator=OPERATOR, execute=True, timing=Timing(LEASE_S, LEASE_S)
+        )
+        change = TenantCutover(store, tenant.tenant_id, order)
+        change.look()
+        change._live = change._begin()
+        for step in change.steps if switched else change.steps[:-1]:
+            step(change)
+    for table, condition in (("cutover", "tenant_id = ?"), ("gate", "state = 'paused' and tenant_id = ?")):
+        ground.plain.execute(f"update {{{table}}} set lease_until_ms = 1 where {condition}", tenant.tenant_id)
+
+
+def _made(ground: Ground, work: str) -> Tenant:
+    """A tenant on which there is such work."""
+    if work == "import":
+        return ground.add_empty_tenant()
+    tenant = ground.add_tenant()
+    if work == "finalize":
+        tenant.may_lose_old = True
+        assert _carry_out(ground, "cutover", tenant).ok
+    else:
+        _die(ground, tenant, switched=work == "recover what switched")
+    return tenant
+
+
+def _work(ground: Ground, work: str, tenant: Tenant) -> bool:
+    """Do it; tell whether it says that all went well."""
+    name, options = work.partition(" ")[0], {} if work == "import" else {"lease_s": LEASE_S}
+    try:
+        with ground.desk.open() as store:
+            report = scenarios.SCENARIOS[name](store, tenant.tenant_id, **options)
+    except (CicscError, KeyboardInterrupt, MemoryError):
+        return False
+    return name == "recover" or report.ok
+
+
+def _require_done(ground: Ground, work: str, tenant: Tenant) -> None:
+    """Require what is true when it was done."""
+    if work == "import":
+        assert ground.store.head(tenant.tenant_id).count == len(tenant.source())
+        tenant.before = ground.generation(tenant, 1)
+    if work == "finalize":
+        assert ground.generation(tenant, 1) == []
+    assert ground.store.runs.holder(tenant.tenant_id) is None
+
+
+@pytest.mark.filterwarnings(*UNHEARD)
+@pytest.mark.slow
+@pytest.mark.parametrize("work", ["finalize", "import", "recover what staged", "recover what switched"])
+def test_any_failing_call_beside_a_move_leaves_a_whole_tenant(
+    ground: Ground, spoiler: Spoiler, work: str, record_property: Any, request: pytest.FixtureRequest
+) -> None:
+    tenant = _made(ground, work)
+    spoiler.arm(None, 0)
+    assert _work(ground, work, tenant)
+    calls, done = list(spoiler.calls), 0
+    _require_done(ground, work, tenant)
+    version = 1 if work in {"import", "recover what staged"} else 2
+    for number, fault in _places(calls, SQLITE_FAULTS if ground.is_file else POSTGRES_FAULTS, every=False):
+        tenant, where = _made(ground, work), f"call {number} of {len(calls)}, {calls[number]}: {fault.name}"
+        spoiler.arm(fault, number)
+        is_done = _work(ground, work, tenant)
+        if not spoiler.disarm():
+            continue
+        if is_done:
+            _require_done(ground, work, tenant)
+        _recover(ground, tenant)
+        if work == "import":
+            assert ground.store.head(tenant.tenant_id).count in {0, len(tenant.source())}, where
+        assert _work(ground, work, tenant), where
+        _require_done(ground, work, tenant)
+        assert ground.require_whole(tenant, "rename") == version, where
+        ground.require_settled(tenant)
+        done += 1
+    assert done
+    record_property("crash", f"{request.node.name}: {done} failures at {len(calls)} calls")
+
+
+# ------------------------------------------------------------------------------------------------------- a full disk
 
 
 class _PageLimit(Watcher):
