@@ -29,7 +29,10 @@ _TIES_MAX: Final = 1024
 
 
 class Held(Struct):
-    """How much of a stream is in memory, against how much may be."""
+    """How much of a stream is in memory, against how much may be.
+
+    Records count with their line feeds, so that a stream has one size in however many blocks it comes.
+    """
 
     events: int = 0
     bytes: int = 0
@@ -37,7 +40,7 @@ class Held(Struct):
     def add(self, block: Block) -> None:
         """Count one more block."""
         self.events += len(block.seqs)
-        self.bytes += len(block.text)
+        self.bytes += len(block.text) + 1
 
     def is_full(self) -> bool:
         """Tell whether no more of the stream may be gathered."""
@@ -99,9 +102,9 @@ def merged(blocks: list[Iterator[Block]]) -> Iterator[tuple[StreamKey, MergedStr
 
 def _stream(key: StreamKey, runs: list[RunBlocks]) -> MergedStream:
     first = [block for run in runs if (block := run.take(key)) is not None]
-    if len(first) == 1 and runs[0].key != key and len(first[0].text) <= HELD_BYTES_MAX:  # as most streams are
+    if len(first) == 1 and runs[0].key != key and len(first[0].text) < HELD_BYTES_MAX:  # as most streams are
         return MergedStream(iter(((first[0].seqs, first[0].text),)), is_whole=True)
-    held = Held(sum([len(block.seqs) for block in first]), sum([len(block.text) for block in first]))
+    held = Held(sum([len(block.seqs) for block in first]), sum([len(block.text) + 1 for block in first]))
     if not held.is_full() and all(run.key != key for run in runs):
         return MergedStream(iter([_joined(first)]), is_whole=True)
     lanes = [_Lane(key, run, deque([block])) for run, block in zip(runs, first, strict=True)]
