@@ -10,7 +10,7 @@ from cicsc.history.integrity import FindingsTally
 from cicsc.migration.plan import compile_plan
 from cicsc.progress import SILENT
 from unit.engine.test_inprocess import closing
-from unit.migration.documents import bundles
+from unit.migration.documents import bundles, event
 
 KEY = ("source", 0)
 
@@ -96,3 +96,25 @@ def test_a_tenant_is_decided_alike_however_it_is_cut(field, sizes):
 
     ((_, found),) = verdict.source.violations["bool_query", "groups", "Account"].examples
     assert found.sample == {"tenant_id": "a", "rows_count": 1 if field == "state" else 10}
+
+
+@pytest.mark.parametrize("broken", range(3))
+def test_a_tenant_is_not_decided_wherever_its_broken_stream_is(broken):
+    plan = compiled(grouping("state"))
+    streams = [((one.tenant_id, one.entity_type, one.entity_id), [one]) for one in closing("a", "0", "1", "2")]
+    streams[broken] = (streams[broken][0], [event(2, "closed", tenant_id="a", entity_id=str(broken))])
+    verdict, _ = conclude(plan, [run_part(plan, [stream], Writers()) for stream in streams], FindingsTally())
+
+    assert (verdict.broken_streams, verdict.source.violations) == (1, {})
+
+
+def test_a_part_keeps_nothing_of_tenants_that_are_in_it_as_a_whole():
+    plan = compiled(grouping("state"))
+    streams = [
+        ((one.tenant_id, one.entity_type, one.entity_id), [one]) for tenant in "abcd" for one in closing(tenant, "0")
+    ]
+    part = run_part(plan, streams, Writers())
+
+    assert [piece.tenant_id for piece in part.undecided] == ["a", "d"]
+    assert part.verdict.source.violations["bool_query", "groups", "Account"].count == 2
+    part.close()
