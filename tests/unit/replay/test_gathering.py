@@ -77,6 +77,15 @@ def test_only_the_first_of_an_order_are_gathered():
     assert joined == at_once == [[9, "g"], [8, "f"]]
 
 
+@pytest.mark.parametrize("order", [(), (TOTAL,)], ids=["as they come", "ordered"])
+def test_several_offsets_add_up(order):
+    program = compiled(SHOWN, *order, {"offset": 2}, {"offset": 1}, {"limit": 2})
+    pieces = [[9, "a"], [8, "b"]], [[7, "c"], [6, "d"], [5, "e"], [4, "f"]]
+    at_once, joined = both(program, *pieces)
+
+    assert joined == at_once == [[6, "d"], [5, "e"]]
+
+
 def test_rows_are_taken_as_they_come_without_an_order():
     at_once, joined = both(compiled(SHOWN, {"limit": 3}), [[1, "a"], [2, "b"]], [[3, "c"], [4, "d"]])
 
