@@ -60,6 +60,12 @@ def test_equal_keys_and_numbers_are_those_of_the_first_piece():
     assert [type(value) for value in found[3:]] == [int, int]
 
 
+def test_fractions_of_later_pieces_are_added_too():
+    at_once, joined = both(compiled(BY_CUSTOMER), [["x", 1]], [["x", 0.5]], [["x", 0.25], ["x", 0.125]])
+
+    assert joined == at_once == [["x", 4, 1.875, 0.125, 1]]
+
+
 def test_a_sum_of_nothing_stays_null():
     _, (found,) = both(compiled(BY_CUSTOMER), [["x", None]], [["x", "1"]])
 
