@@ -78,6 +78,19 @@ def test_a_broken_stream_is_reported_and_not_judged(seqs):
     assert [name for name, *_ in sink.leaves] == ["given"]
 
 
+@pytest.mark.parametrize("judges", [True, False])
+def test_a_broken_stream_does_not_break_those_after_it(judges):
+    source, target, migration = bundles()
+    plan = compile_plan(source, target, migration) if judges else NOTHING
+    verdict, sink = Verdict(), Sink()
+    for key, events in (("t", "Account", "1"), [event(2, "opened")]), (("t", "Account", "2"), HISTORY):
+        migrate_stream(plan, key, iter(events), verdict, sink)
+
+    assert (verdict.broken_streams, verdict.integrity.total) == (1, 1)
+    assert (verdict.source_events, verdict.source.events, verdict.source.entities) == (5, 4, 1)
+    assert verdict.compared_streams == (1 if judges else 0)
+
+
 def test_an_event_without_a_reducer_is_found_on_both_sides_and_the_fold_goes_on():
     verdict, _ = run([event(1, "opened"), event(2, "odd"), event(3, "closed")])
     for side, name in ((verdict.source, "source"), (verdict.target, "target")):
