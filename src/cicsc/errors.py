@@ -122,10 +122,10 @@ class FenceError(CicscError):
 
     Try again later: TENANT_PAUSED. Look at the tenant again, then try again: STALE_GENERATION,
     WRONG_SEQ, COMMAND_REPEATED. The gate is another's: GATE_HELD, GATE_LOST. The tenant is taken by a
-    run: RUN_HELD (it lives), RUN_ABANDONED (it died), RUN_LOST (it is not yours any more). A switch
-    would not be what was verified: HEAD_MOVED, STAGING_DIFFERS, FENCE_CHANGED. Never try again:
-    UNKNOWN_EVENT_TYPE, UNKNOWN_TENANT, UNKNOWN_BUNDLE, UNKNOWN_RUN, TENANT_EXISTS, HISTORY_IMMUTABLE,
-    LONE_SURROGATE.
+    run: RUN_HELD (it lives), RUN_ABANDONED (it died), RUN_LOST (it is not yours any more), LEASE_OVER
+    (it was too slow, and nobody has taken it over). A switch would not be what was verified:
+    HEAD_MOVED, STAGING_DIFFERS, FENCE_CHANGED. Never try again: UNKNOWN_EVENT_TYPE, UNKNOWN_TENANT,
+    UNKNOWN_BUNDLE, UNKNOWN_RUN, TENANT_EXISTS, HISTORY_IMMUTABLE, LONE_SURROGATE.
     """
 
     exit_code = 1

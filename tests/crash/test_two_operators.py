@@ -155,7 +155,7 @@ def test_a_run_that_outlived_its_lease_cannot_switch(ground: Ground, forks: Fork
     ground.until_gone()
     assert process.answer is not None
     assert (process.answer["outcome"], process.answer["mutated"]) == ("failed", False)
-    assert process.answer["error"]["code"] == "RUN_LOST"
+    assert process.answer["error"]["code"] == "LEASE_OVER"
     assert not process.answer["tenant_paused"]
     assert ground.gate(tenant).active_generation == 1
     assert ground.write(tenant) is None

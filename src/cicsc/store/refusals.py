@@ -143,17 +143,19 @@ def run_abandoned(run: Run) -> FenceError:
 
 
 def run_lost(what: str, run: Run, gate: Gate) -> FenceError:
-    """Make the error for a step by a run that has the tenant no more, or whose lease is over."""
+    """Make the error for a step by a run that has the tenant no more, RUN_LOST, or was too slow, LEASE_OVER."""
     found = f"owner {gate.owner!r}, epoch {gate.epoch}, lease until {gate.lease_until_ms}"
-    is_late = (gate.owner, gate.epoch) == (run.run_id, run.epoch) and run.lease_until_ms <= gate.clock_ms
-    hint = "migration-status tells how the tenant stands"
+    lease_until = min(until for until in (run.lease_until_ms, gate.lease_until_ms) if until is not None)
+    is_late = (gate.owner, gate.epoch) == (run.run_id, run.epoch) and lease_until <= gate.clock_ms
+    code, hint = "RUN_LOST", "migration-status tells how the tenant stands"
     if is_late:
+        code = "LEASE_OVER"
         hint = (
             "nobody has taken the run over, but its lease ran out without progress: see what held it up, or allow a "
             "longer one with --lease, then run the same command again"
         )
     return FenceError(
-        "RUN_LOST",
+        code,
         f"cannot {what} tenant {run.tenant_id!r} as run {run.run_id} at epoch {run.epoch}, "
         f"lease until {run.lease_until_ms}: found {found}, now is {gate.clock_ms}",
         hint=f"nothing was changed by this step; {hint}",

@@ -188,7 +188,7 @@ class Runs(Generic[Database]):
     def keep(self, run: Run, *, lease_s: float) -> Run:
         """Renew the lease of a run, and that of the pause with it, up to its deadline.
 
-        Raises RUN_LOST when it has run out or the tenant is another's.
+        Raises LEASE_OVER when it has run out, RUN_LOST when the tenant is another's.
         """
         until = lease_ms(lease_s)
         if run.phase not in BEFORE_SWITCH or run.phase == "PLANNED":
@@ -231,8 +231,9 @@ class Runs(Generic[Database]):
                 "head_position": position,
                 "head_count": count,
             }
-            self._changed(database, "pause", run, database.run("fence_gate", names))
+            # The journal first: where the lease is over, the gate that the error tells of is still as it was.
             self._changed(database, "pause", run, database.run("fence_run", names))
+            self._changed(database, "pause", run, database.run("fence_gate", names))
             detail = {"run": run.run_id, "until_ms": now + lease, "deadline_ms": now + longest}
             record(database, run.tenant_id, run.actor_id, f"{run.kind}-fence", detail)
             return read_run(database, run.tenant_id, run.run_id)
@@ -270,8 +271,8 @@ class Runs(Generic[Database]):
     def switch(self, run: Run) -> Run:
         """Make the run's generation active and open the tenant: the point from which nothing goes back by itself.
 
-        Raises, with nothing changed: RUN_LOST when the run has the tenant no more or its lease is over,
-        HEAD_MOVED when the head is not the one that was verified, STAGING_DIFFERS when not all is there,
+        Raises, with nothing changed: RUN_LOST when the run has the tenant no more, LEASE_OVER when it was too
+        slow, HEAD_MOVED when the head is not the one that was verified, STAGING_DIFFERS when not all is there,
         FENCE_CHANGED when the fence is not as installed.
         """
         assert run.target_generation is not None
@@ -391,6 +392,6 @@ class Runs(Generic[Database]):
             return read_run(database, run.tenant_id, run.run_id)
 
     def _changed(self, database: Database, what: str, run: Run, rows: int) -> None:
-        """Raise RUN_LOST where a step has changed no row."""
+        """Raise RUN_LOST or LEASE_OVER where a step has changed no row."""
         if rows != 1:
             raise run_lost(what, run, read_gate(database, run.tenant_id))

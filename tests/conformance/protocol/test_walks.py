@@ -175,7 +175,7 @@ def test_late_run_switches_never(walk: Protocol) -> None:
     walk.run(T, "cutover", "read_back")
     walk.let_lease_end(T)
     walk.advance(0)
-    assert outcomes(walk, "cutover switch, lost") == {"RUN_LOST"}
+    assert outcomes(walk, "cutover switch, lost") == {"LEASE_OVER"}
     walk.advance_beyond(0, "never")
 
     assert walk.ledgers[T].version == 1

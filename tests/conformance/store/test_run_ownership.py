@@ -45,7 +45,7 @@ def test_run_that_was_too_slow_is_told_apart_from_one_that_was_taken_over(store:
     with pytest.raises(FenceError) as taken:
         store.runs.keep(run, lease_s=60)
 
-    assert (late.value.code, taken.value.code) == ("RUN_LOST", "RUN_LOST")
+    assert (late.value.code, taken.value.code) == ("LEASE_OVER", "RUN_LOST")
     assert ["--lease" in str(caught.value.hint) for caught in (late, taken)] == [True, False]
 
 
@@ -221,7 +221,7 @@ def test_lease_that_ran_out_lets_writes_pass_and_stops_the_switch(store: Store) 
 
     append(store, event("2"))
 
-    assert code_of(lambda: store.runs.switch(run)) == "RUN_LOST"
+    assert code_of(lambda: store.runs.switch(run)) == "LEASE_OVER"
     assert store.gate("t").active_generation == 1
 
 

@@ -310,7 +310,7 @@ def test_run_whose_lease_is_over_changes_nothing(store: Store, plain: Plain, ste
     outlive(store, run)
     before = dump(plain)
 
-    assert step_refusal(store, step, run) == "RUN_LOST"
+    assert step_refusal(store, step, run) == "LEASE_OVER"
 
     assert dump(plain) == before
 

@@ -33,6 +33,9 @@ PAUSE_TO_LOOK: Final = 3.5
 PAUSE_BESIDE_S: Final = 0.05
 """What the transactions of a pause take beside that, in seconds, however short the history is."""
 
+_LOST: Final = frozenset({"RUN_LOST", "LEASE_OVER"})
+"""What a run is told that may not go on."""
+
 
 class Terms(Struct, frozen=True, kw_only=True):
     """On which terms a tenant is changed: by whom, for how long at most, and whether at all or only rehearsed."""
@@ -177,7 +180,7 @@ class TenantChange(ABC):
             mine = self.live.run
             if self._switched_after_all(error):
                 return
-            if self.live.is_taken and isinstance(error, CicscError) and error.code != "RUN_LOST":
+            if self.live.is_taken and isinstance(error, CicscError) and error.code not in _LOST:
                 # What went wrong did so because another has changed the tenant since; its own message would mislead.
                 raise run_lost("go on with", mine, self.store.gate(self.tenant_id)) from error
             raise

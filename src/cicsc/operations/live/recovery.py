@@ -139,7 +139,7 @@ def recover_tenants(
 
 
 def _held(store: Store, tenant_id: str, error: CicscError) -> RecoveryReport:
-    if error.code not in {"RUN_HELD", "RUN_LOST", "STORE_LOCKED"}:
+    if error.code not in {"RUN_HELD", "RUN_LOST", "LEASE_OVER", "STORE_LOCKED"}:
         raise error
     run = store.runs.holder(tenant_id)
     if run is None:

@@ -98,7 +98,7 @@ class LiveRun:
         return self._attempted == "SWITCHED" and self.run.phase in BEFORE_SWITCH
 
     def tick(self) -> None:
-        """Say that there was progress: the lease is renewed when it is time. Raises RUN_LOST."""
+        """Say that there was progress: the lease is renewed when it is time. Raises RUN_LOST, LEASE_OVER."""
         if time.monotonic() >= self._renew_at:
             with self._turn:
                 self._renew()

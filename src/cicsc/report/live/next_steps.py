@@ -82,7 +82,7 @@ def _after_any_trouble(report: Cutover | StoreRollback, call: Invocation) -> Ite
         yield from _after_long(report, call)
     elif found == "RUN_HELD":
         yield from after_held(tenant, call)
-    elif found == "RUN_LOST" and report.tenant_paused is False and not _is_to_be_repeated(report):
+    elif found == "RUN_LOST" and report.tenant_paused is False:
         command = of_tenant(call, "migration-status", tenant)
         yield from next_step("another has taken the tenant over; see how it stands before you try again", command)
     elif report.tenant_paused is False and not report.mutated:
@@ -91,11 +91,6 @@ def _after_any_trouble(report: Cutover | StoreRollback, call: Invocation) -> Ite
     else:
         command = of_tenant(call, "migration-recover", tenant)
         yield from next_step("bring to an end what is left, then run the same command again", command)
-
-
-def _is_to_be_repeated(report: Cutover | StoreRollback) -> bool:
-    """Tell whether the hint asks for the same call, as where a lease ran out and nobody has taken the tenant over."""
-    return isinstance(report.error, dict) and "run the same command again" in str(report.error["hint"])
 
 
 def after_held(tenant_id: str, call: Invocation) -> Iterator[RenderableType]:

@@ -42,7 +42,7 @@ def failed(code: str, hint: str | None, *, paused: bool | None = False, mutated:
     ("code", "hint", "verdict", "step"),
     [
         ("STORE_LOCKED", "end these transactions, then try again", "failed", "end these transactions, then try again"),
-        ("RUN_LOST", f"its lease ran out, {AGAIN}", "failed", f"its lease ran out, {AGAIN}"),
+        ("LEASE_OVER", "see what held it up", "failed", "see what held it up"),
         ("INTERRUPTED", "the report tells how the tenant stands", "interrupted", AGAIN),
         ("INTERNAL_ERROR", None, "failed", AGAIN),
     ],
@@ -75,7 +75,7 @@ def test_tenant_that_may_be_left_behind_is_recovered(paused: bool | None, mutate
 
 
 def test_tenant_that_another_has_taken_over_is_looked_at_first() -> None:
-    told = lines(store_rollback_summary(failed("RUN_LOST", "migration-status tells how the tenant stands"), CALL))
+    told = lines(store_rollback_summary(failed("RUN_LOST", f"whatever the hint says, {AGAIN}"), CALL))
 
     assert told[-2:] == [
         "next: another has taken the tenant over; see how it stands before you try again",
