@@ -209,7 +209,7 @@ def test_event_at_a_position_of_before_the_cutover_hides_no_loss(
 
     report = roll_back_tenant(store, "v", RollbackOrder(migration="to_2", operator="bob", execute=execute))
 
-    what = "the inverse cannot be held against the 1 events of before the cutover: found 2 at their positions"
+    what = "the inverse cannot be held against the 1 event of before the cutover: found 2 at their positions"
     assert (report.outcome, report.reasons) == ("refused", [what])
     assert store.gate("v").active_version == 2
 

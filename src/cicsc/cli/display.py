@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from cicsc.report.printable import counted
+
 if TYPE_CHECKING:
     from cicsc.progress import Amount, Phase
 
@@ -92,9 +94,9 @@ def told(done: Amount, share: float | None, seconds: float) -> str:
     if share is None and not done.events:
         return ""
     parts = [] if share is None else [f"{share:4.0%}"]
-    parts.append(f"{done.events:,} events")
+    parts.append(counted(done.events, "event"))
     if done.streams:
-        parts.append(f"{done.streams:,} streams")
+        parts.append(counted(done.streams, "stream"))
     if seconds > 0:
         parts.append(f"{done.events / seconds:,.0f}/s")
         if share:

@@ -127,9 +127,8 @@ def _decide_side(
             rows_count = check.rows_count(kept, plan.now, plan.actor)
         progress.note(Amount())
         if not check.holds(rows_count, plan.now, plan.actor):
-            message = (
-                f"constraint {check.id!r} does not hold for tenant {tenant_id!r}: its query gives {rows_count} rows"
-            )
+            rows = "1 row" if rows_count == 1 else f"{rows_count} rows"
+            message = f"constraint {check.id!r} does not hold for tenant {tenant_id!r}: its query gives {rows}"
             sample = {"tenant_id": tenant_id, "rows_count": rows_count}
             violation = Violation(check.id, "bool_query", check.on_type, message, sample)
             verdict.violated("bool_query", check.id, check.on_type).include((tenant_id,), violation)

@@ -26,6 +26,7 @@ from cicsc.operations.stored import StoredHistory, opened_with
 from cicsc.operations.verification import verification
 from cicsc.progress import SILENT, Progress
 from cicsc.report.models import Check, Checks, Preflight, ReversibilityReport, Verify
+from cicsc.report.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -226,5 +227,5 @@ def _reversibility(documents: Documents, verdict: Verdict) -> ReversibilityRepor
     found = reversibility(documents.migration, documents.source)
     reasons, lost = list(found.reasons), verdict.not_restored
     if lost.count:
-        reasons.append(f"the inverse does not restore {lost.count} events, the first: {lost.examples[0][1]}")
+        reasons.append(f"the inverse does not restore {counted(lost.count, 'event')}, the first: {lost.examples[0][1]}")
     return ReversibilityReport(reversible=not reasons, method=found.method, reasons=reasons)

@@ -27,6 +27,7 @@ from cicsc.operations.integrity import check_integrity
 from cicsc.operations.sources import Discard, guard_outputs, require_digest, require_tenants
 from cicsc.progress import SILENT, Amount, Progress
 from cicsc.report.models import Rollback
+from cicsc.report.printable import counted
 
 NO_INVERSE: Final = (
     "nothing was written; keep the migrated history: dropped events, fan-outs and mappings that are not one to one "
@@ -122,13 +123,14 @@ def _roll_back(
 def history_obstacles(verdict: UndoVerdict) -> Iterator[str]:
     """Name what in the actual history stands in the way."""
     for (entity_type, event_type), count in sorted(verdict.no_way_back.items()):
-        yield f"no source event type for {event_type!r} of entity type {entity_type!r}: {count} events have no way back"
+        have = "1 event has" if count == 1 else f"{count:,} events have"
+        yield f"no source event type for {event_type!r} of entity type {entity_type!r}: {have} no way back"
     for (entity_type, event_type), count in sorted(verdict.not_replayable.items()):
         name = f"event type {event_type!r} of entity type {entity_type!r}"
-        yield f"{name} has no reducer in the source bundle: {count} events"
+        yield f"{name} has no reducer in the source bundle: {counted(count, 'event')}"
     if verdict.not_restored.count:
         first = verdict.not_restored.examples[0][1]
-        yield f"the round trip does not restore {verdict.not_restored.count} events, the first: {first}"
+        yield f"the round trip does not restore {counted(verdict.not_restored.count, 'event')}, the first: {first}"
 
 
 def _hint(obstacles: Reversibility, verdict: UndoVerdict, misnamed: str | None, *, is_intact: bool) -> str:

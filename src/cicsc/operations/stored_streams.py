@@ -17,6 +17,7 @@ from cicsc.history.integrity import FindingsTally
 from cicsc.history.model import EventList
 from cicsc.history.runs import EVERY_STREAM, KeyRange
 from cicsc.progress import noted
+from cicsc.report.printable import counted
 from cicsc.store.records import Placed
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def require_seen(tenant_id: str, head: StoreHead, seen: int) -> None:
         raise StoreError(
             "STORE_DAMAGED",
             f"cannot read generation {head.generation} of tenant {tenant_id!r}: "
-            f"counted {head.count} events up to position {head.position}, read {seen}",
+            f"counted {counted(head.count, 'event')} up to position {head.position}, read {seen}",
             hint="something changed the tables beside the fence, or an index is not what its table is; run store-check",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cicsc.report.models import Report
+from cicsc.report.printable import counted
 
 _MIB = 1024 * 1024
 
@@ -38,8 +39,8 @@ class Figures(Report, frozen=True, kw_only=True, omit_defaults=False):
     def line(self) -> str:
         """Say it in one line for people."""
         parts = [
-            f"{self.events:,} events",
-            f"{self.streams:,} streams",
+            counted(self.events, "event"),
+            counted(self.streams, "stream"),
             f"{self.seconds.total:.1f} s",
             f"{self.events_per_second:,.0f} events/s",
         ]

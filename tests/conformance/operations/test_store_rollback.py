@@ -297,7 +297,7 @@ def test_event_that_the_inverse_does_not_restore_is_named(tenants: Store) -> Non
 
     reasons = back(tenants).reasons
 
-    assert "the round trip does not restore 1 events" in reasons[0]
+    assert "the round trip does not restore 1 event" in reasons[0]
     assert reasons[1].startswith("the inverse does not give back the 5 events")
 
 

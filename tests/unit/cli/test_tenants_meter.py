@@ -92,7 +92,7 @@ def test_a_tenant_alone_is_not_counted(at_once: bool) -> None:
     meter.close()
 
     assert ("", "writing", 501, 500) in screen.seen
-    assert meter.line("migration-cutover").startswith("501 events, 1 streams, 2.2 s, ")
+    assert meter.line("migration-cutover").startswith("501 events, 1 stream, 2.2 s, ")
 
 
 def test_several_at_once_are_counted_between_what_they_leave() -> None:

@@ -54,6 +54,13 @@ def test_queries_are_decided_for_each_tenant_alone():
         assert tally.examples[0][1].message == "constraint 'few' does not hold for tenant 'b': its query gives 2 rows"
 
 
+def test_query_that_gives_one_row_says_one():
+    verdict, _ = run(closing("a", "1"), at_most(0))
+
+    [(_, found)] = verdict.source.violations["bool_query", "few", "Account"].examples
+    assert found.message == "constraint 'few' does not hold for tenant 'a': its query gives 1 row"
+
+
 def test_a_tenant_without_rows_is_decided_too():
     verdict, _ = run([event(1, "opened")], at_most(-1))
     assert verdict.source.violations["bool_query", "few", "Account"].count == 1

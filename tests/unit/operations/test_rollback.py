@@ -42,7 +42,7 @@ def test_every_obstacle_at_once_and_nothing_written(tmp_path):
     assert report.reasons == [
         "dropped event 'pinged'",
         "non-injective state map to 'closed'",
-        "no source event type for 'brand_new' of entity type 'Account': 1 events have no way back",
+        "no source event type for 'brand_new' of entity type 'Account': 1 event has no way back",
         "the history is not intact: 1 SEQ_GAP",
     ]
     assert report.error["code"] == "ROLLBACK_UNSAFE"
@@ -54,15 +54,15 @@ def test_every_obstacle_at_once_and_nothing_written(tmp_path):
 def test_what_the_source_cannot_replay_and_what_is_not_restored():
     migration = {"event_transforms": {"odd": {"emit_as": "even"}}}
     report = run([event(1, "even")], migration, source=SOURCE)
-    assert report.reasons == ["event type 'odd' of entity type 'Account' has no reducer in the source bundle: 1 events"]
-    assert report.error["message"].endswith("1 events")
+    assert report.reasons == ["event type 'odd' of entity type 'Account' has no reducer in the source bundle: 1 event"]
+    assert report.error["message"].endswith("1 event")
     paid = {"payload_map": {"a": {"var": {"e_payload": {"path": "amount"}}}}}
     back = {"payload_map": {"amount": {"var": {"e_payload": {"path": "a"}}}}}
     declared = {"event_transforms": {"paid": paid}, "inverse": {"event_transforms": {"paid": back}}}
     report = run([event(1, "paid", {"a": 1}), event(2, "paid", {"a": 1, "b": 2})], declared, source=SOURCE)
     assert report.method == "declared"
     assert report.reasons == [
-        "the round trip does not restore 1 events, the first: stream ('t', 'Account', '1') at seq 2: event type 'paid' is not restored"
+        "the round trip does not restore 1 event, the first: stream ('t', 'Account', '1') at seq 2: event type 'paid' is not restored"
     ]
     assert run([event(1, "paid", {"a": 1})], declared, source=SOURCE).ok
 

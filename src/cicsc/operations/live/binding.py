@@ -21,6 +21,7 @@ from cicsc.errors import InputError, RefusedError, system_reason
 from cicsc.expression import describe
 from cicsc.operations.stored import named
 from cicsc.report.models import REPORT_VERSION, Artifact, HeadReport
+from cicsc.report.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -156,7 +157,7 @@ def _differences(artifact: Artifact, intent: Intent) -> Iterator[str]:
 
 def _require_head(tenant_id: str, head: HeadReport, reading: TenantReading) -> None:
     """Compare the head that was approved with what the tenant has, up to the position that was approved."""
-    found = reading.head()
+    found, approved = reading.head(), counted(head.events, "event")
     position = None if head.position is UNSET else head.position
     generation = None if head.generation is UNSET else head.generation
     if generation is not None and generation != found.generation:
@@ -164,7 +165,7 @@ def _require_head(tenant_id: str, head: HeadReport, reading: TenantReading) -> N
     if position is None and found.count != head.events:
         raise _stale(
             tenant_id,
-            f"approved {head.events} events, found {found.count} ({found.count - head.events:+d}), and an artifact "
+            f"approved {approved}, found {found.count} ({found.count - head.events:+d}), and an artifact "
             "made from a file says nothing of positions, so it must match exactly",
         )
     count, digest = digest_of(
@@ -175,7 +176,7 @@ def _require_head(tenant_id: str, head: HeadReport, reading: TenantReading) -> N
         upto = "" if position is None else f" up to position {position}"
         raise _stale(
             tenant_id,
-            f"approved {head.events} events{upto} with digest {head.digest}, found {count} with digest {digest}",
+            f"approved {approved}{upto} with digest {head.digest}, found {count} with digest {digest}",
         )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from cicsc.errors import CicscError, WorkError, system_reason
 from cicsc.operations.live.cutover import cut_over
+from cicsc.report.printable import counted
 from cicsc.signals import ENDING, blocked
 from cicsc.store import open_store
 
@@ -113,7 +114,7 @@ class Crew:
         """Begin no further tenant, for want of workers."""
         self.error = WorkError(
             "WORKERS_FAILED",
-            f"{why}; {len(self._waiting)} tenants were not begun",
+            f"{why}; {counted(len(self._waiting), 'tenant')} not begun",
             hint="mind the memory; the same command can be run again, perhaps without --parallel",
         )
         self._waiting.clear()

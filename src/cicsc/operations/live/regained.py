@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cicsc.canonical import LeafHasher, RootHasher
+from cicsc.report.printable import counted
 
 if TYPE_CHECKING:
     from cicsc.history.model import Event, StreamKey
@@ -47,14 +48,14 @@ class Regained:
         """
         self._end_stream()
         count, expected, found = self._origin.head_count, self._origin.head_digest, self._root.hexdigest()
+        before = f"the {counted(count or 0, 'event')} of before the cutover"
         if self._count != count:
             # Who writes by plain SQL can choose a position that was left out: then nobody knows which are of before.
-            what = f"the inverse cannot be held against the {count} events of before the cutover"
+            what = f"the inverse cannot be held against {before}"
             return [] if is_refused else [f"{what}: found {self._count} at their positions"]
         if found == expected:
             return []
-        what = f"the inverse does not give back the {count} events of before the cutover"
-        return [f"{what}: expected digest {expected}, found {found}"]
+        return [f"the inverse does not give back {before}: expected digest {expected}, found {found}"]
 
     def _position_of(self, event: Event) -> int:
         placed = self._history.placed
