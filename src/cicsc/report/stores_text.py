@@ -127,6 +127,12 @@ def _check(report: StoreCheckReport, call: Invocation) -> Iterator[RenderableTyp
     for code, count in report.counts.items():
         yield Marked("FAILED", f"{code}: {count:,}")
         yield from listed((item.message for item in report.findings if item.code == code), count, FINDINGS_MAX)
+    if "FILE_DAMAGED" in report.counts:
+        yield from next_step(
+            "stop the writers, and keep a copy of the file and of its -wal before anything else; then restore a "
+            "backup, or where only indexes are named, let SQLite make them anew (reindex), and run this again"
+        )
+        return
     if set(report.counts) == {"POSITIONS_BEHIND"}:
         yield from next_step(
             "stop the writers, and set the sequence to the largest position, as docs/postgresql.md has it"

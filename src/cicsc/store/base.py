@@ -101,6 +101,9 @@ class SqlStore(Store, Generic[Database]):
             record(database, None, actor_id, "fence-install", {"found": found, "left": left})
             return FenceRepair(found, left)
 
+    def damage(self) -> tuple[str, ...]:
+        return ()  # a server looks after its own files
+
     def late_positions(self) -> tuple[str, ...]:
         return ()  # a file is copied whole
 

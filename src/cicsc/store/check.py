@@ -1,4 +1,4 @@
-"""Looking a store over: is the fence as installed, are streams gapless, do snapshots equal the fold.
+"""Looking a store over: is its file whole, is the fence as installed, are streams gapless, do snapshots equal the fold.
 
 Reads through the protocol alone, each tenant as it is at one moment, one stream at a time. What is
 wrong is a finding; an error is raised only where the store cannot be read at all.
@@ -7,6 +7,7 @@ wrong is a finding; an error is raised only where the store cannot be read at al
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct, field
@@ -22,6 +23,7 @@ from cicsc.store.protocol import Store, TenantReading
 from cicsc.store.records import StoreHead
 
 StoreCode: TypeAlias = Literal[
+    "FILE_DAMAGED",
     "FENCE_CHANGED",
     "POSITIONS_BEHIND",
     "BUNDLE_UNREADABLE",
@@ -62,18 +64,25 @@ class StoreCheck(Struct, frozen=True):
 
 
 def check_store(store: Store, tenants: Collection[str] = ()) -> StoreCheck:
-    """Look over the fence and the active history of some tenants, by default of all.
+    """Look over the file, the fence and the active history of some tenants, by default of all.
 
-    Raises UNKNOWN_TENANT for a tenant that the store does not have.
+    What cannot be read of a file that was found damaged is left out. Raises UNKNOWN_TENANT for a tenant that the
+    store does not have.
     """
     check = _Check(store)
-    for fault in store.fence_faults():
-        check.include(StoreFinding("FENCE_CHANGED", fault))
-    for fault in store.late_positions():
-        check.include(StoreFinding("POSITIONS_BEHIND", fault))
-    names = sorted(set(tenants)) if tenants else [gate.tenant_id for gate in store.gates()]
+    for fault in store.damage():
+        check.include(StoreFinding("FILE_DAMAGED", fault))
+    with check.as_far_as_it_can_be_read():
+        for fault in store.fence_faults():
+            check.include(StoreFinding("FENCE_CHANGED", fault))
+    with check.as_far_as_it_can_be_read():
+        for fault in store.late_positions():
+            check.include(StoreFinding("POSITIONS_BEHIND", fault))
+    names = sorted(set(tenants))
+    with check.as_far_as_it_can_be_read():
+        names = names or [gate.tenant_id for gate in store.gates()]
     for tenant_id in names:
-        with store.reading(tenant_id) as reading:
+        with check.as_far_as_it_can_be_read(), store.reading(tenant_id) as reading:
             check.look_over(reading)
     return StoreCheck(len(names), check.events, check.snapshots, check.counts, tuple(check.findings))
 
@@ -93,6 +102,15 @@ class _Check(Struct):
         count = self.counts[finding.code] = self.counts.get(finding.code, 0) + 1
         if count <= LISTED_MAX:
             self.findings.append(finding)
+
+    @contextmanager
+    def as_far_as_it_can_be_read(self) -> Iterator[None]:
+        """Go on after what a damaged file does not give, since the damage itself was found before."""
+        try:
+            yield
+        except StoreError as error:
+            if error.code != "STORE_DAMAGED" or "FILE_DAMAGED" not in self.counts:
+                raise
 
     def look_over(self, reading: TenantReading) -> None:
         """Fold every stream of a tenant, beside the snapshots that are kept of it."""

@@ -223,6 +223,10 @@ class Store(Protocol):
         """
         ...
 
+    def damage(self) -> tuple[str, ...]:
+        """Name what is wrong with the file of a store by itself: pages, indexes, values that a table cannot have."""
+        ...
+
     def late_positions(self) -> tuple[str, ...]:
         """Name the tenants whose next events would stand before their last ones, as in a copy of the rows alone."""
         ...

@@ -327,6 +327,19 @@ def test_check_names_what_is_wrong(call: Call, filled: Path) -> None:
     assert "FAILED   FENCE_CHANGED: 1" in said.err
 
 
+def test_check_says_what_to_do_about_a_damaged_file(call: Call, filled: Path) -> None:
+    with opened_store("sqlite:///shop.db") as store, store.transaction("acme") as transaction:  # type: ignore[attr-defined]
+        transaction.database.run_script(
+            "pragma ignore_check_constraints = on; update gate set staging_generation = 1; pragma ignore_check_constraints = off"
+        )
+
+    said = call("store-check", *STORE, "--summary", "always")
+
+    assert (said.code, said.report["counts"]) == (1, {"FILE_DAMAGED": 2})
+    assert "CHECK constraint failed in gate" in said.err
+    assert "keep a copy of the file and of its -wal" in said.err
+
+
 def test_changed_fence_is_installed_anew(call: Call, filled: Path) -> None:
     with opened_store("sqlite:///shop.db") as store, store.transaction("acme") as transaction:  # type: ignore[attr-defined]
         transaction.database.run_script(

@@ -36,6 +36,9 @@ PAGE_CACHE_KIB: Final = 32 * 1024
 POLL_S: Final = 0.003
 """How often a locked file is looked at. SQLite itself looks every 0.1 s, and may meet busy writers for seconds."""
 
+SIGNAL_STEPS: Final = 100_000
+"""Steps of SQLite after which a long look lets Python heed a signal."""
+
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite without the WAL-reset fault (3.7.0 to 3.51.2): a checkpoint beside a write corrupted the file."""
 
@@ -152,6 +155,19 @@ class Database:
         """Return the only column of the only row of a query, None when there is none."""
         row = self.row(name, bindings)
         return None if row is None else row[0]
+
+    def damage(self) -> list[str]:
+        """Name what SQLite finds wrong with the file, up to the 100 faults that it tells; a signal ends the look."""
+        found: list[str] = []
+        with self._translated():
+            self._connection.set_progress_handler(lambda: False, SIGNAL_STEPS)
+            try:
+                found += (text for (text,) in self._connection.execute(QUERIES["integrity_check"]) if text != "ok")
+            except apsw.CorruptError as error:  # where it could not look on
+                found.append(str(error))
+            finally:
+                self._connection.set_progress_handler(None)
+        return [" ".join(text.removeprefix("*** in database main ***").split()) for text in found]
 
     @contextmanager
     def writing(self) -> Iterator[None]:

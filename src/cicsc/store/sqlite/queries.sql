@@ -4,6 +4,9 @@
 -- name: application_id
 pragma application_id;
 
+-- name: integrity_check
+pragma integrity_check;
+
 -- name: journal_mode
 pragma journal_mode;
 

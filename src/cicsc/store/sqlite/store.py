@@ -81,6 +81,11 @@ class SqliteStore(SqlStore[Database]):
         with database.reading():
             return schema.fence_faults(database)
 
+    def damage(self) -> tuple[str, ...]:
+        database = self.asking()
+        with database.user.inside():
+            return tuple(database.damage())
+
     def faults(self, database: Database) -> tuple[str, ...]:
         return schema.fence_faults(database)
 

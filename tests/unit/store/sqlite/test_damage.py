@@ -11,7 +11,7 @@ import pytest
 
 from cicsc.errors import StoreError
 from cicsc.replay.snapshot import Snapshot
-from cicsc.store.check import check_store
+from cicsc.store.check import StoreFinding, check_store
 from cicsc.store.sqlite.store import SqliteStore
 from conformance.store.history import BUNDLE, add_tenant, append, event, stored
 from conformance.store.running import run_in
@@ -108,21 +108,30 @@ def test_event_of_another_type_is_damage(
 @pytest.mark.parametrize(
     ("table", "column", "value"),
     [
+        ("event", "actor_id", b"ann"),
         ("snapshot", "attrs", b"{}"),
         ("snapshot", "shadows", None),
         ("snapshot", "updated_ts", "soon"),
         ("bundle", "body", b"{}"),
         ("gate", "state", b"open"),
         ("gate", "lease_until_ms", "soon"),
-        ("schema_version", "version", 4.5),
     ],
 )
-def test_value_of_another_type_is_damage(
+def test_check_names_where_a_value_of_another_type_is(
     path: Path, damaged: SqliteStore, table: str, column: str, value: object
 ) -> None:
     put(path, table, column, value)
 
-    with pytest.raises(StoreError, match=f"column {column} holds") as caught:
+    check = check_store(damaged)
+
+    assert "FILE_DAMAGED" in check.counts
+    assert f"{table}.{column}" in check.findings[0].message
+
+
+def test_version_of_another_type_is_damage(path: Path, damaged: SqliteStore) -> None:
+    put(path, "schema_version", "version", 4.5)
+
+    with pytest.raises(StoreError, match="column version holds") as caught:
         check_store(damaged)
 
     assert caught.value.code == "STORE_DAMAGED"
@@ -147,6 +156,7 @@ def test_index_out_of_order_is_damage(path: Path, damaged: SqliteStore) -> None:
         stored(damaged)
 
     assert caught.value.code == "STORE_DAMAGED"
+    assert check_store(damaged).findings[0] == StoreFinding("FILE_DAMAGED", "row 1 missing from index event_key")
 
 
 def test_tenant_without_its_row_is_damage(path: Path, damaged: SqliteStore) -> None:
@@ -176,3 +186,23 @@ def test_number_of_generations_that_is_damaged_is_not_counted_through(path: Path
         connection.execute("update tenant set latest_generation = ?", (2**62,))
 
     assert damaged.runs.generations("t") == [1]
+
+
+def test_check_goes_on_where_a_page_of_events_is_damaged(path: Path, damaged: SqliteStore) -> None:
+    append(damaged, *[event(f"other-{number}", 1) for number in range(200)])
+    add_tenant(damaged, "u")
+    damaged.close()
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+        query = "select pageno from dbstat where name = 'event' and pagetype = 'leaf' order by pageno desc limit 1"
+        ((number,),) = connection.execute(query).fetchall()
+    with path.open("r+b") as file:
+        file.seek((number - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+    with SqliteStore(path) as store:
+        check = check_store(store)
+
+    assert set(check.counts) >= {"FILE_DAMAGED"}
+    assert check.findings[0].message.startswith("Tree ")
+    assert (check.tenants, check.ok) == (2, False)
