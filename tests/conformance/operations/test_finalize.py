@@ -10,6 +10,7 @@ from cicsc.operations.live import finalize as finalizing
 from cicsc.operations.live.change import Terms
 from cicsc.operations.live.cutover import Order, cut_over
 from cicsc.operations.live.finalize import finalize_tenant
+from cicsc.operations.stored_streams import require_seen
 from cicsc.store import runs
 from cicsc.store.check import check_store
 from cicsc.store.protocol import Store
@@ -19,6 +20,22 @@ from conformance.store.desk import Desk
 from conformance.store.history import INSERT, stored
 
 NOTHING_REPLAYS_IT = ("'t'", 2, "'Order'", "'9'", 1, "'gift'", "'{}'", 1, "'eve'")
+
+KEEPS = {
+    False: [
+        "create trigger keeps before delete on {table} begin select raise(ignore); end",
+    ],
+    True: [
+        "create function public.keeps() returns trigger language plpgsql as 'begin return null; end'",
+        "create trigger keeps before delete on {table} for each row execute function public.keeps()",
+    ],
+}
+"""What has a store without sessions, and one with them, keep rows that are deleted."""
+
+SNAPSHOT = (
+    "insert into {snapshot} (tenant_id, generation, entity_type, entity_id, state, attrs, shadows, updated_ts, last_seq)"
+    " values ('t', 1, 'Order', '1', 'open', '{{}}', '{{}}', 1, 1)"
+)
 
 
 @pytest.fixture
@@ -123,3 +140,25 @@ def test_history_that_is_not_in_order_keeps_everything(
     assert [(report.outcome, report.error["code"]) for report in reports] == [("refused", "NOT_VERIFIED")] * 2
     assert found in reports[0].error["message"]
     assert (tenants.runs.generations("t"), tenants.gate("t").owner) == ([1, 2], None)
+
+
+@pytest.mark.parametrize(
+    ("table", "stays"), [("event", "5 events of generation 1"), ("snapshot", "snapshots of generation 1")]
+)
+def test_what_a_trigger_of_others_keeps_is_named(
+    tenants: Store, desk: Desk, monkeypatch: pytest.MonkeyPatch, table: str, stays: str
+) -> None:
+    def in_order(*seen: object) -> None:
+        require_seen(*seen)
+        with desk.plain() as other:
+            other.execute(SNAPSHOT)
+            for statement in KEEPS[tenants.has_sessions]:
+                other.execute(statement.format(table=f"{{{table}}}"))
+
+    monkeypatch.setattr(finalizing, "require_seen", in_order)  # only here would nobody look for it any more
+
+    report = finalize(tenants)
+
+    assert (report.ok, report.outcome, report.error["code"]) == (False, "failed", "STORE_FAILED")
+    assert report.error["message"].endswith(f": {stays} stayed when they were removed")
+    assert (tenants.runs.generations("t"), tenants.gate("t").state, tenants.gate("t").owner) == ([1, 2], "open", None)

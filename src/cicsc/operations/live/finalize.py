@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
 
-from cicsc.errors import RefusedError
+from cicsc.errors import RefusedError, StoreError
 from cicsc.history.names import require_some_or_all
 from cicsc.migration.plan import compile_judgement
 from cicsc.migration.verdict import REPLAY
@@ -22,6 +22,7 @@ from cicsc.operations.live.run import LEASE_S, Timing
 from cicsc.operations.stored import opened_store
 from cicsc.operations.stored_streams import TenantHistory, require_seen
 from cicsc.report.live.models import Finalize, Finalizes, GenerationReport
+from cicsc.report.printable import counted
 from cicsc.store.records import RunPlan
 
 if TYPE_CHECKING:
@@ -154,9 +155,28 @@ class TenantFinalize(TenantChange):
         """Remove the old generations, a little at a time."""
         for rows in self._batches():
             self.removed += rows
+        self._require_gone()
         self.live.complete()
 
     steps = (open_check, drop)
+
+    def _require_gone(self) -> None:
+        """Raise STORE_FAILED where something has kept rows from being removed, naming what stays."""
+        held = set(self.store.runs.generations(self.tenant_id))
+        with self.store.reading(self.tenant_id) as reading:
+            stay = [
+                f"{counted(events, 'event') if (events := reading.head(old.generation).count) else 'snapshots'} of "
+                f"generation {old.generation}"
+                for old in self.old
+                if old.generation in held
+            ]
+        if stay:
+            raise StoreError(
+                "STORE_FAILED",
+                f"cannot drop old generations of tenant {self.tenant_id!r}: {', '.join(stay)} stayed when they were "
+                "removed",
+                hint="a trigger or rule that others made on these tables keeps them; remove it, then run this again",
+            )
 
     def _batches(self) -> Iterator[int]:
         for old in self.old:
