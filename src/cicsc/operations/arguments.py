@@ -36,6 +36,12 @@ def require_migration(migration: object) -> None:
         raise UsageError("INVALID_VALUE", f"migration is no name: expected a string, found {describe(migration)}")
 
 
+def require_tenant(tenant_id: object) -> None:
+    """Raise UsageError unless `tenant_id` is the name of one tenant."""
+    if not isinstance(tenant_id, str):
+        raise UsageError("INVALID_VALUE", f"tenant is no name: expected a string, found {describe(tenant_id)}")
+
+
 def require_equivalence(equivalence: object) -> None:
     """Raise UsageError unless there is such an equivalence."""
     if equivalence not in _EQUIVALENCES:

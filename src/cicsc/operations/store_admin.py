@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from cicsc.bundle.load import load_bundle
 from cicsc.errors import UsageError
+from cicsc.operations.arguments import require_tenant
 from cicsc.operations.stored import opened_store, wanted_tenants
 from cicsc.report.store_models import (
     FenceReport,
@@ -105,8 +106,11 @@ def create_tenant(
     """Create a tenant, open and with an empty history, on a bundle, which the store keeps.
 
     `version` is the application's where the bundle names no bundle_version. Raises BundleError,
-    UsageError where the version is missing or differs, and FenceError TENANT_EXISTS.
+    UsageError for a name that is none or where the version is missing or differs, and FenceError TENANT_EXISTS.
     """
+    require_tenant(tenant_id)
+    if not tenant_id:  # no command could name it
+        raise UsageError("INVALID_VALUE", "tenant is no name: expected at least one character, found none")
     loaded = load_bundle(bundle)
     number = _version(loaded, version)
     with opened_store(store) as opened:

@@ -19,6 +19,7 @@ def open_store(url: str) -> Store:
     Nothing is created or connected to; `initialise` does that. Raises UsageError: STORE_URL_INVALID, or
     STORE_DRIVER_MISSING where psycopg is not installed.
     """
+    _require_text(url)
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 and "\0" not in rest:
         from cicsc.store.sqlite.store import SqliteStore  # noqa: PLC0415 - the driver takes time to import
@@ -33,6 +34,13 @@ def open_store(url: str) -> Store:
         f"cannot open {found}: expected sqlite:///FILE or postgresql://USER@HOST/DATABASE",
         hint="a file of the working folder is named as sqlite:///shop.db; with a fourth slash begins an absolute path",
     )
+
+
+def _require_text(url: object) -> None:
+    if not isinstance(url, str):
+        raise UsageError(
+            "STORE_URL_INVALID", f"cannot open a store: expected its URL as a string, found {type(url).__name__}"
+        )
 
 
 def _open_postgres(url: str) -> Store:

@@ -59,6 +59,21 @@ def test_a_migration_is_text(migration):
             operation()
 
 
+@pytest.mark.parametrize(("tenant", "found"), [(["t"], "a list of 1"), (None, "null")])
+def test_a_tenant_is_text(tenant, found):
+    for operation in (
+        lambda: cicsc.create_tenant("sqlite:///none.db", tenant, SOURCE, actor_id="ann", version=1),
+        lambda: cicsc.roll_back_live("sqlite:///none.db", tenant, "m"),
+    ):
+        with pytest.raises(cicsc.UsageError, match=f"^tenant is no name: expected a string, found {found}$"):
+            operation()
+
+
+def test_no_tenant_is_made_that_no_command_could_name():
+    with pytest.raises(cicsc.UsageError, match=r"^tenant is no name: expected at least one character, found none$"):
+        cicsc.create_tenant("sqlite:///none.db", "", SOURCE, actor_id="ann", version=1)
+
+
 CALLS = {
     "verify_history": lambda names: cicsc.verify_history(HISTORY, tenants=names),
     "replay_history": lambda names: list(cicsc.replay_history(HISTORY, SOURCE, tenants=names)),

@@ -24,6 +24,13 @@ def test_three_slashes_begin_a_relative_path(tmp_path: Path, monkeypatch: pytest
     assert (tmp_path / "my store%20.db").exists()
 
 
+def test_what_is_no_text_is_no_url() -> None:
+    with pytest.raises(UsageError, match=r"^cannot open a store: expected its URL as a string, found int$") as caught:
+        open_store(5)  # type: ignore[arg-type]
+
+    assert caught.value.code == "STORE_URL_INVALID"
+
+
 @pytest.mark.parametrize(
     "url", ["", "store.db", "sqlite:", "sqlite://", "sqlite:///", "sqlite://store.db", "sqlite:///a\0b", "mysql://h/d"]
 )

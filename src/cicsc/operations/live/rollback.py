@@ -20,7 +20,7 @@ from cicsc.errors import RefusedError, and_more
 from cicsc.migration.inverse import reversibility
 from cicsc.migration.totality import version_faults
 from cicsc.migration.undo import compile_undo
-from cicsc.operations.arguments import require_migration
+from cicsc.operations.arguments import require_migration, require_tenant
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
@@ -83,6 +83,7 @@ def roll_back_live(
     is told in the report. Raises StoreError where the store cannot be opened, BundleError for a `source`
     that is not valid, UsageError for the call.
     """
+    require_tenant(tenant_id)
     require_migration(migration)
     before = None if source is None else load_bundle(source)
     order = RollbackOrder(
