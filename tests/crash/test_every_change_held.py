@@ -190,6 +190,7 @@ def test_who_goes_on_after_its_lease_does_not_switch(ground: Ground, forks: Fork
         answer = _goes_on(ground, stopped)
 
         assert answer["ok"] == was_switched
-        assert was_switched or answer["error"]["code"] == "RUN_LOST"
+        # Its lease was ended for it, which it cannot tell from a loss while its own clock says that there is time left.
+        assert was_switched or answer["error"]["code"] in {"LEASE_OVER", "RUN_LOST"}
         assert (ground.gate(stopped.tenant).active_generation != stopped.generation) == was_switched
         _require_whole(ground, stopped)

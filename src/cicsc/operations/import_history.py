@@ -61,8 +61,8 @@ def import_history(
     no tenant, and StoreError where the store cannot be used at all.
     """
     with opened_store(store) as opened:
-        for _ in opened.gates():  # a store that cannot be used is told before a long history is read
-            break
+        for _ in opened.gates():
+            pass  # a store that cannot be used is told before a long history is read
         with open_history(events, tenants=wanted_names(tenants), progress=progress) as history:
             survey = _Survey(history)
             require_tenants(tenants, survey.tenants)
