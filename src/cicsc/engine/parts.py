@@ -70,7 +70,7 @@ class Writers:
         if self._events is not None:
             self._events.write(events)
 
-    def positions(self, rows: list[PositionRow]) -> None:
+    def positions(self, rows: Iterable[PositionRow]) -> None:
         """Write rows of the position map."""
         if self._positions is not None:
             self._positions.write(rows)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cicsc.history.model import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from cicsc.history.model import StreamKey
     from cicsc.migration.plan import Emitted, Step
@@ -28,16 +28,6 @@ class Passed(NamedTuple):
     def seq(self) -> int:
         """The seq of the last event made; 0 where there is none."""
         return self.counts[-1] if self.counts else 0
-
-    def positions(self) -> Iterator[tuple[int, int | None]]:
-        """Yield each old seq with each new one, or with None where it became nothing."""
-        before = 0
-        for old_seq, count in enumerate(self.counts, 1):
-            if count == before:
-                yield old_seq, None
-            for new_seq in range(before + 1, count + 1):
-                yield old_seq, new_seq
-            before = count
 
 
 def pass_quickly(

@@ -17,6 +17,7 @@ from cicsc.canonical import LeafHasher
 from cicsc.history.integrity import checked_sequence, is_intact
 from cicsc.history.leaves import add_to_leaf
 from cicsc.history.model import Event, EventList, known_plain
+from cicsc.history.rows import Moves
 from cicsc.history.runs import encode_records
 from cicsc.migration.inspection import inspect_stream
 from cicsc.migration.quick import pass_quickly
@@ -144,9 +145,7 @@ class _StreamRun:
             if self._plan.migrated:
                 self._hand_on(became)
         if self._plan.positions:
-            rows = [(*self._key, old_seq, new_seq) for old_seq, new_seq in passed.positions()]
-            for start in range(0, len(rows), _BATCH_EVENTS_MAX):
-                self._sink.positions(rows[start : start + _BATCH_EVENTS_MAX])
+            self._sink.positions(Moves(self._key, passed.counts))
 
     def _listed(self, made: list[Event], is_plain: bool) -> EventList:
         """Return events with what is known, and their records where these are wanted twice: to hash, and as lines."""

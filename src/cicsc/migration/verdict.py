@@ -20,7 +20,7 @@ from cicsc.history.integrity import FindingsTally
 from cicsc.migration.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import PositionRow
@@ -140,8 +140,8 @@ class StreamSink(Protocol):
     def migrated(self, events: list[Event]) -> None:
         """Take the next migrated events of the stream."""
 
-    def positions(self, rows: list[PositionRow]) -> None:
-        """Take the next rows of the position map: tenant, type, id, old seq, new seq or None."""
+    def positions(self, rows: Iterable[PositionRow]) -> None:
+        """Take the next rows of the position map, as `Moves` where these are all of the stream."""
 
     def leaf(self, which: Which, key: StreamKey, count: int, digest: str) -> None:
         """Take the leaf digest (hexadecimal) of the stream as it was given, or of what was made of it."""

@@ -260,8 +260,9 @@ def test_each_side_says_what_it_does_not_know():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [list, iter])
-@pytest.mark.parametrize("options", [{"migrated": True}, {"positions": True}])
+@pytest.mark.parametrize(
+    ("options", "make"), [({"migrated": True}, list), ({"migrated": True}, iter), ({"positions": True}, iter)]
+)
 def test_batches_are_bounded_whatever_is_asked_for(options, make):
     sizes = []
 
@@ -277,6 +278,21 @@ def test_batches_are_bounded_whatever_is_asked_for(options, make):
     plan = replace(compile_plan(source, target, parsed), **options)
     migrate_stream(plan, KEY, make(events), Verdict(), Measuring())
     assert sizes == [1_000, 1_000, 500]
+
+
+def test_positions_of_a_stream_in_memory_are_told_by_numbers():
+    source, target, parsed = bundles()
+    plan = replace(compile_plan(source, target, parsed), positions=True)
+    told = []
+
+    class Taking(Sink):
+        def positions(self, rows):
+            told.append(rows)
+
+    migrate_stream(plan, KEY, [event(seq, "paid", {"amount": 1}) for seq in range(1, 2_501)], Verdict(), Taking())
+    (moves,) = told
+    assert moves.counts == list(range(1, 2_501))
+    assert list(moves) == [(*KEY, seq, seq) for seq in range(1, 2_501)]
 
 
 def test_payload_maps_and_conditions_see_the_event():

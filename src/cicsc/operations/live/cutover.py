@@ -17,10 +17,11 @@ from cicsc.errors import RefusedError, and_more
 from cicsc.operations.assess import Assessment, Call, Outputs, assess
 from cicsc.operations.live.binding import Approval, Intent, require_approved, require_repeated
 from cicsc.operations.live.change import TenantChange, Terms
+from cicsc.operations.live.places import PlacedHistory
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.sharing import ELSEWHERE, SharedHistory, StagedHistory, cut_for
-from cicsc.operations.live.staging import PlacedHistory, Staging
+from cicsc.operations.live.staging import Staging
 from cicsc.operations.stored_streams import require_seen, require_whole
 from cicsc.progress import SILENT, Amount
 from cicsc.report.live.models import Cutover, WriterTerminated
@@ -162,7 +163,7 @@ class TenantCutover(TenantChange):
 
     def _write_here(self, reading: TenantReading) -> Assessment:
         history = PlacedHistory(reading, self.under_way)
-        with Staging(self.tenant_id, history.placed, self.live.stage, batch_s=self.store.batch_s) as staging:
+        with Staging(self.tenant_id, history.places, self.live.stage, batch_s=self.store.batch_s) as staging:
             assessment = self._verify(history, (staging.events, staging.positions, staging.snapshots))
             staging.finish()
         self.written = [staging.written()]

@@ -16,7 +16,8 @@ from cicsc.report.printable import counted
 if TYPE_CHECKING:
     from cicsc.history.model import Event, StreamKey
     from cicsc.history.rows import RowWriter
-    from cicsc.operations.live.staging import PlacedHistory, Staging
+    from cicsc.operations.live.places import PlacedHistory
+    from cicsc.operations.live.staging import Staging
     from cicsc.store.records import Run
 
 
@@ -58,9 +59,11 @@ class Regained:
         return [f"the inverse does not give back {before}: expected digest {expected}, found {found}"]
 
     def _position_of(self, event: Event) -> int:
-        placed = self._history.placed
-        # What is staged still needs the place; else it is forgotten, since a stream may be of any length.
-        return placed.pop(event.seq) if self._follow is None else placed[event.seq]
+        places = self._history.places
+        position = places[event.seq]
+        if self._follow is None:  # nothing is staged, which would need it; and a stream may be of any length
+            places.forget(event.seq)
+        return position
 
     def _take(self, event: Event) -> None:
         key = (event.tenant_id, event.entity_type, event.entity_id)

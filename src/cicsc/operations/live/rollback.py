@@ -24,11 +24,12 @@ from cicsc.operations.arguments import require_migration, require_tenant
 from cicsc.operations.integrity import check_integrity
 from cicsc.operations.live.binding import digest_of
 from cicsc.operations.live.change import PAUSE_TO_LOOK, TenantChange, Terms
+from cicsc.operations.live.places import PlacedHistory
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.regained import Regained, Undone
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
-from cicsc.operations.live.staging import PlacedHistory, Staging
+from cicsc.operations.live.staging import Staging
 from cicsc.operations.rollback import NO_INVERSE, history_obstacles, misnamed_inverse
 from cicsc.operations.stored import opened_store
 from cicsc.operations.stored_streams import TenantHistory, require_whole
@@ -192,7 +193,7 @@ class TenantRollback(TenantChange):
             reading = stack.enter_context(self.store.reading(self.tenant_id))
             history = PlacedHistory(reading, self.under_way)
             staging = stack.enter_context(
-                Staging(self.tenant_id, history.placed, live.stage, batch_s=self.store.batch_s)
+                Staging(self.tenant_id, history.places, live.stage, batch_s=self.store.batch_s)
             )
             self._undo(history, staging)
             require_whole(reading, live.run.head, self.events)

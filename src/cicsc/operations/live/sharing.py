@@ -21,7 +21,8 @@ from cicsc.engine.folding import SHARES_PER_WORKER, Folded, FoldedShare, fold_wo
 from cicsc.engine.parts import Part, Writers, conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
 from cicsc.history.runs import KeyRange
-from cicsc.operations.live.staging import PlacedHistory, Staging, Written
+from cicsc.operations.live.places import PlacedHistory
+from cicsc.operations.live.staging import Staging, Written
 from cicsc.operations.stored import url_to_share
 from cicsc.operations.stored_shares import CutStore, StoreWork, cut_tenant, fold_store
 from cicsc.operations.stored_streams import TenantHistory, require_seen
@@ -136,7 +137,7 @@ class _StagingWork(StoreWork):
         with store.reading(tenant_id) as reading:
             history = PlacedHistory(reading, SILENT, head.generation, head.position, within)
             stage = partial(store.runs.stage, self._run)
-            with Staging(tenant_id, history.placed, stage, batch_s=store.batch_s) as staging:
+            with Staging(tenant_id, history.places, stage, batch_s=store.batch_s) as staging:
                 yield _StagedShare(history, staging, within)
 
 

@@ -1,38 +1,34 @@
-"""From the active generation of a tenant to a new one: what is read with its positions, and what is written beside it.
+"""What becomes of the active generation of a tenant, on its way into a new one beside it.
 
-A migrated event keeps the position of the event that it was made of, so that the checkpoints of
-consumers stay valid; an ordinal tells apart what was made of one event. Whether it is right is
-decided by the engine in between.
+An ordinal tells apart what was made of one event, which all keep its position. Whether it is right is decided by the
+engine that hands it on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from operator import attrgetter
+from itertools import chain, compress, repeat
+from operator import sub
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
 from msgspec import Struct
 
 from cicsc import signals
-from cicsc.history.model import Event, EventList, StreamKey
-from cicsc.history.rows import PositionRow
+from cicsc.history.model import Event, EventList
+from cicsc.history.rows import Moves, PositionRow
 from cicsc.history.runs import EVERY_STREAM, KeyRange
-from cicsc.operations.stored_streams import TenantHistory, gathered
-from cicsc.progress import Progress
+from cicsc.operations.live.places import Places
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import RowsHasher
-from cicsc.store.protocol import TenantReading
-from cicsc.store.records import Placed, StagedEvents
+from cicsc.store.records import StagedEvents
 
 PLACED_MAX: Final = 20_000
 """Positions that are remembered of a stream; those of events that have passed are forgotten beyond."""
 
 Row = TypeVar("Row")
-
-_seq_of: Final = attrgetter("seq")
 
 Stage = Callable[[StagedEvents, list[Snapshot], RowsHasher], object]
 
@@ -49,43 +45,6 @@ class Written(Struct, frozen=True):
     digest: str
 
 
-class PlacedHistory(TenantHistory):
-    """The active generation, remembering where its events stand.
-
-    `placed` gives the position of each event of the stream at hand by its seq, until it is taken.
-    """
-
-    def __init__(
-        self,
-        reading: TenantReading,
-        progress: Progress,
-        generation: int | None = None,
-        upto_position: int | None = None,
-        within: KeyRange = EVERY_STREAM,
-    ) -> None:
-        super().__init__(reading, progress, generation)
-        self._wanted = (generation, upto_position, within)
-        self.placed: dict[int, int] = {}
-
-    def _read(self) -> Iterator[tuple[StreamKey, Iterable[Event]]]:
-        generation, upto_position, within = self._wanted
-        streams = self._reading.placed_streams(generation, upto_position=upto_position, within=within, alone=True)
-        for key, batches in streams:
-            self.placed.clear()
-            stream = gathered(batches)
-            if isinstance(stream, Placed):
-                self.placed.update(zip(map(_seq_of, stream.events), stream.positions, strict=True))
-                yield key, stream.events
-            else:
-                yield key, self._each_placed(stream)
-
-    def _each_placed(self, batches: Iterable[Placed]) -> Iterator[Event]:
-        for batch in batches:
-            for position, event in batch.pairs():
-                self.placed[event.seq] = position
-                yield event
-
-
 class Staging:
     """Takes what a migration makes of a tenant's events, and hands it on in batches of about `batch_s` seconds each.
 
@@ -94,9 +53,9 @@ class Staging:
     written by a thread while the next is made; on leaving the context none is under way any more.
     """
 
-    def __init__(self, tenant_id: str, placed: dict[int, int], stage: Stage, *, batch_s: float) -> None:
+    def __init__(self, tenant_id: str, places: Places, stage: Stage, *, batch_s: float) -> None:
         self._tenant_id = tenant_id
-        self._placed = placed
+        self._places = places
         self._stage = stage
         self._batch_s = batch_s
         self._batch_rows = FIRST_BATCH_ROWS
@@ -161,17 +120,31 @@ class Staging:
         self._batch.add(events)
 
     def _take_positions(self, rows: Iterable[PositionRow]) -> None:
-        moves = [(row[3], row[4] is not None) for row in rows]
-        places = [self._placed[old_seq] for old_seq, is_kept in moves if is_kept]
+        places = self._moved(rows.counts) if isinstance(rows, Moves) else self._found(rows)
         self._batch.positions.extend(places)
         self._batch.ordinals.extend(self._ordinals(places))
-        if len(self._placed) > PLACED_MAX:
-            for old_seq in {self._old_seq, *(old_seq for old_seq, _ in moves)}:
-                if old_seq != moves[-1][0]:  # of which more may come
-                    self._placed.pop(old_seq, None)
-        self._old_seq = moves[-1][0]
         if len(self._batch.positions) >= self._batch_rows:
             self._hand_on()
+
+    def _moved(self, counts: list[int]) -> list[int]:
+        """Return the place of each new event of a whole stream, of whose old ones `counts` tells what they became."""
+        places = self._places.in_order
+        assert len(places) == len(counts)
+        steps = list(map(sub, counts, chain((0,), counts)))
+        if max(steps, default=0) > 1:
+            return list(chain.from_iterable(map(repeat, places, steps)))
+        return list(compress(places, steps))
+
+    def _found(self, rows: Iterable[PositionRow]) -> list[int]:
+        """Return the place of each new event, and forget those of old ones of which nothing more comes."""
+        moves = [(row[3], row[4] is not None) for row in rows]
+        places = [self._places[old_seq] for old_seq, is_kept in moves if is_kept]
+        if len(self._places) > PLACED_MAX:
+            for old_seq in {self._old_seq, *(old_seq for old_seq, _ in moves)}:
+                if old_seq != moves[-1][0]:  # of which more may come
+                    self._places.forget(old_seq)
+        self._old_seq = moves[-1][0]
+        return places
 
     def _ordinals(self, places: list[int]) -> list[int]:
         """Return what tells the events at one position apart; these follow each other."""

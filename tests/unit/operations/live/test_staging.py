@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 
 import pytest
 
-from cicsc.history.model import Event
+from cicsc.history.model import Event, EventList
+from cicsc.history.rows import Moves, PositionRow
 from cicsc.operations.live import staging
+from cicsc.operations.live.places import Places
 from cicsc.operations.live.staging import Staging
 from cicsc.store.encoding import PlacedRow, RowsHasher, placed_rows
-from cicsc.store.records import StagedEvents
+from cicsc.store.records import Placed, StagedEvents
 
 KEY = ("t", "Order", "1")
 MADE = {1: [1], 2: [], 3: [2, 3, 4], 4: [5], 5: [6, 7], 6: []}
@@ -22,6 +24,9 @@ MADE = {1: [1], 2: [], 3: [2, 3, 4], 4: [5], 5: [6, 7], 6: []}
 
 PLACES = {1: 10, 2: 11, 3: 15, 4: 20, 5: 20, 6: 31}
 """By old seq its position; 4 and 5 were made of one event by a migration before."""
+
+STAGED = [(10, 0, 1), (15, 0, 2), (15, 1, 3), (15, 2, 4), (20, 0, 5), (20, 1, 6), (20, 2, 7)]
+"""Position, ordinal and seq of each new event."""
 
 
 def made(seq: int) -> Event:
@@ -33,54 +38,96 @@ def moves() -> Iterator[tuple[int, int | None]]:
         yield from ((old_seq, new_seq) for new_seq in new_seqs or [None])
 
 
-def staged(size: int, placed: dict[int, int]) -> list[tuple[int, ...]]:
-    """Stage the stream, so many moves at a time; return position, ordinal and seq of the rows."""
+def places_of(places: dict[int, int]) -> Places:
+    """Return places that were added one by one."""
+    found = Places()
+    found.enter()
+    for seq, position in places.items():
+        found.add(seq, position)
+    return found
+
+
+def staged(places: Places, batches: Iterable[tuple[list[int], Iterable[PositionRow]]]) -> list[tuple[int, ...]]:
+    """Stage the stream, so many new seqs and moves at a time; return position, ordinal and seq of the rows."""
     rows: list[PlacedRow] = []
 
     def write(some: StagedEvents, _: object, seen: RowsHasher) -> None:
         rows.extend(placed_rows(some))
         seen.add(b"", len(some.events))
 
-    with Staging("t", placed, write, batch_s=1.0) as writing:
-        wanted = list(moves())
-        for start in range(0, len(wanted), size):
-            some = wanted[start : start + size]
-            writing.events.write([made(new_seq) for _, new_seq in some if new_seq is not None])
-            writing.positions.write([(*KEY, old_seq, new_seq) for old_seq, new_seq in some])
+    with Staging("t", places, write, batch_s=1.0) as writing:
+        for seqs, some in batches:
+            writing.events.write(list(map(made, seqs)))
+            writing.positions.write(some)
         writing.finish()
         assert writing.written().count == len(rows)
     assert [row[6] for row in rows] == [f'{{"seq":{row[4]}}}' for row in rows]
     return [(*row[:2], row[4]) for row in rows]
 
 
+def in_batches(size: int) -> Iterator[tuple[list[int], list[PositionRow]]]:
+    """Yield new seqs and moves, so many moves at a time."""
+    wanted = list(moves())
+    for start in range(0, len(wanted), size):
+        some = wanted[start : start + size]
+        yield [new_seq for _, new_seq in some if new_seq is not None], [(*KEY, *move) for move in some]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 100])
 @pytest.mark.parametrize("remembered", [0, 3, 100])
 def test_events_made_of_one_are_told_apart(size: int, remembered: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "PLACED_MAX", remembered)
-    placed = dict(PLACES)
+    places = places_of(PLACES)
 
-    assert staged(size, placed) == [
-        (10, 0, 1),
-        (15, 0, 2),
-        (15, 1, 3),
-        (15, 2, 4),
-        (20, 0, 5),
-        (20, 1, 6),
-        (20, 2, 7),
-    ]
-    assert len(placed) == (len(PLACES) if remembered == 100 else max(1, len(placed)))
+    assert staged(places, in_batches(size)) == STAGED
+    assert len(places) == (len(PLACES) if remembered == 100 else max(1, len(places)))
+
+
+def whole(positions: list[int]) -> Places:
+    """Return the places of a stream that came whole."""
+    found = Places()
+    found.add(7, 7)  # of a stream before
+    events = EventList([made(seq) for seq in range(1, len(positions) + 1)], is_plain=True)
+    found.enter(Placed(positions, events))
+    return found
+
+
+def test_whole_stream_is_staged_like_one_in_pieces() -> None:
+    positions = list(PLACES.values())
+    counts = [1, 1, 4, 5, 7, 7]
+    assert list(Moves(KEY, counts)) == [(*KEY, *move) for move in moves()]
+
+    assert staged(whole(positions), [(list(range(1, 8)), Moves(KEY, counts))]) == STAGED
+    assert staged(whole(positions), in_batches(2)) == STAGED
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([1, 2, 3], [(10, 0, 1), (20, 0, 2), (20, 1, 3)]),
+        ([1, 1, 2], [(10, 0, 1), (20, 0, 2)]),
+        ([0, 0, 1], [(20, 0, 1)]),
+        ([0, 0, 0], []),
+    ],
+)
+def test_whole_stream_keeps_its_order(counts: list[int], expected: list[tuple[int, ...]]) -> None:
+    seqs = list(range(1, counts[-1] + 1))
+    assert staged(whole([10, 20, 20]), [(seqs, Moves(KEY, counts))]) == expected
+
+
+def test_moves_must_be_of_the_stream_at_hand() -> None:
+    with pytest.raises(AssertionError):
+        staged(whole([10, 20]), [([1], Moves(KEY, [1]))])
 
 
 def test_positions_that_have_passed_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "PLACED_MAX", 0)
-    placed = dict(PLACES)
 
-    staged(1, placed)
-    assert set(placed) == {6}  # of the last more may come
-
-    placed.update(PLACES)
-    staged(4, placed)
-    assert set(placed) == {6}
+    for size in (1, 4):
+        places = places_of(PLACES)
+        staged(places, in_batches(size))
+        assert len(places) == 1
+        assert places[6] == PLACES[6]  # of the last more may come
 
 
 def signalled(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, before: bool) -> None:
@@ -114,7 +161,7 @@ def test_signal_leaves_no_thread_that_writes(
         ended.append(1)
 
     def fail() -> None:
-        with Staging("t", {1: 10}, write, batch_s=1.0) as writing:
+        with Staging("t", places_of({1: 10}), write, batch_s=1.0) as writing:
             writing.events.write([made(1)])
             writing.positions.write([(*KEY, 1, 1)])
             writing._hand_on()
