@@ -21,6 +21,7 @@ from cicsc.canonical import EVENT_FIELDS, canonical_bytes, sha256_hex
 from cicsc.decoding import WatchingDecoder, any_exceeds_cheap_bounds, decode_value, exceeds_cheap_bounds
 from cicsc.errors import InputError, StoreError, UsageError
 from cicsc.history.model import Event, EventList
+from cicsc.history.runs import decode_records
 from cicsc.remembered import KEPT_MAX
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.records import StagedEvents
@@ -117,7 +118,9 @@ def event_rows(tenant_id: str, events: Iterable[Event]) -> Iterator[EventRow]:
 
 def placed_rows(staged: StagedEvents) -> list[PlacedRow]:
     """Return the columns of events that are to be written, all at once."""
-    payloads = _encoder.encode_lines([event.payload for event in staged.events]).decode().split("\n")
+    positions, ordinals, given = staged
+    events = decode_records(given) if isinstance(given, bytes) else given
+    payloads = _encoder.encode_lines([event.payload for event in events]).decode().split("\n")
     payloads.pop()  # after the last line there is an empty one
     return [
         (
@@ -132,7 +135,7 @@ def placed_rows(staged: StagedEvents) -> list[PlacedRow]:
             event.actor_id,
             None if event.extra is UNSET else _encode(event.extra).decode(),
         )
-        for position, ordinal, event, payload in zip(*staged, payloads, strict=True)
+        for position, ordinal, event, payload in zip(positions, ordinals, events, payloads, strict=True)
     ]
 
 

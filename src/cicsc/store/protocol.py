@@ -165,6 +165,9 @@ class Store(Protocol):
     batch_s: ClassVar[float]
     """How long a transaction of a run may hold others up, in seconds."""
 
+    takes_records: ClassVar[bool]
+    """Whether events are staged from their records with less work than from themselves."""
+
     has_sessions: ClassVar[bool]
     """Whether the store knows who is writing, and can end that."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from cicsc.canonical import canonical_bytes, sha256_hex
 from cicsc.errors import InputError, StoreError
-from cicsc.history.model import EventList
+from cicsc.history.runs import encode_records
 from cicsc.store.encoding import (
     EventDecoder,
     EventRow,
@@ -110,9 +110,10 @@ def test_rows_of_a_stream_are_those_of_each_event() -> None:
     ]
 
     rows = zip([7, 8, 8], [0, 0, 1], event_rows("t", events), strict=True)
-    staged = StagedEvents([7, 8, 8], [0, 0, 1], EventList(events, is_plain=False))
-    assert placed_rows(staged) == [(*place, *row) for *place, row in rows]
-    assert placed_rows(StagedEvents([], [], EventList([], is_plain=False))) == []
+    expected = [(*place, *row) for *place, row in rows]
+    assert placed_rows(StagedEvents([7, 8, 8], [0, 0, 1], events)) == expected
+    assert placed_rows(StagedEvents([7, 8, 8], [0, 0, 1], encode_records(events))) == expected
+    assert placed_rows(StagedEvents([], [], [])) == []
 
 
 def test_event_types_of_a_bundle_that_is_as_stored_need_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:

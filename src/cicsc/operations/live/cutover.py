@@ -21,7 +21,7 @@ from cicsc.operations.live.places import PlacedHistory
 from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.sharing import ELSEWHERE, SharedHistory, StagedHistory, cut_for
-from cicsc.operations.live.staging import Staging
+from cicsc.operations.live.staging import staging_into
 from cicsc.operations.stored_streams import require_seen, require_whole
 from cicsc.progress import SILENT, Amount
 from cicsc.report.live.models import Cutover, WriterTerminated
@@ -163,7 +163,7 @@ class TenantCutover(TenantChange):
 
     def _write_here(self, reading: TenantReading) -> Assessment:
         history = PlacedHistory(reading, self.under_way)
-        with Staging(self.tenant_id, history.places, self.live.stage, batch_s=self.store.batch_s) as staging:
+        with staging_into(self.store, self.tenant_id, history.places, self.live.stage) as staging:
             assessment = self._verify(history, (staging.events, staging.positions, staging.snapshots))
             staging.finish()
         self.written = [staging.written()]

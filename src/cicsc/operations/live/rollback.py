@@ -29,7 +29,7 @@ from cicsc.operations.live.recovery import boundaries_of
 from cicsc.operations.live.regained import Regained, Undone
 from cicsc.operations.live.reporting import attempted, described, gate_now, mutated_by, pause_ms, with_note
 from cicsc.operations.live.run import LEASE_S, Timing
-from cicsc.operations.live.staging import Staging
+from cicsc.operations.live.staging import Staging, staging_into
 from cicsc.operations.rollback import NO_INVERSE, history_obstacles, misnamed_inverse
 from cicsc.operations.stored import opened_store
 from cicsc.operations.stored_streams import TenantHistory, require_whole
@@ -192,9 +192,7 @@ class TenantRollback(TenantChange):
         with ExitStack() as stack:
             reading = stack.enter_context(self.store.reading(self.tenant_id))
             history = PlacedHistory(reading, self.under_way)
-            staging = stack.enter_context(
-                Staging(self.tenant_id, history.places, live.stage, batch_s=self.store.batch_s)
-            )
+            staging = stack.enter_context(staging_into(self.store, self.tenant_id, history.places, live.stage))
             self._undo(history, staging)
             require_whole(reading, live.run.head, self.events)
             staging.finish()

@@ -22,7 +22,7 @@ from cicsc.engine.parts import Part, Writers, conclude
 from cicsc.engine.pool import Pool, TaskError, still_wanted
 from cicsc.history.runs import KeyRange
 from cicsc.operations.live.places import PlacedHistory
-from cicsc.operations.live.staging import Staging, Written
+from cicsc.operations.live.staging import Staging, Written, staging_into
 from cicsc.operations.stored import url_to_share
 from cicsc.operations.stored_shares import CutStore, StoreWork, cut_tenant, fold_store
 from cicsc.operations.stored_streams import TenantHistory, require_seen
@@ -137,7 +137,7 @@ class _StagingWork(StoreWork):
         with store.reading(tenant_id) as reading:
             history = PlacedHistory(reading, SILENT, head.generation, head.position, within)
             stage = partial(store.runs.stage, self._run)
-            with Staging(tenant_id, history.places, stage, batch_s=store.batch_s) as staging:
+            with staging_into(store, tenant_id, history.places, stage) as staging:
                 yield _StagedShare(history, staging, within)
 
 

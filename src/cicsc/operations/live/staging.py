@@ -19,10 +19,11 @@ from msgspec import Struct
 from cicsc import signals
 from cicsc.history.model import Event, EventList
 from cicsc.history.rows import Moves, PositionRow
-from cicsc.history.runs import EVERY_STREAM, KeyRange
+from cicsc.history.runs import EVERY_STREAM, KeyRange, encode_records
 from cicsc.operations.live.places import Places
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.encoding import RowsHasher
+from cicsc.store.protocol import Store
 from cicsc.store.records import StagedEvents
 
 PLACED_MAX: Final = 20_000
@@ -48,17 +49,21 @@ class Written(Struct, frozen=True):
 class Staging:
     """Takes what a migration makes of a tenant's events, and hands it on in batches of about `batch_s` seconds each.
 
+    `as_records` tells that events are handed on as their records. So none waits in memory, which has a price beside the
+    room: events that are let go at once are made in memory that is in the processor's cache.
+
     Its three faces are what an engine writes to: events, then their positions, then the snapshot.
     `written` sums up all that was handed on, to compare what is read back with. A batch is
     written by a thread while the next is made; on leaving the context none is under way any more.
     """
 
-    def __init__(self, tenant_id: str, places: Places, stage: Stage, *, batch_s: float) -> None:
+    def __init__(self, tenant_id: str, places: Places, stage: Stage, *, batch_s: float, as_records: bool) -> None:
         self._tenant_id = tenant_id
         self._places = places
         self._stage = stage
         self._batch_s = batch_s
         self._batch_rows = FIRST_BATCH_ROWS
+        self._as_records = as_records
         self._batch = _Batch()
         self._snapshots: list[Snapshot] = []
         self._last = (-1, 0)
@@ -66,7 +71,7 @@ class Staging:
         self._hasher = RowsHasher()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="staging")
         self._under_way: Future[None] | None = None
-        self.events = _RecordFace(self._take_events)
+        self.events = _RecordFace(self._take_records) if as_records else _Face(self._take_events)
         self.positions = _Face(self._take_positions)
         self.snapshots = _Face(self._take_snapshots)
 
@@ -101,23 +106,28 @@ class Staging:
 
     def _hand_on(self) -> None:
         self._wait()
-        if self._batch.events or self._snapshots:
+        if self._batch.positions or self._snapshots:
             batch, self._batch = self._batch, _Batch()
             snapshots, self._snapshots = self._snapshots, []
-            self._under_way = self._writer.submit(self._write, batch.staged(), snapshots)
+            self._under_way = self._writer.submit(self._write, batch, snapshots)
 
     def _wait(self) -> None:
         if self._under_way is not None:
             under_way, self._under_way = self._under_way, None
             under_way.result()
 
-    def _write(self, staged: StagedEvents, snapshots: list[Snapshot]) -> None:
+    def _write(self, batch: _Batch, snapshots: list[Snapshot]) -> None:
         began = time.monotonic()
-        self._stage(staged, snapshots, self._hasher)
-        self._adapt(len(staged.events), time.monotonic() - began)
+        events = b"".join(batch.records) if self._as_records else batch.events
+        self._stage(StagedEvents(batch.positions, batch.ordinals, events), snapshots, self._hasher)
+        self._adapt(len(batch.positions), time.monotonic() - began)
 
     def _take_events(self, events: Iterable[Event]) -> None:
-        self._batch.add(events)
+        self._batch.events.extend(events)
+
+    def _take_records(self, events: Iterable[Event]) -> None:
+        lines = events.lines if isinstance(events, EventList) else b""
+        self._batch.records.append(lines or encode_records(events))
 
     def _take_positions(self, rows: Iterable[PositionRow]) -> None:
         places = self._moved(rows.counts) if isinstance(rows, Moves) else self._found(rows)
@@ -167,32 +177,23 @@ class Staging:
             self._batch_rows = max(100, min(BATCH_ROWS_MAX, 2 * self._batch_rows, wanted))
 
 
+def staging_into(store: Store, tenant_id: str, places: Places, stage: Stage) -> Staging:
+    """Return what hands on to a store, as it is quickest there."""
+    return Staging(tenant_id, places, stage, batch_s=store.batch_s, as_records=store.takes_records)
+
+
 def _nothing() -> None:
     """Have the thread that does it."""
 
 
 class _Batch:
-    """Events that wait to be written, and their places; the records of all, as long as these came with them."""
+    """Events that wait to be written, or their records, and their places."""
 
     def __init__(self) -> None:
         self.positions: list[int] = []
         self.ordinals: list[int] = []
         self.events: list[Event] = []
-        self._records: list[bytes] | None = []
-
-    def add(self, events: Iterable[Event]) -> None:
-        """Add the next events; their places follow."""
-        records = events.lines if isinstance(events, EventList) else b""
-        if not records:
-            self._records = None
-        elif self._records is not None:
-            self._records.append(records)
-        self.events.extend(events)
-
-    def staged(self) -> StagedEvents:
-        """Return what is to be written; as many places have to be here as events."""
-        records = b"".join(self._records or ())
-        return StagedEvents(self.positions, self.ordinals, EventList(self.events, is_plain=False, records=records))
+        self.records: list[bytes] = []
 
 
 class _Face(Generic[Row]):

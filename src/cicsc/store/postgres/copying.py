@@ -34,7 +34,7 @@ def copied_lines(target: tuple[str, int], staged: StagedEvents, seen: RowsHasher
     begin = f"{_escaped(tenant_id)}\t{generation}"
     lines = _native_lines(tenant_id, begin, staged)
     if lines is not None:
-        seen.add(lines, len(staged.events))
+        seen.add(lines, len(staged.positions))
         yield lines
         return
     rows = placed_rows(staged)
@@ -49,9 +49,9 @@ def _native_lines(tenant_id: str, begin: str, staged: StagedEvents) -> bytes | N
     """Make the lines of records, where there is the native part and it knows all of them well."""
     positions, ordinals, events = staged
     native = native_part()
-    if native is None or not events:
+    if native is None or not positions:
         return None
-    records = events.records or encode_records(events)
+    records = events if isinstance(events, bytes) else encode_records(events)
     return native.rows_of_records(records, canonical_bytes(tenant_id), f"{begin}\t".encode(), positions, ordinals)
 
 

@@ -17,6 +17,7 @@ from msgspec.structs import asdict
 
 from cicsc.errors import StoreError
 from cicsc.history.model import Event
+from cicsc.history.native import native_part
 from cicsc.replay.snapshot import Snapshot
 from cicsc.store.base import SqlStore
 from cicsc.store.encoding import RowsHasher, snapshot_rows
@@ -54,6 +55,7 @@ class PostgresStore(SqlStore[Database]):
     """A store in the database that `url` names (``postgresql://...``), which has to be there."""
 
     batch_s = 1.0
+    takes_records = native_part() is not None
     has_sessions = True
     files: Mapping[str, Path] = MappingProxyType({})
 

@@ -41,6 +41,7 @@ class SqliteStore(SqlStore[Database]):
     has_sessions = False
     shared_url = None
     batch_s = 0.04  # one writer at a time, so other tenants wait as long
+    takes_records = False
 
     def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
         self._path = path

@@ -47,15 +47,18 @@ def places_of(places: dict[int, int]) -> Places:
     return found
 
 
-def staged(places: Places, batches: Iterable[tuple[list[int], Iterable[PositionRow]]]) -> list[tuple[int, ...]]:
+def staged(
+    places: Places, batches: Iterable[tuple[list[int], Iterable[PositionRow]]], *, as_records: bool = False
+) -> list[tuple[int, ...]]:
     """Stage the stream, so many new seqs and moves at a time; return position, ordinal and seq of the rows."""
     rows: list[PlacedRow] = []
 
     def write(some: StagedEvents, _: object, seen: RowsHasher) -> None:
         rows.extend(placed_rows(some))
-        seen.add(b"", len(some.events))
+        assert isinstance(some.events, bytes) is as_records
+        seen.add(b"", len(some.positions))
 
-    with Staging("t", places, write, batch_s=1.0) as writing:
+    with Staging("t", places, write, batch_s=1.0, as_records=as_records) as writing:
         for seqs, some in batches:
             writing.events.write(list(map(made, seqs)))
             writing.positions.write(some)
@@ -99,6 +102,8 @@ def test_whole_stream_is_staged_like_one_in_pieces() -> None:
 
     assert staged(whole(positions), [(list(range(1, 8)), Moves(KEY, counts))]) == STAGED
     assert staged(whole(positions), in_batches(2)) == STAGED
+    assert staged(whole(positions), [(list(range(1, 8)), Moves(KEY, counts))], as_records=True) == STAGED
+    assert staged(whole(positions), in_batches(2), as_records=True) == STAGED
 
 
 @pytest.mark.parametrize(
@@ -161,7 +166,7 @@ def test_signal_leaves_no_thread_that_writes(
         ended.append(1)
 
     def fail() -> None:
-        with Staging("t", places_of({1: 10}), write, batch_s=1.0) as writing:
+        with Staging("t", places_of({1: 10}), write, batch_s=1.0, as_records=False) as writing:
             writing.events.write([made(1)])
             writing.positions.write([(*KEY, 1, 1)])
             writing._hand_on()

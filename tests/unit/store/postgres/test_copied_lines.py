@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 import native
-from cicsc.history.model import Event, EventList
+from cicsc.history.model import Event
 from cicsc.history.native import native_part
 from cicsc.history.runs import encode_records
 from cicsc.store.encoding import RowsHasher
@@ -34,9 +34,8 @@ def events(texts: st.SearchStrategy[str], tenant: str, extra: st.SearchStrategy[
 
 
 def staged(some: list[Event], places: list[tuple[int, int]], *, with_records: bool = False) -> StagedEvents:
-    records = encode_records(some) if with_records else b""
     positions, ordinals = ([place[part] for place in places] for part in (0, 1))
-    return StagedEvents(positions, ordinals, EventList(some, is_plain=False, records=records))
+    return StagedEvents(positions, ordinals, encode_records(some) if with_records else some)
 
 
 def lines(given_to: StagedEvents, tenant: str, part: str) -> tuple[bytes, int, str]:
@@ -66,7 +65,7 @@ def test_usual_events_are_written_by_the_native_part(data: st.DataObject, tenant
     with pytest.MonkeyPatch.context() as patch:
         native.go("native", patch)
         found = native_part().rows_of_records(
-            given_to.events.records, msgspec.json.encode(tenant), b"x\t3\t", given_to.positions, given_to.ordinals
+            given_to.events, msgspec.json.encode(tenant), b"x\t3\t", given_to.positions, given_to.ordinals
         )
     assert found is not None
     assert found.count(b"\n") == len(some)
