@@ -148,6 +148,8 @@ class Staging:
     def _found(self, rows: Iterable[PositionRow]) -> list[int]:
         """Return the place of each new event, and forget those of old ones of which nothing more comes."""
         moves = [(row[3], row[4] is not None) for row in rows]
+        if not moves:
+            return []
         places = [self._places[old_seq] for old_seq, is_kept in moves if is_kept]
         if len(self._places) > PLACED_MAX:
             for old_seq in {self._old_seq, *(old_seq for old_seq, _ in moves)}:

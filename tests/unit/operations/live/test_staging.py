@@ -14,6 +14,7 @@ from cicsc.history.model import Event, EventList
 from cicsc.history.rows import Moves, PositionRow
 from cicsc.operations.live import staging
 from cicsc.operations.live.places import Places
+from cicsc.operations.live.regained import Undone
 from cicsc.operations.live.staging import Staging
 from cicsc.store.encoding import PlacedRow, RowsHasher, placed_rows
 from cicsc.store.records import Placed, StagedEvents
@@ -118,6 +119,22 @@ def test_whole_stream_is_staged_like_one_in_pieces() -> None:
 def test_whole_stream_keeps_its_order(counts: list[int], expected: list[tuple[int, ...]]) -> None:
     seqs = list(range(1, counts[-1] + 1))
     assert staged(whole([10, 20, 20]), [(seqs, Moves(KEY, counts))]) == expected
+
+
+@pytest.mark.parametrize("as_records", [False, True])
+def test_what_is_regained_is_staged_up_to_a_gap(as_records: bool) -> None:
+    """The rollback is refused then, for the reason that is found; that nothing is left to stage is none."""
+    rows: list[PlacedRow] = []
+
+    def write(some: StagedEvents, *_: object) -> None:
+        rows.extend(placed_rows(some))
+
+    with Staging("t", places_of(PLACES), write, batch_s=1.0, as_records=as_records) as writing:
+        undone = Undone(writing)
+        for seqs in ([1, 2], [4], [5, 6]):
+            undone.write(map(made, seqs))
+        writing.finish()
+    assert [(*row[:2], row[4]) for row in rows] == [(10, 0, 1), (11, 0, 2)]
 
 
 def test_moves_must_be_of_the_stream_at_hand() -> None:
