@@ -12,7 +12,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import islice, starmap
+from itertools import starmap
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar, cast
 
@@ -31,7 +31,6 @@ _TEXT_ENDINGS: Final = (".json", ".jsonl", ".ndjson")
 _GZIP_LEVEL: Final = 6
 _ZSTD_LEVEL: Final = 3
 _PIECE_BYTES: Final = 128 * 1024
-_ROWS_AT_ONCE: Final = 1_000
 
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 _decode: Final = msgspec.json.Decoder().decode
@@ -223,8 +222,7 @@ class _Position(msgspec.Struct, gc=False):
 
 def position_lines(rows: Iterable[PositionRow]) -> bytes:
     """Return positions as the lines of a JSON Lines file."""
-    records = starmap(_Position, rows)
-    return b"".join(map(_encode_lines, iter(lambda: list(islice(records, _ROWS_AT_ONCE)), [])))
+    return _encode_lines(starmap(_Position, rows))
 
 
 def events_of_lines(lines: bytes) -> list[Event]:
